@@ -1,0 +1,25 @@
+//! `cargo xtask test`: every quick test of the workspace, with plain `cargo test` and nothing installed by hand.
+//!
+//! It never starts a real server; that is `cargo xtask live`.
+
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Handed to `cargo test` as they are, for example `-p c8keep-core` or `-- --nocapture`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(crate::root()).arg("test");
+    if !args.rest.iter().any(|arg| arg == "-p" || arg == "--package") {
+        command.arg("--workspace");
+    }
+    let status = command.args(&args.rest).status().context("starting cargo test")?;
+    ensure!(status.success(), "cargo test ended with {status}");
+    Ok(())
+}
