@@ -1,38 +1,38 @@
-//! The automation of this repository, as one program: `cargo xtask <verb>`.
-//!
-//! One module per verb; this file only dispatches. Nothing here is shipped, and no verb may change a tracked file
-//! unless writing that file is what the verb is for.
-#![expect(clippy::print_stdout, reason = "a tool for the terminal of whoever works on this repository")]
+//! Automation of this repository, by `cargo xtask <task>`. Each task lives in its own module; this file only dispatches.
 
-use std::path::Path;
+mod live;
+mod peers;
+mod say;
 
-use clap::Parser;
+use std::process::ExitCode;
 
-mod ci;
-mod test;
-mod tidy;
+use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "Automation of this repository")]
-enum Verb {
-    /// Run every quick test of the workspace (all but the live suite).
-    Test(test::Args),
-    /// Check the dependency edges and the house rules.
-    Tidy,
-    /// Run every stage of continuous integration, quick ones first.
-    Ci(ci::Args),
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Verb::parse() {
-        Verb::Test(args) => test::run(&args),
-        Verb::Tidy => tidy::run(),
-        Verb::Ci(args) => ci::run(&args),
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Real servers on loopback: Camunda, a search server and an S3 store
+    Peers(peers::Args),
+    /// The promises that only real servers can prove
+    Live(live::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Peers(args) => peers::run(args),
+        Task::Live(args) => live::run(args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            say::say(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
     }
-}
-
-/// The root of the repository, whatever folder the command was started in.
-fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
 }

@@ -42,8 +42,8 @@ impl fmt::Display for Finding {
 pub(crate) fn run() -> anyhow::Result<()> {
     let files = tracked_files()?;
     let mut findings = Vec::new();
-    findings.extend(edges::check(&metadata(&["--no-deps"])?));
-    findings.extend(licences::check(&metadata(&["--filter-platform", licences::PLATFORM])?));
+    findings.extend(edges::check(&metadata()?));
+    findings.extend(licences::check(&cargo("tree", licences::TREE)?));
     findings.extend(documents::check_readme(&files));
     for (path, content) in &files {
         findings.extend(text::check(path, content));
@@ -96,14 +96,19 @@ fn tracked_files() -> anyhow::Result<Vec<(String, String)>> {
     Ok(files)
 }
 
-fn metadata(arguments: &[&str]) -> anyhow::Result<serde_json::Value> {
+fn metadata() -> anyhow::Result<serde_json::Value> {
+    let output = cargo("metadata", &["--no-deps", "--format-version", "1"])?;
+    serde_json::from_str(&output).context("reading cargo metadata")
+}
+
+fn cargo(verb: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let output = Command::new(env!("CARGO"))
         .current_dir(crate::root())
-        .args(["metadata", "--format-version", "1"])
+        .arg(verb)
         .args(arguments)
         .stderr(std::process::Stdio::inherit())
         .output()
-        .context("starting cargo metadata")?;
-    ensure!(output.status.success(), "cargo metadata ended with {}", output.status);
-    serde_json::from_slice(&output.stdout).context("reading cargo metadata")
+        .with_context(|| format!("starting cargo {verb}"))?;
+    ensure!(output.status.success(), "cargo {verb} ended with {}", output.status);
+    String::from_utf8(output.stdout).with_context(|| format!("what cargo {verb} printed"))
 }

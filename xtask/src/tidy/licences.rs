@@ -3,14 +3,12 @@
 //! `deny.toml` says the same to cargo-deny; this check needs nothing but cargo. It reads licence expressions and
 //! never guesses: a crate without one, or with one it cannot read, is a finding.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde_json::Value;
+use std::collections::BTreeSet;
 
 use super::Finding;
 
 /// The one platform that is released. Crates of other platforms are in the lock file and never built.
-pub(super) const PLATFORM: &str = "x86_64-unknown-linux-gnu";
+const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 
 /// Licences that can be shipped inside an Apache-2.0 program without asking anyone.
 const ALLOWED: &[&str] = &[
@@ -33,29 +31,29 @@ const ALLOWED: &[&str] = &[
 const NOT_BUILT: &[(&str, &str)] =
     &[("ring", "one TLS stack: rustls with aws-lc-rs"), ("chrono", "times are jiff's")];
 
-/// Looks at a full `cargo metadata`, resolved for one platform.
-pub(super) fn check(metadata: &Value) -> Vec<Finding> {
-    let nodes = metadata["resolve"]["nodes"].as_array();
-    let built: BTreeSet<&str> = nodes.into_iter().flatten().filter_map(|node| node["id"].as_str()).collect();
-    let packages = metadata["packages"].as_array();
-    let by_id: BTreeMap<&str, &Value> =
-        packages.into_iter().flatten().filter_map(|p| Some((p["id"].as_str()?, p))).collect();
-    let mut findings = Vec::new();
-    for package in built.iter().filter_map(|id| by_id.get(id)) {
-        let name = package["name"].as_str().unwrap_or_default();
-        let licence = package["license"].as_str().unwrap_or_default();
+/// What `cargo tree` prints with this format for everything that is built: unlike `cargo metadata` it leaves out
+/// what only an optional feature nobody switched on would bring.
+pub(super) const TREE: &[&str] =
+    &["--workspace", "--target", PLATFORM, "--prefix", "none", "--no-dedupe", "--format", "{p}|{l}"];
+
+/// Looks at the output of `cargo tree` with the arguments `TREE`.
+pub(super) fn check(tree: &str) -> Vec<Finding> {
+    let mut findings = BTreeSet::new();
+    for line in tree.lines().filter(|line| !line.trim().is_empty()) {
+        let (package, licence) = line.split_once('|').unwrap_or((line, ""));
+        let name = package.split_whitespace().next().unwrap_or_default();
         if !is_allowed(licence) {
-            findings.push(Finding::new(
+            findings.insert(Finding::new(
                 name,
                 "licence",
                 format!("{licence:?} is not among the allowed ones"),
             ));
         }
         if let Some((_, why)) = NOT_BUILT.iter().find(|(banned, _)| *banned == name) {
-            findings.push(Finding::new(name, "banned crate", format!("is part of the build: {why}")));
+            findings.insert(Finding::new(name, "banned crate", format!("is part of the build: {why}")));
         }
     }
-    findings
+    findings.into_iter().collect()
 }
 
 /// Whether a licence expression can be met by allowed licences: one side of an `OR`, both sides of an `AND`.
@@ -110,8 +108,6 @@ fn take(rest: &mut &[&str], word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -140,17 +136,11 @@ mod tests {
         }
     }
 
-    fn built(name: &str, licence: Option<&str>) -> Vec<Finding> {
-        check(&json!({
-            "packages": [{"id": "a", "name": name, "license": licence}, {"id": "b", "name": "ring", "license": "GPL-3.0"}],
-            "resolve": {"nodes": [{"id": "a"}]},
-        }))
-    }
-
     #[test]
-    fn only_what_is_built_counts() {
-        assert_eq!(built("x", Some("MIT")), []);
-        assert_eq!(built("x", None)[0].rule, "licence");
-        assert_eq!(built("ring", Some("MIT"))[0].rule, "banned crate");
+    fn each_crate_that_is_built_is_looked_at() {
+        assert_eq!(check("x v1.0.0|MIT\nring-like v1.0.0 (proc-macro)|Apache-2.0\n\n"), []);
+        assert_eq!(check("x v1.0.0|\nx v1.0.0|\n").len(), 1);
+        assert_eq!(check("x v1.0.0|GPL-3.0\n")[0].rule, "licence");
+        assert_eq!(check("ring v1.0.0|MIT\n")[0].rule, "banned crate");
     }
 }
