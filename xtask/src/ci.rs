@@ -3,11 +3,12 @@
 //! It runs the same commands a person would type, the README's two among them, and hides nothing they print. The
 //! stages that need a built program or real servers do not start once a quick one has failed.
 
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use crate::say::say;
 use crate::tidy;
 
 #[derive(Debug, clap::Args)]
@@ -61,7 +62,7 @@ enum Outcome {
     NotStarted,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for name in args.only.iter().chain(&args.skip) {
         if !STAGES.iter().any(|stage| stage.name == name) {
             let names: Vec<_> = STAGES.iter().map(|stage| stage.name).collect();
@@ -71,18 +72,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let chosen = STAGES.iter().filter(|stage| is_chosen(args, stage.name));
     let begin = Instant::now();
     let results = run_all(chosen, |stage| {
-        println!("\n=== {}: {}", stage.name, stage.command);
+        say(format_args!("\n=== {}: {}", stage.name, stage.command));
         perform(stage)
     })?;
-    println!("\n=== summary");
+    say(format_args!("\n=== summary"));
     for (name, outcome, took) in &results {
-        println!("{:<8} {:<12} {:>7.1} s", name, format!("{outcome:?}"), took.as_secs_f64());
+        say(format_args!("{:<8} {:<12} {:>7.1} s", name, format!("{outcome:?}"), took.as_secs_f64()));
     }
-    println!("{:<8} {:<12} {:>7.1} s", "all", "", begin.elapsed().as_secs_f64());
+    say(format_args!("{:<8} {:<12} {:>7.1} s", "all", "", begin.elapsed().as_secs_f64()));
     if results.iter().any(|(_, outcome, _)| *outcome != Outcome::Good) {
         bail!("not every stage was good");
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn is_chosen(args: &Args, name: &str) -> bool {

@@ -1,9 +1,13 @@
 //! Automation of this repository, by `cargo xtask <task>`. Each task lives in its own module; this file only dispatches.
 
+mod ci;
 mod live;
 mod peers;
 mod say;
+mod test;
+mod tidy;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -17,6 +21,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Every quick test of the workspace (all but the live suite)
+    Test(test::Args),
+    /// The dependency edges and the house rules
+    Tidy,
+    /// Every stage of continuous integration, quick ones first
+    Ci(ci::Args),
     /// Real servers on loopback: Camunda, a search server and an S3 store
     Peers(peers::Args),
     /// The promises that only real servers can prove
@@ -25,6 +35,9 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
+        Task::Test(args) => test::run(&args),
+        Task::Tidy => tidy::run(),
+        Task::Ci(args) => ci::run(&args),
         Task::Peers(args) => peers::run(args),
         Task::Live(args) => live::run(args),
     };
@@ -35,4 +48,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The root of the repository, whatever folder the command was started in.
+fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
 }

@@ -2,7 +2,7 @@
 //!
 //! It never starts a real server; that is `cargo xtask live`.
 
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, ensure};
 
@@ -13,7 +13,7 @@ pub(crate) struct Args {
     rest: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(crate::root()).arg("test");
     if !args.rest.iter().any(|arg| arg == "-p" || arg == "--package") {
@@ -21,5 +21,5 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let status = command.args(&args.rest).status().context("starting cargo test")?;
     ensure!(status.success(), "cargo test ended with {status}");
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -3,9 +3,11 @@
 //! It only reads. Every rule is a pure function from text to findings, so that its unit test can show that it bites.
 
 use std::fmt;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail, ensure};
+
+use crate::say::say;
 
 mod documents;
 mod edges;
@@ -39,7 +41,7 @@ impl fmt::Display for Finding {
     }
 }
 
-pub(crate) fn run() -> anyhow::Result<()> {
+pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let files = tracked_files()?;
     let mut findings = Vec::new();
     findings.extend(edges::check(&metadata()?));
@@ -64,11 +66,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
     }
     findings.sort();
     for finding in &findings {
-        println!("{finding}");
+        say(format_args!("{finding}"));
     }
     if findings.is_empty() {
-        println!("tidy: {} files, nothing to say", files.len());
-        return Ok(());
+        say(format_args!("tidy: {} files, nothing to say", files.len()));
+        return Ok(ExitCode::SUCCESS);
     }
     bail!("tidy: {} finding(s)", findings.len())
 }
