@@ -1,0 +1,342 @@
+//! Typed results that later steps and the manifest need. One variant a thing: no lookup by name, no loose JSON.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::backup::{BackupId, HistoryApp};
+use crate::witness::Witness;
+
+/// What a step found out or brought about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "fact", content = "value")]
+pub enum Fact {
+    /// The cluster before the run.
+    Cluster(Cluster),
+    /// The brokers' backup store.
+    Store(Store),
+    /// The snapshot repository is registered and named the same everywhere.
+    Repository(Repository),
+    /// The indices before the pause.
+    Census(Census),
+    /// The highest id seen anywhere.
+    HighestId(Option<BackupId>),
+    /// An application has queued these snapshots.
+    Scheduled {
+        /// Which application.
+        app: HistoryApp,
+        /// The names it announced; Optimize announces none.
+        snapshots: Vec<String>,
+    },
+    /// An application's snapshots are whole.
+    History {
+        /// Which application.
+        app: HistoryApp,
+        /// What the search server says of each.
+        snapshots: Vec<SnapshotEvidence>,
+    },
+    /// Exporting is soft-paused.
+    Paused {
+        /// When the pause was confirmed.
+        at: Timestamp,
+    },
+    /// Positions read after the pause was confirmed (P0).
+    FirstPositions(Positions),
+    /// Positions read after the runtime backup.
+    LastPositions(Positions),
+    /// The record indices as they were when their snapshot was asked for.
+    RecordsCut(Vec<IndexCount>),
+    /// The records snapshot is whole.
+    Records(SnapshotEvidence),
+    /// The brokers accepted the runtime backup.
+    RuntimeAccepted {
+        /// When.
+        at: Timestamp,
+    },
+    /// The runtime backup is complete on all partitions.
+    Runtime(RuntimeEvidence),
+    /// Whether the pause held.
+    Witness(Witness),
+    /// Exporting runs again.
+    Resumed {
+        /// When that was confirmed.
+        at: Timestamp,
+    },
+    /// The manifest is in the vault.
+    Published {
+        /// Where.
+        path: String,
+        /// SHA-256 of its bytes, in hex.
+        sha256: String,
+    },
+}
+
+/// Which fact, for the check that a plan provides what its steps need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each names the variant of `Fact`")]
+pub enum FactKind {
+    Cluster,
+    Store,
+    Repository,
+    Census,
+    HighestId,
+    Scheduled(HistoryApp),
+    History(HistoryApp),
+    Paused,
+    FirstPositions,
+    LastPositions,
+    RecordsCut,
+    Records,
+    RuntimeAccepted,
+    Runtime,
+    Witness,
+    Resumed,
+    Published,
+}
+
+/// All facts of a run, folded.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[expect(missing_docs, reason = "each field is the fact of its name")]
+pub struct Facts {
+    pub cluster: Option<Cluster>,
+    pub store: Option<Store>,
+    pub repository: Option<Repository>,
+    pub census: Option<Census>,
+    pub highest_id: Option<BackupId>,
+    pub scheduled: BTreeMap<HistoryApp, Vec<String>>,
+    pub history: BTreeMap<HistoryApp, Vec<SnapshotEvidence>>,
+    pub paused_at: Option<Timestamp>,
+    pub first_positions: Option<Positions>,
+    pub last_positions: Option<Positions>,
+    pub records_cut: Option<Vec<IndexCount>>,
+    pub records: Option<SnapshotEvidence>,
+    pub runtime_accepted_at: Option<Timestamp>,
+    pub runtime: Option<RuntimeEvidence>,
+    pub witness: Option<Witness>,
+    pub resumed_at: Option<Timestamp>,
+    pub published: Option<String>,
+}
+
+/// The orchestration cluster, as its own topology tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Version told by the management address.
+    pub version: String,
+    /// Brokers the cluster should have; `None` where the topology is out of reach.
+    pub brokers_expected: Option<u32>,
+    /// Brokers that are up, by node id.
+    pub brokers_up: Vec<u32>,
+    /// Number of partitions.
+    pub partitions: Option<u32>,
+    /// Replicas of each partition.
+    pub replication: Option<u32>,
+    /// A scaling or other topology change that has not ended.
+    pub pending_change: Option<String>,
+}
+
+/// The brokers' backup store, without credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Store {
+    /// `S3`, `GCS`, `AZURE`, `FILESYSTEM`; `None` where the brokers do not tell.
+    pub kind: Option<String>,
+    /// Bucket or container and base path.
+    pub location: Option<String>,
+}
+
+/// The snapshot repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repository {
+    /// Its name.
+    pub name: String,
+    /// `fs`, `s3`, …
+    pub kind: String,
+    /// Bucket, path or container as registered.
+    pub location: Option<String>,
+}
+
+/// Index lists and document counts at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Census {
+    /// When it was taken.
+    pub at: Timestamp,
+    /// The record indices.
+    pub records: Vec<IndexCount>,
+    /// The applications' indices.
+    pub apps: Vec<IndexCount>,
+}
+
+/// One index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexCount {
+    /// Its name.
+    pub name: String,
+    /// Lucene documents, nested ones included (`_cat/indices`); unknown for a closed index.
+    pub docs: Option<u64>,
+    /// Primary shards.
+    pub primaries: u32,
+}
+
+/// What `GET` of a finished snapshot says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotEvidence {
+    /// Its name.
+    pub name: String,
+    /// The repository it lies in.
+    pub repository: String,
+    /// Its own id, which a snapshot of the same name taken later does not have.
+    pub uuid: String,
+    /// The server version that took it.
+    pub version: String,
+    /// `SUCCESS`, or what else it says.
+    pub state: String,
+    /// Indices in it.
+    pub indices: Vec<String>,
+    /// Shards in all.
+    pub shards_total: u32,
+    /// Shards that are not in it.
+    pub shards_failed: u32,
+    /// Shards that are in it.
+    pub shards_successful: u32,
+    /// Failures, one line each.
+    pub failures: Vec<String>,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Expected indices that retention removed before they could be copied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed_meanwhile: Vec<String>,
+}
+
+/// What the brokers' partition endpoints said at one moment, raw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Positions {
+    /// When the reading was complete.
+    pub at: Timestamp,
+    /// One reading a broker.
+    pub brokers: Vec<BrokerReading>,
+}
+
+/// One broker's answer; it speaks for its own replicas only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokerReading {
+    /// Node id, where known.
+    pub node: Option<u32>,
+    /// Where it was asked.
+    pub address: String,
+    /// Why there is no reading, if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
+    /// Its replicas by partition.
+    pub partitions: BTreeMap<u32, PartitionReading>,
+}
+
+/// One replica of one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionReading {
+    /// `LEADER` or `FOLLOWER`.
+    pub role: String,
+    /// The exporter phase as the server says it.
+    pub phase: String,
+    /// The lowest acknowledged position over all exporters; -1 before the first.
+    pub exported: i64,
+    /// The processed position.
+    pub processed: Option<i64>,
+    /// The latest local snapshot, where there is one.
+    pub snapshot: Option<String>,
+}
+
+/// A runtime backup, partition by partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeEvidence {
+    /// The aggregate state.
+    pub state: String,
+    /// One line a partition.
+    pub partitions: Vec<RuntimePartition>,
+}
+
+/// One partition of a runtime backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimePartition {
+    /// The partition.
+    pub partition: u32,
+    /// Its state.
+    pub state: String,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// `index-term-processed-exported[-broker[-checksum]]`; absent before the first snapshot.
+    pub snapshot: Option<String>,
+    /// Position of the checkpoint.
+    pub checkpoint: Option<i64>,
+    /// Version of the broker that took it.
+    pub broker_version: Option<String>,
+    /// When the broker began.
+    pub created_at: Option<String>,
+    /// When it last changed.
+    pub updated_at: Option<String>,
+}
+
+impl Facts {
+    /// Adds a fact; a repeated one replaces the former.
+    pub fn learn(&mut self, fact: &Fact) {
+        match fact.clone() {
+            Fact::Cluster(v) => self.cluster = Some(v),
+            Fact::Store(v) => self.store = Some(v),
+            Fact::Repository(v) => self.repository = Some(v),
+            Fact::Census(v) => self.census = Some(v),
+            Fact::HighestId(v) => self.highest_id = v,
+            Fact::Scheduled { app, snapshots } => drop(self.scheduled.insert(app, snapshots)),
+            Fact::History { app, snapshots } => drop(self.history.insert(app, snapshots)),
+            Fact::Paused { at } => self.paused_at = Some(at),
+            Fact::FirstPositions(v) => self.first_positions = Some(v),
+            Fact::LastPositions(v) => self.last_positions = Some(v),
+            Fact::RecordsCut(v) => self.records_cut = Some(v),
+            Fact::Records(v) => self.records = Some(v),
+            Fact::RuntimeAccepted { at } => self.runtime_accepted_at = Some(at),
+            Fact::Runtime(v) => self.runtime = Some(v),
+            Fact::Witness(v) => self.witness = Some(v),
+            Fact::Resumed { at } => self.resumed_at = Some(at),
+            Fact::Published { path, .. } => self.published = Some(path),
+        }
+    }
+}
+
+impl PartitionReading {
+    /// Whether this replica leads its partition.
+    pub fn is_leader(&self) -> bool {
+        self.role.eq_ignore_ascii_case("LEADER")
+    }
+
+    /// Whether exporting is soft-paused here.
+    pub fn is_soft_paused(&self) -> bool {
+        self.phase == "SOFT_PAUSED"
+    }
+
+    /// Whether exporting is paused here, softly or not.
+    pub fn is_paused(&self) -> bool {
+        self.is_soft_paused() || self.phase == "PAUSED"
+    }
+}
+
+impl Positions {
+    /// Replicas whose exporting is paused, as `(node or address, partition, phase)`; for messages.
+    pub fn paused(&self) -> Vec<(String, u32, String)> {
+        let mut paused = Vec::new();
+        for broker in &self.brokers {
+            let name = broker.node.map_or_else(|| broker.address.clone(), |n| format!("broker {n}"));
+            for (partition, reading) in broker.partitions.iter().filter(|(_, r)| r.is_paused()) {
+                paused.push((name.clone(), *partition, reading.phase.clone()));
+            }
+        }
+        paused
+    }
+
+    /// Whether at least one leader was read and every leader that was read is soft-paused.
+    pub fn every_reached_leader_is_soft_paused(&self) -> bool {
+        let mut leaders =
+            self.brokers.iter().flat_map(|b| b.partitions.values()).filter(|r| r.is_leader()).peekable();
+        leaders.peek().is_some() && leaders.all(PartitionReading::is_soft_paused)
+    }
+}

@@ -1,0 +1,149 @@
+//! What is being protected: one Camunda installation, as discovery and configuration resolved it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backup::HistoryApp;
+use crate::capability::{CamundaVersion, Dialect};
+
+/// One Camunda 8 Self-Managed deployment, with every address and name that a plan needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installation {
+    /// The name the operator gave it; `default` without a configuration file.
+    pub name: String,
+    /// What tells it from every other installation.
+    pub fingerprint: Fingerprint,
+    /// The version that the orchestration cluster tells.
+    pub version: CamundaVersion,
+    /// How it is spoken to.
+    pub dialect: Dialect,
+    /// Management address of the gateway (8.5–8.7) or the orchestration cluster.
+    pub management: String,
+    /// Every broker that is configured or was found, for the witness.
+    pub brokers: Vec<BrokerAddress>,
+    /// The applications that back up their own indices, Optimize included.
+    pub apps: Vec<AppAddress>,
+    /// Elasticsearch or OpenSearch.
+    pub search: SearchAddress,
+    /// The snapshot repository that all components use.
+    pub repository: String,
+    /// The exported records.
+    pub records: Records,
+    /// What a backup of this installation leaves out, by name.
+    pub not_covered: Vec<NotCovered>,
+}
+
+/// What tells one installation from another: the search cluster's UUID and the record prefix (before 8.9, which
+/// tells a cluster id, nothing in Camunda's own answers is unique).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fingerprint(pub String);
+
+/// A broker's management address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokerAddress {
+    /// The broker's node id, if it told it. It identifies a reading: one broker behind two addresses counts once.
+    pub node: Option<u32>,
+    /// Where it is asked.
+    pub address: String,
+    /// Whether it answered during discovery.
+    pub reached: bool,
+}
+
+/// An application's management address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppAddress {
+    /// Which application.
+    pub app: HistoryApp,
+    /// Where it is asked.
+    pub address: String,
+    /// The repository that the application itself says it uses, if it tells.
+    pub repository: Option<String>,
+    /// Whether a backup without this part is still `partial` rather than failed.
+    pub required: bool,
+}
+
+/// The search server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchAddress {
+    /// Which product it is; they differ in what they accept.
+    pub product: SearchProduct,
+    /// Its version.
+    pub version: String,
+    /// Where it is asked.
+    pub address: String,
+    /// Its own id.
+    pub cluster_uuid: String,
+}
+
+/// The two search products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SearchProduct {
+    /// Elasticsearch.
+    Elasticsearch,
+    /// OpenSearch.
+    Opensearch,
+}
+
+/// Whether there are exported records to snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Records {
+    /// They lie in the indices whose names begin with this.
+    Prefix {
+        /// The exporter's index prefix.
+        prefix: String,
+    },
+    /// No Elasticsearch/OpenSearch exporter is enabled, or the configuration leaves the records out.
+    Excluded {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Something that a backup leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotCovered {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Installation {
+    /// The application's address, where there is one.
+    pub fn app(&self, app: HistoryApp) -> Option<&AppAddress> {
+        self.apps.iter().find(|a| a.app == app)
+    }
+
+    /// The record prefix, where records are backed up.
+    pub fn record_prefix(&self) -> Option<&str> {
+        match &self.records {
+            Records::Prefix { prefix } => Some(prefix),
+            Records::Excluded { .. } => None,
+        }
+    }
+}
+
+impl Fingerprint {
+    /// The fingerprint before 8.9.
+    pub fn of_search(cluster_uuid: &str, record_prefix: &str) -> Fingerprint {
+        Fingerprint(format!("{cluster_uuid}/{record_prefix}"))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for SearchProduct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SearchProduct::Elasticsearch => "Elasticsearch",
+            SearchProduct::Opensearch => "OpenSearch",
+        })
+    }
+}

@@ -1,0 +1,242 @@
+//! The manifest: the write-once description of a backup, with its evidence.
+//!
+//! It exists only for a backup whose required parts are all whole and whose witness is not violated: that a manifest
+//! can be read is what makes a backup complete. It says nothing of the release; `release.json` beside it does.
+
+mod restore_guide;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use restore_guide::restore_guide;
+
+use crate::backup::{BackupId, Component};
+use crate::capability::Dialect;
+use crate::facts::{
+    Census, Cluster, Facts, IndexCount, Positions, Repository, RuntimePartition, SnapshotEvidence, Store,
+};
+use crate::installation::{Fingerprint, Installation, NotCovered, SearchProduct};
+use crate::plan::{Action, Step};
+use crate::run::{Run, RunId, StepState};
+use crate::witness::Witness;
+
+/// The manifest format that this version writes and reads.
+pub const MANIFEST_FORMAT: u16 = 1;
+
+/// The description of one backup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`MANIFEST_FORMAT`] of the version that wrote it.
+    pub format: u16,
+    /// The id of all parts.
+    pub backup: BackupId,
+    /// The installation's name.
+    pub installation: String,
+    /// The installation's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The run that made it.
+    pub run: RunId,
+    /// When the run began.
+    pub started_at: Timestamp,
+    /// When the evidence was complete.
+    pub completed_at: Timestamp,
+    /// Versions that a restore has to match.
+    pub versions: Versions,
+    /// The cluster's shape; the partition count must be the same at restore.
+    pub topology: Option<Cluster>,
+    /// Where the partitions are stored.
+    pub store: Option<Store>,
+    /// Where the snapshots are stored.
+    pub repository: Option<Repository>,
+    /// The parts, in the order in which they were taken.
+    pub parts: Vec<Part>,
+    /// Whether the pause held, with the raw readings.
+    pub witness: WitnessEvidence,
+    /// Index lists and document counts before the run.
+    pub census: Option<Census>,
+    /// Record indices and document counts when their snapshot was asked for.
+    pub records_at_cut: Option<Vec<IndexCount>>,
+    /// Indices of the applications that no snapshot of this backup holds.
+    pub uncovered_indices: Vec<String>,
+    /// What this backup leaves out, by name.
+    pub not_covered: Vec<NotCovered>,
+    /// When each step ran.
+    pub steps: Vec<StepTime>,
+}
+
+/// Versions that a restore has to match.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// Camunda's, as its management address tells.
+    pub camunda: String,
+    /// How it was spoken to.
+    pub dialect: Dialect,
+    /// The search product.
+    pub search_product: SearchProduct,
+    /// Its version.
+    pub search: String,
+    /// The c8keep that wrote this.
+    pub c8keep: String,
+}
+
+/// One component's share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Which component.
+    pub component: Component,
+    /// `whole`, or `missing` for a part that is marked `required: false`.
+    pub state: String,
+    /// Its snapshots, in part order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<SnapshotEvidence>,
+    /// Its partitions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<RuntimePartition>,
+    /// When it was asked for.
+    pub started_at: Option<Timestamp>,
+    /// When it was seen to be whole.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// The witness with its raw readings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessEvidence {
+    /// The verdict.
+    #[serde(flatten)]
+    pub witness: Witness,
+    /// What every broker said after the pause.
+    pub first: Option<Positions>,
+    /// What every broker said after the runtime backup.
+    pub last: Option<Positions>,
+}
+
+/// When a step ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepTime {
+    /// Its name.
+    pub step: String,
+    /// The number on Camunda's page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u8>,
+    /// When it was first intended.
+    pub started_at: Timestamp,
+    /// When it ended; absent for what still ran.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// What is recorded beside the manifest once exporting runs again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// The run.
+    pub run: RunId,
+    /// When the pause was first intended.
+    pub paused_at: Option<Timestamp>,
+    /// When exporting was confirmed to run again.
+    pub resumed_at: Option<Timestamp>,
+}
+
+impl Manifest {
+    /// Writes down what the run found out; `None` before the witness was judged.
+    pub fn of(run: &Run, installation: &Installation, c8keep: &str, now: Timestamp) -> Option<Manifest> {
+        let facts = run.facts();
+        let parts = parts(run);
+        Some(Manifest {
+            format: MANIFEST_FORMAT,
+            backup: run.plan().backup(),
+            installation: installation.name.clone(),
+            fingerprint: installation.fingerprint.clone(),
+            run: run.id().clone(),
+            started_at: run.opened_at(),
+            completed_at: now,
+            versions: Versions {
+                camunda: installation.version.to_string(),
+                dialect: installation.dialect,
+                search_product: installation.search.product,
+                search: installation.search.version.clone(),
+                c8keep: c8keep.into(),
+            },
+            topology: facts.cluster.clone(),
+            store: facts.store.clone(),
+            repository: facts.repository.clone(),
+            uncovered_indices: uncovered(facts, &parts),
+            parts,
+            witness: WitnessEvidence {
+                witness: facts.witness.clone()?,
+                first: facts.first_positions.clone(),
+                last: facts.last_positions.clone(),
+            },
+            census: facts.census.clone(),
+            records_at_cut: facts.records_cut.clone(),
+            not_covered: installation.not_covered.clone(),
+            steps: steps(run),
+        })
+    }
+
+    /// The part of a component.
+    pub fn part(&self, component: Component) -> Option<&Part> {
+        self.parts.iter().find(|p| p.component == component)
+    }
+}
+
+/// The parts, from the steps that took them.
+fn parts(run: &Run) -> Vec<Part> {
+    let facts = run.facts();
+    let whole = |component, started: &Step, ended: Option<&StepState>| Part {
+        component,
+        state: if ended.is_some_and(StepState::is_done) { "whole".into() } else { "missing".into() },
+        snapshots: Vec::new(),
+        partitions: Vec::new(),
+        started_at: run.state(&started.name).since(),
+        ended_at: ended.and_then(|state| match state {
+            StepState::Done { at, .. } => Some(*at),
+            _ => None,
+        }),
+    };
+    let wait_of = |matches: &dyn Fn(&Action) -> bool| {
+        run.steps().find(|(step, _)| matches(&step.action)).map(|(_, state)| state)
+    };
+    run.plan()
+        .steps()
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::StartHistory { app, .. } => {
+                let wait = wait_of(&|a| matches!(a, Action::AwaitHistory { app: other, .. } if other == app));
+                let snapshots = facts.history.get(app).cloned().unwrap_or_default();
+                Some(Part { snapshots, ..whole(app.component(), step, wait) })
+            }
+            Action::SnapshotRecords { .. } => {
+                let wait = wait_of(&|a| matches!(a, Action::AwaitRecords { .. }));
+                let snapshots = facts.records.iter().cloned().collect();
+                Some(Part { snapshots, ..whole(Component::Records, step, wait) })
+            }
+            Action::StartRuntime { .. } => {
+                let wait = wait_of(&|a| matches!(a, Action::AwaitRuntime { .. }));
+                let partitions = facts.runtime.as_ref().map(|r| r.partitions.clone()).unwrap_or_default();
+                Some(Part { partitions, ..whole(Component::Runtime, step, wait) })
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Application indices of the census that are in no snapshot (camunda issue 47122: indices that no part took).
+fn uncovered(facts: &Facts, parts: &[Part]) -> Vec<String> {
+    let Some(census) = &facts.census else { return Vec::new() };
+    let covered = |name: &String| {
+        parts.iter().flat_map(|p| &p.snapshots).any(|s| s.indices.contains(name))
+    };
+    census.apps.iter().map(|i| &i.name).filter(|name| !covered(name)).cloned().collect()
+}
+
+fn steps(run: &Run) -> Vec<StepTime> {
+    run.steps()
+        .filter_map(|(step, state)| {
+            let ended_at = match state {
+                StepState::Done { at, .. } | StepState::Failed { at, .. } => Some(*at),
+                _ => None,
+            };
+            let started_at = state.since()?;
+            Some(StepTime { step: step.name.to_string(), page: step.page, started_at, ended_at })
+        })
+        .collect()
+}

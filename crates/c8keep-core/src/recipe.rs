@@ -1,0 +1,5 @@
+//! Recipes: from an installation and a wish to a plan. Pure, and snapshot-tested for every version and topology.
+
+mod backup;
+
+pub use backup::{Request, backup};

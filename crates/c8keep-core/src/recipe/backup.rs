@@ -1,0 +1,180 @@
+//! The recipe of Camunda's page "Create a backup", per dialect.
+//!
+//! 8.8 and later pause first, because the Camunda exporter writes the web applications' indices itself. Up to
+//! 8.7 the web applications come first: they import what was exported, so the records and the partitions must be
+//! at least as new as they are (Camunda docs 8.5–8.7, "Backup").
+
+use jiff::SignedDuration;
+
+use crate::backup::{BackupId, HistoryApp};
+use crate::fault::Fault;
+use crate::installation::Installation;
+use crate::plan::{Action, Kind, Limits, NotAPlan, PLAN_FORMAT, Plan, PlanParts, Step, StepName};
+
+/// What is wished for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The id of the new backup.
+    pub id: BackupId,
+    /// How long exporting may stay paused.
+    pub hold_budget: SignedDuration,
+    /// How long a wait may see nothing move.
+    pub stall: SignedDuration,
+    /// How long a wait may take in all.
+    pub wait_deadline: SignedDuration,
+}
+
+impl Request {
+    /// The limits of the design: 2 h of pause, 10 min without progress, 12 h for one wait.
+    pub fn new(id: BackupId) -> Request {
+        Request {
+            id,
+            hold_budget: SignedDuration::from_hours(2),
+            stall: SignedDuration::from_mins(10),
+            wait_deadline: SignedDuration::from_hours(12),
+        }
+    }
+}
+
+/// The plan of one hot backup.
+///
+/// # Errors
+/// A plan that breaks a rule of [`Plan::new`]: a mistake in this recipe, never in the installation.
+pub fn backup(installation: &Installation, request: &Request) -> Result<Plan, NotAPlan> {
+    let mut recipe = Recipe { installation, request, steps: Vec::new() };
+    let pause_first = installation.dialect.capability().pause_first;
+    let checked = recipe.probes();
+    let ready = if pause_first {
+        let paused = recipe.pause(checked);
+        recipe.history(paused)
+    } else {
+        let history = recipe.history(checked);
+        recipe.pause(history)
+    };
+    let recorded = recipe.records(ready);
+    recipe.runtime(recorded);
+    Plan::new(PlanParts {
+        format: PLAN_FORMAT,
+        recipe: format!("hot backup, {}", installation.dialect),
+        installation: installation.name.clone(),
+        fingerprint: installation.fingerprint.clone(),
+        backup: request.id,
+        hold_budget: request.hold_budget,
+        steps: recipe.steps,
+    })
+}
+
+/// Names of steps that other code must be able to find.
+pub mod names {
+    /// Opens the hold.
+    pub const PAUSE: &str = "pause-exporting";
+    /// Closes it.
+    pub const RESUME: &str = "resume-exporting";
+    /// The pivot.
+    pub const PUBLISH: &str = "publish-manifest";
+}
+
+struct Recipe<'a> {
+    installation: &'a Installation,
+    request: &'a Request,
+    steps: Vec<Step>,
+}
+
+type After = Vec<StepName>;
+
+impl Recipe<'_> {
+    /// The page's prerequisites, read-only and side by side.
+    fn probes(&mut self) -> After {
+        let repository = self.installation.repository.clone();
+        let records = self.installation.record_prefix().map(str::to_owned);
+        [
+            ("check-cluster", Action::CheckCluster),
+            ("check-exporting", Action::CheckExporting),
+            ("check-store", Action::CheckStore),
+            ("check-repository", Action::CheckRepository { repository }),
+            ("take-census", Action::TakeCensus { records }),
+            ("check-id", Action::CheckId { id: self.request.id }),
+        ]
+        .into_iter()
+        .flat_map(|(name, action)| self.step(name, None, &After::new(), Kind::Probe, action))
+        .collect()
+    }
+
+    fn pause(&mut self, after: After) -> After {
+        let kind = Kind::Hold { release: names::RESUME.into() };
+        let paused = self.step(names::PAUSE, Some(1), &after, kind, Action::PauseExporting);
+        self.step("read-positions", None, &paused, Kind::Probe, Action::ReadFirstPositions)
+    }
+
+    /// All applications side by side; what comes next waits for all of them.
+    fn history(&mut self, after: After) -> After {
+        let id = self.request.id;
+        let repository = &self.installation.repository;
+        let mut whole = After::new();
+        for address in self.installation.apps.clone() {
+            let app = address.app;
+            let (start, wait) = if app == HistoryApp::Optimize { (3, 5) } else { (2, 4) };
+            let action = Action::StartHistory { app, id };
+            let started = self.step(&format!("start-{app}"), Some(start), &after, Kind::Effect, action);
+            let action = Action::AwaitHistory { app, id, repository: repository.clone() };
+            whole.extend(self.step(&format!("await-{app}"), Some(wait), &started, Kind::Probe, action));
+            for step in self.steps.iter_mut().rev().take(2) {
+                step.required = address.required;
+            }
+        }
+        if whole.is_empty() { after } else { whole }
+    }
+
+    fn records(&mut self, after: After) -> After {
+        let Some(prefix) = self.installation.record_prefix().map(str::to_owned) else { return after };
+        let (repository, snapshot) =
+            (self.installation.repository.clone(), self.request.id.records_snapshot());
+        let action = Action::SnapshotRecords {
+            repository: repository.clone(),
+            snapshot: snapshot.clone(),
+            prefix: prefix.clone(),
+        };
+        let started = self.step("snapshot-records", Some(6), &after, Kind::Effect, action);
+        let action = Action::AwaitRecords { repository, snapshot, prefix };
+        self.step("await-records", Some(7), &started, Kind::Probe, action)
+    }
+
+    /// The partitions, the proof, the release, the manifest. After the second reading, release and publishing
+    /// run side by side: exporting does not wait for our vault.
+    fn runtime(&mut self, after: After) {
+        let id = self.request.id;
+        let started = self.step("start-runtime", Some(8), &after, Kind::Effect, Action::StartRuntime { id });
+        let whole = self.step("await-runtime", Some(9), &started, Kind::Probe, Action::AwaitRuntime { id });
+        let read = self.step("read-positions-again", None, &whole, Kind::Probe, Action::ReadLastPositions);
+        let released = self.step(names::RESUME, Some(10), &read, Kind::Release, Action::ResumeExporting);
+        let judged = self.step("judge-witness", None, &read, Kind::Probe, Action::JudgeWitness);
+        let published = self.step(names::PUBLISH, None, &judged, Kind::Pivot, Action::Publish { id });
+        let both: After = released.into_iter().chain(published).collect();
+        self.step("record-release", None, &both, Kind::Effect, Action::RecordRelease { id });
+    }
+
+    fn step(&mut self, name: &str, page: Option<u8>, after: &After, kind: Kind, action: Action) -> After {
+        let limits = self.limits(&action);
+        let after = after.iter().cloned().collect();
+        let name = StepName::from(name);
+        self.steps.push(Step { name: name.clone(), page, after, action, kind, required: true, limits });
+        vec![name]
+    }
+
+    fn limits(&self, action: &Action) -> Limits {
+        if action.is_wait() {
+            let Request { stall, wait_deadline, .. } = *self.request;
+            // A wait is performed once; looking again is no attempt, being interrupted is.
+            return Limits { attempts_max: 20, deadline: wait_deadline, stall };
+        }
+        let minutes = SignedDuration::from_mins(2);
+        Limits { attempts_max: 4, deadline: minutes, stall: minutes }
+    }
+}
+
+/// The fault for a recipe that is not a plan; kept here so that callers need no words of their own.
+impl From<NotAPlan> for Fault {
+    fn from(bug: NotAPlan) -> Fault {
+        Fault::new(crate::fault::FaultKind::Usage, "planning the backup", "the recipe", bug.to_string())
+    }
+}

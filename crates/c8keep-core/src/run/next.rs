@@ -1,0 +1,234 @@
+//! What a run may do now: pure, given the time and what is in flight.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Hold, Outcome, Run, StepState, StopReason};
+use crate::fault::{Fault, FaultKind};
+use crate::plan::{Kind, Step, StepName};
+
+/// What the process at hand is doing; the only thing about a run that its journal does not hold.
+#[derive(Debug, Clone, Default)]
+pub struct InFlight {
+    /// Steps being performed.
+    pub performing: BTreeSet<StepName>,
+    /// When each wait was last looked at.
+    pub asked: BTreeMap<StepName, Timestamp>,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Perform these now, side by side.
+    Start(Vec<Order>),
+    /// A limit is reached: journal this fault as the step's answer.
+    Expire {
+        /// Which step.
+        step: StepName,
+        /// Why.
+        fault: Fault,
+    },
+    /// The run must stop: journal that.
+    Stop(StopReason),
+    /// Nothing to do before this instant, or before something in flight answers.
+    Wait {
+        /// The next instant at which something is due.
+        until: Option<Timestamp>,
+    },
+    /// The run has ended.
+    Close(Outcome),
+}
+
+/// A step to perform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Which.
+    pub step: StepName,
+    /// Which performance, from 1.
+    pub attempt: u32,
+    /// Whether this only looks again at something under way, so that no intent is journalled.
+    pub looks_only: bool,
+}
+
+/// How long to wait between two looks at something that has been under way for `elapsed`: 4 % of it, so that the
+/// overshoot stays small for long waits and the servers are not asked more than ten times a second.
+pub fn poll_interval(elapsed: SignedDuration) -> SignedDuration {
+    (elapsed / 25).clamp(SignedDuration::from_millis(100), SignedDuration::from_secs(5))
+}
+
+/// Pause before attempt `attempt + 1`: doubling, capped.
+fn back_off(attempt: u32) -> SignedDuration {
+    SignedDuration::from_millis(250 * 2_i64.pow(attempt.saturating_sub(1).min(6)))
+        .min(SignedDuration::from_secs(10))
+}
+
+impl Run {
+    /// What may happen now.
+    pub fn next(&self, now: Timestamp, in_flight: &InFlight) -> Next {
+        if let Some(outcome) = self.outcome() {
+            return Next::Close(outcome.clone());
+        }
+        if self.hold_budget_is_spent(now) {
+            return Next::Stop(StopReason::HoldBudget);
+        }
+        let mut orders = Vec::new();
+        let mut until: Option<Timestamp> = None;
+        for (step, state) in self.steps() {
+            if state.is_settled() || in_flight.performing.contains(&step.name) || !self.may_run(step, in_flight) {
+                continue;
+            }
+            if let Some(fault) = self.limit_reached(step, state, now) {
+                return Next::Expire { step: step.name.clone(), fault };
+            }
+            let (order, due) = self.order(step, state, now, in_flight);
+            if due <= now {
+                orders.push(order);
+            } else {
+                until = Some(until.map_or(due, |u| u.min(due)));
+            }
+        }
+        if !orders.is_empty() {
+            Next::Start(orders)
+        } else if until.is_none() && in_flight.performing.is_empty() {
+            Next::Close(self.ending())
+        } else {
+            if let (Hold::Open { since }, false) = (self.hold(), self.is_past_pivot()) {
+                let budget_ends = since + self.plan().hold_budget();
+                until = Some(until.map_or(budget_ends, |u| u.min(budget_ends)));
+            }
+            Next::Wait { until }
+        }
+    }
+
+    /// Whether the manifest is, or may be, published: from there the run only goes forward.
+    pub fn is_past_pivot(&self) -> bool {
+        self.steps().any(|(step, state)| {
+            step.kind == Kind::Pivot
+                && !matches!(state, StepState::Waiting | StepState::Failed { .. })
+        })
+    }
+
+    /// Exporting may not stay paused longer than the plan allows, in wall time since the intent to pause; what
+    /// is already published is not failed by a slow release.
+    fn hold_budget_is_spent(&self, now: Timestamp) -> bool {
+        let Hold::Open { since } = self.hold() else { return false };
+        !self.is_past_pivot() && now.duration_since(since) >= self.plan().hold_budget()
+    }
+
+    /// Whether an unsettled step may be performed, now or at its next due instant.
+    fn may_run(&self, step: &Step, in_flight: &InFlight) -> bool {
+        if step.kind == Kind::Release {
+            return self.release_is_due(step, in_flight);
+        }
+        if self.is_dropped(step) || self.is_lost(step) {
+            return false;
+        }
+        step.after.iter().all(|before| self.is_satisfied(before))
+    }
+
+    /// A release becomes ready once its predecessors are settled, well or not: they all went well, or the run
+    /// winds down and nothing but the hold itself could still land after it.
+    fn release_is_due(&self, release: &Step, in_flight: &InFlight) -> bool {
+        let Some(hold) = self.plan().hold() else { return false };
+        if self.state(&hold.name).since().is_none() || in_flight.performing.contains(&hold.name) {
+            return false;
+        }
+        self.is_winding_down() || release.after.iter().all(|before| self.is_satisfied(before))
+    }
+
+    /// A step that will never be performed because the run winds down.
+    fn is_dropped(&self, step: &Step) -> bool {
+        self.is_winding_down()
+            && !(self.is_past_pivot() && (step.kind == Kind::Pivot || self.follows_pivot(step)))
+    }
+
+    fn follows_pivot(&self, step: &Step) -> bool {
+        step.after.iter().filter_map(|name| self.plan().step(name)).any(|before| before.kind == Kind::Pivot)
+    }
+
+    /// An optional step that failed, or that waits for an optional step that did.
+    fn is_lost(&self, step: &Step) -> bool {
+        let failed = matches!(self.state(&step.name), StepState::Failed { .. });
+        let before_lost =
+            || step.after.iter().filter_map(|name| self.plan().step(name)).any(|before| self.is_lost(before));
+        !step.required && (failed || before_lost())
+    }
+
+    fn is_satisfied(&self, name: &StepName) -> bool {
+        self.state(name).is_done() || self.plan().step(name).is_some_and(|step| self.is_lost(step))
+    }
+
+    /// The order for an unsettled step, and when it is due.
+    fn order(
+        &self,
+        step: &Step,
+        state: &StepState,
+        now: Timestamp,
+        in_flight: &InFlight,
+    ) -> (Order, Timestamp) {
+        let order = |attempt, looks_only| Order { step: step.name.clone(), attempt, looks_only };
+        match state {
+            StepState::Performing { attempt, .. } => (order(attempt + 1, false), now),
+            StepState::Retrying { attempt, at, .. } => (order(attempt + 1, false), *at + back_off(*attempt)),
+            StepState::Pending { attempt, since, .. } => {
+                let asked = in_flight.asked.get(&step.name);
+                let due = asked.map_or(now, |asked| *asked + poll_interval(self.alive(*since, now)));
+                (order(*attempt, true), due)
+            }
+            StepState::Waiting | StepState::Done { .. } | StepState::Failed { .. } => (order(1, false), now),
+        }
+    }
+
+    /// The fault of a step that has used up its time or its attempts; a release never does.
+    fn limit_reached(&self, step: &Step, state: &StepState, now: Timestamp) -> Option<Fault> {
+        let since = state.since().filter(|_| step.kind != Kind::Release)?;
+        let limits = step.limits;
+        if self.alive(since, now) >= limits.deadline {
+            let seen = match state {
+                StepState::Pending { mark, .. } => format!("last seen: {}", mark.says),
+                StepState::Retrying { fault, .. } => format!("last fault: {fault}"),
+                _ => "no answer".into(),
+            };
+            let why = format!("not done after {:#}; {seen}", limits.deadline);
+            return Some(limit_fault(FaultKind::Deadline, step, why));
+        }
+        match state {
+            StepState::Pending { mark, moved_at, .. } if self.alive(*moved_at, now) >= limits.stall => {
+                let why = format!("nothing has moved for {:#}; last seen: {}", limits.stall, mark.says);
+                Some(limit_fault(FaultKind::Stalled, step, why))
+            }
+            StepState::Performing { attempt, .. } if *attempt >= limits.attempts_max => Some(limit_fault(
+                FaultKind::Deadline,
+                step,
+                format!("interrupted {attempt} times without an answer"),
+            )),
+            _ => None,
+        }
+    }
+
+    /// How a run ends in which nothing is left to do.
+    fn ending(&self) -> Outcome {
+        let published =
+            self.steps().any(|(step, state)| step.kind == Kind::Pivot && state.is_done());
+        if published {
+            let missing: Vec<StepName> = self
+                .steps()
+                .filter(|(step, state)| matches!(state, StepState::Failed { .. }) && self.is_lost(step))
+                .map(|(step, _)| step.name.clone())
+                .collect();
+            return if missing.is_empty() { Outcome::Complete } else { Outcome::Partial { missing } };
+        }
+        match (self.first_failure(), self.stopping()) {
+            (_, Some(reason)) => Outcome::Stopped { reason },
+            (Some((step, fault)), None) => {
+                Outcome::Failed { step: step.name.clone(), fault: fault.clone() }
+            }
+            (None, None) => unreachable!("a plan has a pivot, and every step before it can run or has failed"),
+        }
+    }
+}
+
+fn limit_fault(kind: FaultKind, step: &Step, why: String) -> Fault {
+    Fault::new(kind, step.action.describe(), format!("step {}", step.name), why)
+}

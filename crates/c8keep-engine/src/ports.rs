@@ -1,0 +1,181 @@
+//! The ports: what the engine asks of the outside world, in the domain's words. One per outside system, object-safe,
+//! all failing with a [`Fault`] whose `retry` and `effect` the engine obeys.
+
+use async_trait::async_trait;
+use c8keep_core::backup::{BackupId, HistoryApp};
+use c8keep_core::facts::{Cluster, IndexCount, Positions, Repository, SnapshotEvidence, Store};
+use c8keep_core::fault::Fault;
+use c8keep_core::installation::{BrokerAddress, Fingerprint};
+use c8keep_core::run::{Event, RunId};
+use c8keep_core::verdict::{HistoryStatus, RuntimeStatus};
+use jiff::Timestamp;
+
+/// The orchestration cluster and its applications, over their management ports.
+#[async_trait]
+pub trait Camunda: Send + Sync {
+    /// The cluster's own topology: `/actuator/cluster`, and `/v2/topology` where it is known.
+    async fn cluster(&self) -> Result<Cluster, Fault>;
+
+    /// The brokers' backup store, as far as they tell. A store that is not configured is a precondition fault.
+    async fn store(&self) -> Result<Store, Fault>;
+
+    /// The highest backup id that the brokers know or have burnt (`zeebe_checkpoint_id` outlives failed backups).
+    async fn highest_runtime_id(&self) -> Result<Option<BackupId>, Fault>;
+
+    /// The highest id among an application's backups.
+    async fn highest_history_id(&self, app: HistoryApp) -> Result<Option<BackupId>, Fault>;
+
+    /// The repository that an application says it uses; `None` where it does not tell.
+    async fn repository_of(&self, app: HistoryApp) -> Result<Option<String>, Fault>;
+
+    /// Soft-pauses exporting on every partition. There is no other pause in this product. Success is HTTP 204, or
+    /// HTTP 2xx with body status 204; every failure has an unknown effect: some partitions may be paused.
+    async fn pause_exporting(&self) -> Result<(), Fault>;
+
+    /// Resumes exporting on every partition; judged like the pause. Harmless when repeated.
+    async fn resume_exporting(&self) -> Result<(), Fault>;
+
+    /// Reads the partitions of every given broker; `{}` is asked again. A broker that does not answer is in the
+    /// result with the reason; only when none answers it is a fault.
+    async fn positions(&self, brokers: &[BrokerAddress], now: Timestamp) -> Result<Positions, Fault>;
+
+    /// Asks an application to back up its indices; returns the snapshot names it announces (Optimize: none).
+    /// A duplicate id is a `Refused` fault.
+    async fn start_history(&self, app: HistoryApp, id: BackupId) -> Result<Vec<String>, Fault>;
+
+    /// An application's word on one backup. "Not found" and the 400s that mean it are states, not faults.
+    async fn history(&self, app: HistoryApp, id: BackupId) -> Result<HistoryStatus, Fault>;
+
+    /// Asks the brokers to back up their partitions. 409 is a `Refused` fault.
+    async fn start_runtime(&self, id: BackupId) -> Result<(), Fault>;
+
+    /// The brokers' word on one backup; 404 is a state.
+    async fn runtime(&self, id: BackupId) -> Result<RuntimeStatus, Fault>;
+}
+
+/// Elasticsearch or OpenSearch.
+#[async_trait]
+pub trait SearchStore: Send + Sync {
+    /// The registered repository; a precondition fault if there is none of that name.
+    async fn repository(&self, name: &str) -> Result<Repository, Fault>;
+
+    /// Asks every node whether it reaches the repository (`_verify`); `Unauthorised` where that is not allowed.
+    async fn verify_repository(&self, name: &str) -> Result<(), Fault>;
+
+    /// Indices whose names match any of the patterns, open or closed, sorted by name.
+    async fn indices(&self, patterns: &[String]) -> Result<Vec<IndexCount>, Fault>;
+
+    /// Starts a snapshot without waiting for it.
+    async fn create_snapshot(&self, request: &SnapshotRequest) -> Result<(), Fault>;
+
+    /// What `GET` of one snapshot says; `None` if it does not exist. An `IN_PROGRESS` one has no figures yet.
+    async fn snapshot(&self, repository: &str, name: &str) -> Result<Option<SnapshotView>, Fault>;
+
+    /// Counters of a running snapshot from `_status`; `None` where the server does not tell. Never a verdict.
+    async fn snapshot_progress(&self, repository: &str, name: &str) -> Result<Option<SnapshotProgress>, Fault>;
+
+    /// Names of snapshots matching a pattern with one trailing `*`.
+    async fn snapshot_names(&self, repository: &str, pattern: &str) -> Result<Vec<String>, Fault>;
+}
+
+/// A snapshot to take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotRequest {
+    /// Where.
+    pub repository: String,
+    /// Under which name.
+    pub snapshot: String,
+    /// Index pattern, never empty: an empty list means all indices to both products (camunda issue 26618).
+    pub pattern: String,
+    /// The run that asks, for the snapshot's metadata.
+    pub run: RunId,
+    /// The backup it belongs to, for the snapshot's metadata.
+    pub backup: BackupId,
+}
+
+/// A snapshot as `GET` tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotView {
+    /// Everything that will be evidence once it is finished.
+    pub evidence: SnapshotEvidence,
+    /// The run named in its metadata, if c8keep took it.
+    pub run: Option<RunId>,
+}
+
+/// Counters of a running snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotProgress {
+    /// Shards that are copied.
+    pub shards_done: u64,
+    /// Shards in all.
+    pub shards_total: u64,
+    /// Bytes copied.
+    pub bytes_done: u64,
+    /// Bytes to copy.
+    pub bytes_total: u64,
+}
+
+/// Where manifests are kept. Everything is written once: an object that exists is never written again.
+#[async_trait]
+pub trait Vault: Send + Sync {
+    /// Where it is, for people.
+    fn place(&self) -> String;
+
+    /// Writes a new object and makes it durable. An object that exists with the same bytes is success, one with other
+    /// bytes is a `Refused` fault.
+    async fn create(&self, path: &str, bytes: &[u8]) -> Result<(), Fault>;
+
+    /// Reads an object; `None` if there is none.
+    async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Paths below a prefix, sorted.
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault>;
+
+    /// Whether it can be written to: creates and removes one object under `doctor/` of the installation.
+    async fn check(&self, installation: &str) -> Result<(), Fault>;
+}
+
+/// The durable record of intents and answers. An acknowledged append survives; of any other, nobody knows.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Claims an installation on this host for the life of this process: takes the lock beside the journal and raises
+    /// the term. `Locked` if another process has it.
+    async fn claim(&self, installation: &str, by: &str) -> Result<Term, Fault>;
+
+    /// Appends in one transaction that checks `seq` = last + 1 and that `term` is the newest.
+    async fn append(&self, run: &RunId, seq: u64, term: Term, event: &Event) -> Result<(), Fault>;
+
+    /// All events of a run, oldest first.
+    async fn events(&self, run: &RunId) -> Result<Vec<Event>, Fault>;
+
+    /// Runs of an installation, newest first, at most `limit`.
+    async fn runs(&self, installation: &str, limit: u32) -> Result<Vec<RunRow>, Fault>;
+
+    /// Who holds the installation on this host right now, if a process does.
+    async fn holder(&self, installation: &str) -> Result<Option<String>, Fault>;
+}
+
+/// One line of the list of runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRow {
+    /// Which run.
+    pub run: RunId,
+    /// Of which installation, by fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Whether its last event closed it.
+    pub closed: bool,
+}
+
+/// A claim's number; it only rises, and an append with an older one is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Term(pub u64);
+
+/// Time.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Wall time at the start of the process plus monotonic time since.
+    fn now(&self) -> Timestamp;
+
+    /// Returns when `now` has reached the instant.
+    async fn sleep_until(&self, instant: Timestamp);
+}
