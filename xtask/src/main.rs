@@ -1,6 +1,7 @@
 //! Automation of this repository, by `cargo xtask <task>`. Each task lives in its own module; this file only dispatches.
 
 mod ci;
+mod deny;
 mod live;
 mod peers;
 mod say;
@@ -25,6 +26,8 @@ enum Task {
     Test(test::Args),
     /// The dependency edges and the house rules
     Tidy,
+    /// Licences, banned crates and sources, by cargo-deny
+    Deny,
     /// Every stage of continuous integration, quick ones first
     Ci(ci::Args),
     /// Real servers on loopback: Camunda, a search server and an S3 store
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Test(args) => test::run(&args),
         Task::Tidy => tidy::run(),
+        Task::Deny => deny::run(),
         Task::Ci(args) => ci::run(&args),
         Task::Peers(args) => peers::run(args),
         Task::Live(args) => live::run(args),

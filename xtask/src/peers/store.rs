@@ -1,0 +1,84 @@
+//! The S3 store of the brokers' backups: SeaweedFS on loopback with one bucket. The keys are made up and worth nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::http::{self, Hopeless};
+use super::ports;
+use super::process::{Process, Spec};
+
+pub const BUCKET: &str = "zeebe";
+pub const ACCESS_KEY: &str = "AK";
+pub const SECRET_KEY: &str = "SK";
+const READY_LIMIT: Duration = Duration::from_secs(120);
+
+#[derive(Debug)]
+pub struct Store {
+    port: u16,
+    process: Process,
+}
+
+impl Store {
+    /// Starts the store in a folder of its own and makes the bucket.
+    pub async fn up(weed: &Path, dir: &Path) -> Result<Self> {
+        fs::create_dir_all(dir.join("data"))?;
+        let keys = dir.join("s3.json");
+        fs::write(
+            &keys,
+            format!(
+                r#"{{"identities":[{{"name":"peer","credentials":[{{"accessKey":"{ACCESS_KEY}","secretKey":"{SECRET_KEY}"}}],"actions":["Admin","Read","Write","List","Tagging"]}}]}}"#
+            ),
+        )?;
+        let (port, filer) = (ports::free()?, ports::free()?);
+        let mut process = Process::start(&spec(weed, dir, &keys, port, filer)?)?;
+        // A folder below /buckets of the filer is a bucket. The first answers after the start are refusals.
+        http::until("the S3 store", READY_LIMIT, async || {
+            process.check_alive().map_err(Hopeless)?;
+            let made = http::post(&format!("http://127.0.0.1:{filer}/buckets/{BUCKET}/"), None).await?;
+            let s3 = http::get(&format!("http://127.0.0.1:{port}/")).await?;
+            let there = made.is_good() || made.status == 409;
+            Ok((there && s3.status == 403).then_some(()))
+        })
+        .await?;
+        Ok(Self { port, process })
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub async fn stop(self) -> Result<()> {
+        // Its orderly end takes half a minute, and nothing in it is needed any more.
+        self.process.kill().await
+    }
+}
+
+fn spec(weed: &Path, dir: &Path, keys: &Path, port: u16, filer: u16) -> Result<Spec> {
+    let flag = |name: &str, value: String| format!("-{name}={value}");
+    let path = |path: PathBuf| path.to_string_lossy().into_owned();
+    Ok(Spec {
+        name: "store".to_owned(),
+        command: vec![
+            path(weed.to_owned()),
+            "server".to_owned(),
+            "-s3".to_owned(),
+            flag("ip", "127.0.0.1".to_owned()),
+            flag("ip.bind", "127.0.0.1".to_owned()),
+            flag("dir", path(dir.join("data"))),
+            flag("s3.port", port.to_string()),
+            flag("s3.config", path(keys.to_owned())),
+            flag("master.port", ports::free()?.to_string()),
+            flag("volume.port", ports::free()?.to_string()),
+            flag("filer.port", filer.to_string()),
+            // Every bucket takes several volumes; a store without a free one answers 500 to every PUT.
+            flag("volume.max", "200".to_owned()),
+            flag("master.volumeSizeLimitMB", "64".to_owned()),
+        ],
+        env: [("HOME".to_owned(), path(dir.to_owned()))].into(),
+        folder: dir.to_owned(),
+        log: dir.join("store.log"),
+    })
+}
