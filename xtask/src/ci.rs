@@ -49,6 +49,7 @@ const STAGES: &[Stage] = &[
         environment: &[("RUSTDOCFLAGS", "-D warnings")],
         slow: false,
     },
+    quick("deny", "cargo xtask deny"),
     slow("demo", tidy::DEMO_COMMAND),
     slow("peers", "cargo xtask peers install"),
     slow("live", "cargo xtask live"),

@@ -13,7 +13,6 @@ mod documents;
 mod edges;
 mod functions;
 mod lexer;
-mod licences;
 mod manifests;
 mod source;
 mod text;
@@ -45,7 +44,6 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let files = tracked_files()?;
     let mut findings = Vec::new();
     findings.extend(edges::check(&metadata()?));
-    findings.extend(licences::check(&cargo("tree", licences::TREE)?));
     findings.extend(documents::check_readme(&files));
     for (path, content) in &files {
         findings.extend(text::check(path, content));
@@ -99,18 +97,11 @@ fn tracked_files() -> anyhow::Result<Vec<(String, String)>> {
 }
 
 fn metadata() -> anyhow::Result<serde_json::Value> {
-    let output = cargo("metadata", &["--no-deps", "--format-version", "1"])?;
-    serde_json::from_str(&output).context("reading cargo metadata")
-}
-
-fn cargo(verb: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let output = Command::new(env!("CARGO"))
         .current_dir(crate::root())
-        .arg(verb)
-        .args(arguments)
-        .stderr(std::process::Stdio::inherit())
+        .args(["metadata", "--no-deps", "--format-version", "1"])
         .output()
-        .with_context(|| format!("starting cargo {verb}"))?;
-    ensure!(output.status.success(), "cargo {verb} ended with {}", output.status);
-    String::from_utf8(output.stdout).with_context(|| format!("what cargo {verb} printed"))
+        .context("starting cargo metadata")?;
+    ensure!(output.status.success(), "cargo metadata ended with {}", output.status);
+    serde_json::from_slice(&output.stdout).context("reading cargo metadata")
 }

@@ -1,6 +1,6 @@
 //! Manifests and the lock file: shared lints, and no crate that this project decided against.
 //!
-//! The lock file also lists what optional features would bring; what is really built is looked at by `licences`.
+//! The lock file also lists what optional features would bring; what is really built is the business of `cargo xtask deny`.
 
 use super::Finding;
 
