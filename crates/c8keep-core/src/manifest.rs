@@ -16,7 +16,7 @@ use crate::facts::{
     Census, Cluster, Facts, IndexCount, Positions, Repository, RuntimePartition, SnapshotEvidence, Store,
 };
 use crate::installation::{Fingerprint, Installation, NotCovered, SearchProduct};
-use crate::plan::{Action, Step};
+use crate::plan::{Action, Kind, Step};
 use crate::run::{Run, RunId, StepState};
 use crate::witness::Witness;
 
@@ -136,8 +136,9 @@ pub struct Release {
 }
 
 impl Manifest {
-    /// Writes down what the run found out; `None` before the witness was judged.
-    pub fn of(run: &Run, installation: &Installation, c8keep: &str, now: Timestamp) -> Option<Manifest> {
+    /// Writes down what the run found out; `None` before the witness was judged. The same run gives the same bytes
+    /// whenever it is asked, so that publishing can be repeated.
+    pub fn of(run: &Run, installation: &Installation, c8keep: &str) -> Option<Manifest> {
         let facts = run.facts();
         let parts = parts(run);
         Some(Manifest {
@@ -147,7 +148,7 @@ impl Manifest {
             fingerprint: installation.fingerprint.clone(),
             run: run.id().clone(),
             started_at: run.opened_at(),
-            completed_at: now,
+            completed_at: judged_at(run)?,
             versions: Versions {
                 camunda: installation.version.to_string(),
                 dialect: installation.dialect,
@@ -228,8 +229,18 @@ fn uncovered(facts: &Facts, parts: &[Part]) -> Vec<String> {
     census.apps.iter().map(|i| &i.name).filter(|name| !covered(name)).cloned().collect()
 }
 
+/// When the evidence was complete.
+fn judged_at(run: &Run) -> Option<Timestamp> {
+    run.steps().find_map(|(step, state)| match (&step.action, state) {
+        (Action::JudgeWitness, StepState::Done { at, .. }) => Some(*at),
+        _ => None,
+    })
+}
+
+/// The steps up to the evidence; what runs beside the publishing is told elsewhere.
 fn steps(run: &Run) -> Vec<StepTime> {
     run.steps()
+        .filter(|(step, _)| !matches!(step.kind, Kind::Release | Kind::Pivot))
         .filter_map(|(step, state)| {
             let ended_at = match state {
                 StepState::Done { at, .. } | StepState::Failed { at, .. } => Some(*at),

@@ -213,12 +213,12 @@ impl Run {
             Answer::Pending { mark } => {
                 StepState::Pending { attempt, since, mark: mark.clone(), moved_at: at }
             }
-            Answer::Fault { fault } if fault.is_retryable() && may_retry => {
+            Answer::Fault { fault, .. } if fault.is_retryable() && may_retry => {
                 StepState::Retrying { attempt, since, fault: fault.clone(), at }
             }
-            Answer::Fault { fault } => StepState::Failed { since, at, fault: fault.clone() },
+            Answer::Fault { fault, .. } => StepState::Failed { since, at, fault: fault.clone() },
         };
-        if let Answer::Done { facts } = answer {
+        if let Answer::Done { facts } | Answer::Fault { facts, .. } = answer {
             for fact in facts {
                 self.facts.learn(fact);
             }

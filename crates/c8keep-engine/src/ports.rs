@@ -121,9 +121,9 @@ pub trait Vault: Send + Sync {
     /// Where it is, for people.
     fn place(&self) -> String;
 
-    /// Writes a new object and makes it durable. An object that exists with the same bytes is success, one with other
-    /// bytes is a `Refused` fault.
-    async fn create(&self, path: &str, bytes: &[u8]) -> Result<(), Fault>;
+    /// Writes a new object and makes it durable; returns the SHA-256 of its bytes in hex. An object that exists with
+    /// the same bytes is success, one with other bytes is a `Refused` fault.
+    async fn create(&self, path: &str, bytes: &[u8]) -> Result<String, Fault>;
 
     /// Reads an object; `None` if there is none.
     async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Fault>;

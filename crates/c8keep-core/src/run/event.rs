@@ -54,6 +54,9 @@ pub enum Answer {
     Fault {
         /// How.
         fault: Fault,
+        /// What it taught all the same, such as the evidence that condemns.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        facts: Vec<Fact>,
     },
 }
 
@@ -135,6 +138,18 @@ impl RunId {
     /// The id of the `nth` run (from 1) of a backup.
     pub fn of_backup(id: BackupId, nth: u32) -> RunId {
         RunId(if nth <= 1 { format!("backup-{id}") } else { format!("backup-{id}.{nth}") })
+    }
+}
+
+impl From<Fault> for Answer {
+    fn from(fault: Fault) -> Answer {
+        Answer::Fault { fault, facts: Vec::new() }
+    }
+}
+
+impl From<Fact> for Answer {
+    fn from(fact: Fact) -> Answer {
+        Answer::Done { facts: vec![fact] }
     }
 }
 

@@ -1,0 +1,64 @@
+//! Pausing, resuming, and reading the positions that prove the pause.
+
+use c8keep_core::facts::{Fact, Positions};
+use c8keep_core::fault::{Fault, FaultKind};
+use jiff::Timestamp;
+
+use super::Performed;
+use crate::World;
+
+/// The call is harmless when repeated, so it needs no look first.
+pub(super) async fn pause(world: &World) -> Performed {
+    world.camunda.pause_exporting().await?;
+    Ok(Fact::Paused { at: world.clock.now() }.into())
+}
+
+/// Confirmed twice: by the answer, and by every broker that can be read.
+pub(super) async fn resume(world: &World) -> Performed {
+    world.camunda.resume_exporting().await?;
+    if let Ok(positions) = read(world).await {
+        let paused = positions.paused();
+        if let Some((broker, partition, phase)) = paused.first() {
+            return Err(Fault::new(
+                FaultKind::Refused,
+                "resuming exporting",
+                format!("{broker}, partition {partition}"),
+                format!("the call was accepted, but the partition still says {phase}"),
+            )
+            .with_retry());
+        }
+    }
+    Ok(Fact::Resumed { at: world.clock.now() }.into())
+}
+
+/// P0. A leader that exports already shows that somebody lifted the pause; a broker that cannot be read only weakens
+/// the proof.
+pub(super) async fn first_positions(world: &World) -> Performed {
+    let positions = read_what_can_be_read(world).await;
+    for broker in &positions.brokers {
+        let running = broker.partitions.iter().find(|(_, r)| r.is_leader() && !r.is_paused());
+        if let Some((partition, reading)) = running {
+            return Err(Fault::new(
+                FaultKind::Violated,
+                "reading the exported positions",
+                format!("{}/actuator/partitions", broker.address),
+                format!("partition {partition} says {} although it was just paused", reading.phase),
+            )
+            .with_hint("somebody else resumed exporting; find out who before the next backup"));
+        }
+    }
+    Ok(Fact::FirstPositions(positions).into())
+}
+
+pub(super) async fn last_positions(world: &World) -> Performed {
+    Ok(Fact::LastPositions(read_what_can_be_read(world).await).into())
+}
+
+async fn read_what_can_be_read(world: &World) -> Positions {
+    let at: Timestamp = world.clock.now();
+    read(world).await.unwrap_or(Positions { at, brokers: Vec::new() })
+}
+
+async fn read(world: &World) -> Result<Positions, Fault> {
+    world.camunda.positions(&world.installation.brokers, world.clock.now()).await
+}

@@ -1,0 +1,147 @@
+//! The page's prerequisites, read-only. A probe says good, bad or "cannot tell"; only bad ends the run.
+
+use std::collections::BTreeSet;
+
+use c8keep_core::backup::{BackupId, HistoryApp, RECORDS_SNAPSHOT_PREFIX};
+use c8keep_core::facts::{Census, Cluster, Fact};
+use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::run::Answer;
+
+use super::Performed;
+use crate::World;
+
+pub(super) async fn cluster(world: &World) -> Performed {
+    let cluster = world.camunda.cluster().await?;
+    match cluster_problem(world, &cluster) {
+        Some(fault) => Err(fault),
+        None => Ok(Fact::Cluster(cluster).into()),
+    }
+}
+
+fn cluster_problem(world: &World, cluster: &Cluster) -> Option<Fault> {
+    let doing = "checking the cluster";
+    let target = &world.installation.management;
+    if let Some(change) = &cluster.pending_change {
+        return Some(Fault::precondition(
+            doing,
+            target,
+            format!("a change of the cluster is under way: {change}"),
+            "backups are refused while partitions are scaled; wait until the change has ended, then start again",
+        ));
+    }
+    let expected = cluster.brokers_expected?;
+    let up = cluster.brokers_up.len();
+    if up >= expected as usize {
+        return None;
+    }
+    let missing: Vec<String> =
+        (0..expected).filter(|n| !cluster.brokers_up.contains(n)).map(|n| n.to_string()).collect();
+    Some(Fault::precondition(
+        doing,
+        target,
+        format!("{up} of {expected} brokers are up; missing: broker {}", missing.join(", ")),
+        "pausing needs every replica of every partition; bring the broker back, then start again",
+    ))
+}
+
+/// Exporting must not be paused by anybody. Where no broker can be read, the pause's own check decides.
+pub(super) async fn exporting(world: &World) -> Performed {
+    let Ok(positions) = world.camunda.positions(&world.installation.brokers, world.clock.now()).await else {
+        return Ok(Answer::Done { facts: Vec::new() });
+    };
+    let paused = positions.paused();
+    if paused.is_empty() {
+        return Ok(Answer::Done { facts: Vec::new() });
+    }
+    let list: Vec<String> =
+        paused.iter().map(|(broker, partition, phase)| format!("{broker} partition {partition} {phase}")).collect();
+    Err(Fault::precondition(
+        "checking that exporting runs",
+        format!("{}/actuator/partitions", world.installation.management),
+        format!("exporting is already paused, and not by c8keep: {}", list.join(", ")),
+        "find out who paused it (another backup?); if nobody needs the pause, run `c8keep resume-exporting --yes`",
+    ))
+}
+
+pub(super) async fn store(world: &World) -> Performed {
+    Ok(Fact::Store(world.camunda.store().await?).into())
+}
+
+/// Registered, reachable from every node, and the one that every component names.
+pub(super) async fn repository(world: &World, name: &str) -> Performed {
+    let repository = world.search.repository(name).await?;
+    match world.search.verify_repository(name).await {
+        // Verifying needs more rights than snapshotting; being registered already proved it once.
+        Err(fault) if fault.kind == FaultKind::Unauthorised => {}
+        other => other?,
+    }
+    for app in &world.installation.apps {
+        let told = world.camunda.repository_of(app.app).await?;
+        if let Some(other) = told.filter(|told| told != name) {
+            return Err(Fault::precondition(
+                "checking the snapshot repository",
+                &app.address,
+                format!("{} uses the repository {other}, the other components {name}", app.app),
+                format!("configure the same repository in every component, or tell c8keep the right one: it used {name}"),
+            ));
+        }
+    }
+    Ok(Fact::Repository(repository).into())
+}
+
+pub(super) async fn census(world: &World, records: Option<&str>) -> Performed {
+    let at = world.clock.now();
+    let records_found = match records {
+        Some(prefix) => world.search.indices(&[format!("{prefix}*")]).await?,
+        None => Vec::new(),
+    };
+    if let (Some(prefix), true) = (records, records_found.is_empty()) {
+        return Err(Fault::precondition(
+            "looking for the exported records",
+            &world.installation.search.address,
+            format!("no index matches {prefix}*"),
+            "a snapshot of nothing would be called successful; if the exporter uses another prefix, set records.prefix; \
+             if nothing is exported, set records: off",
+        ));
+    }
+    let patterns: BTreeSet<String> =
+        world.installation.apps.iter().flat_map(|a| index_patterns(a.app)).map(|p| (*p).to_owned()).collect();
+    let patterns: Vec<String> = patterns.into_iter().collect();
+    let apps = if patterns.is_empty() { Vec::new() } else { world.search.indices(&patterns).await? };
+    Ok(Fact::Census(Census { at, records: records_found, apps }).into())
+}
+
+/// Index names of an application (Camunda docs, "Restore": the indices to delete).
+fn index_patterns(app: HistoryApp) -> &'static [&'static str] {
+    match app {
+        HistoryApp::Operate => &["operate-*"],
+        HistoryApp::Tasklist => &["tasklist-*"],
+        HistoryApp::Webapps => &["operate-*", "tasklist-*", "camunda-*"],
+        HistoryApp::Optimize => &["optimize-*"],
+    }
+}
+
+pub(super) async fn id(world: &World, id: BackupId) -> Performed {
+    let highest = highest_id(world).await?;
+    match highest.filter(|highest| *highest >= id) {
+        None => Ok(Fact::HighestId(highest).into()),
+        Some(highest) => Err(Fault::precondition(
+            "checking the backup id",
+            &world.installation.management,
+            format!("id {id} is not above {highest}, the highest id seen"),
+            format!("ids only rise; use {} or more, or leave the id out", highest.get() + 1),
+        )),
+    }
+}
+
+/// The highest id that any component, or a records snapshot, has seen.
+pub async fn highest_id(world: &World) -> Result<Option<BackupId>, Fault> {
+    let mut highest = world.camunda.highest_runtime_id().await?;
+    for app in &world.installation.apps {
+        highest = highest.max(world.camunda.highest_history_id(app.app).await?);
+    }
+    let pattern = format!("{RECORDS_SNAPSHOT_PREFIX}*");
+    let names = world.search.snapshot_names(&world.installation.repository, &pattern).await?;
+    let ids = names.iter().filter_map(|name| name.strip_prefix(RECORDS_SNAPSHOT_PREFIX)?.parse().ok());
+    Ok(highest.max(ids.max()))
+}

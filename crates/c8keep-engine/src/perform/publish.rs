@@ -1,0 +1,70 @@
+//! Judging the evidence and publishing the manifest.
+
+use c8keep_core::facts::{Fact, Positions};
+use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::manifest::{self, Manifest, Release};
+use c8keep_core::run::{Answer, Hold, Run};
+use c8keep_core::witness::{self, WitnessVerdict};
+
+use super::Performed;
+use crate::World;
+
+/// Pure: everything was read by earlier steps. The evidence is kept also when it condemns.
+pub(super) fn judge(run: &Run) -> Performed {
+    let facts = run.facts();
+    let unread = || Positions { at: run.last_at(), brokers: Vec::new() };
+    let Some(runtime) = &facts.runtime else { unreachable!("the plan orders this after the runtime backup") };
+    let count = facts.cluster.as_ref().and_then(|c| c.partitions);
+    let count = count.unwrap_or_else(|| runtime.partitions.iter().map(|p| p.partition).max().unwrap_or(0));
+    let first = facts.first_positions.clone().unwrap_or_else(unread);
+    let last = facts.last_positions.clone().unwrap_or_else(unread);
+    let witness = witness::judge(count, &first, &last, runtime);
+    if let WitnessVerdict::Violated { reason } = &witness.verdict {
+        let fault = Fault::new(
+            FaultKind::Violated,
+            "judging whether the pause held",
+            "exported positions",
+            format!("the pause did not hold: {reason}"),
+        )
+        .with_hint(
+            "records exported meanwhile would be missing after a restore; somebody or something resumed exporting \
+             during the backup; find out who, then back up again",
+        );
+        return Ok(Answer::Fault { fault, facts: vec![Fact::Witness(witness)] });
+    }
+    Ok(Fact::Witness(witness).into())
+}
+
+/// The guide first, the manifest last: its presence is what makes the backup complete. Both are the same bytes
+/// whenever this is repeated, so a lost answer does no harm.
+pub(super) async fn publish(world: &World, run: &Run) -> Performed {
+    let Some(manifest) = Manifest::of(run, &world.installation, &world.c8keep) else {
+        unreachable!("the plan orders this after the witness");
+    };
+    let folder = folder(world, run);
+    let guide = manifest::restore_guide(&manifest);
+    world.vault.create(&format!("{folder}/RESTORE.md"), guide.as_bytes()).await?;
+    let path = format!("{folder}/manifest.json");
+    let sha256 = world.vault.create(&path, &pretty(&manifest)?).await?;
+    Ok(Fact::Published { path, sha256 }.into())
+}
+
+/// Written once exporting runs again; the manifest itself says nothing of the release.
+pub(super) async fn record_release(world: &World, run: &Run) -> Performed {
+    let (paused_at, resumed_at) = match run.hold() {
+        Hold::Released { since, at } => (Some(since), Some(at)),
+        Hold::NotTaken | Hold::Open { .. } | Hold::ReleasePending { .. } => (None, None),
+    };
+    let release = Release { run: run.id().clone(), paused_at, resumed_at };
+    world.vault.create(&format!("{}/release.json", folder(world, run)), &pretty(&release)?).await?;
+    Ok(Answer::Done { facts: Vec::new() })
+}
+
+fn folder(world: &World, run: &Run) -> String {
+    format!("{}/backups/{}", world.installation.name, run.plan().backup())
+}
+
+fn pretty(value: &impl serde::Serialize) -> Result<Vec<u8>, Fault> {
+    serde_json::to_vec_pretty(value)
+        .map_err(|e| Fault::new(FaultKind::Storage, "writing JSON", "the manifest", e.to_string()))
+}
