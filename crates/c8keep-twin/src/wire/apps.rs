@@ -1,0 +1,211 @@
+//! `/actuator/backups` of Operate, Tasklist and Optimize, and `/actuator/backupHistory` (8.8).
+
+use super::management::message;
+use super::runtime::backup_id;
+use super::{ACTUATOR, Answer, JSON, PROBLEM, Request, actuator, not_found, spring_error};
+use crate::config::Product;
+use crate::host::Host;
+use crate::world::World;
+use crate::world::apps::{App, Refused};
+use crate::world::draw::instance_uuid;
+use crate::world::search::{Snapshot, SnapshotState};
+use crate::world::timestamp;
+use serde_json::{Value, json};
+
+/// How long 8.8 calls a backup with absent parts "in progress" (`incomplete-check-timeout`, default 5 minutes).
+const GRACE: i64 = 300_000_000;
+
+/// Answers on the management port of an application of its own.
+pub fn answer(world: &mut World, host: Host, request: &Request) -> Answer {
+    let app = match host {
+        Host::Operate => App::Operate,
+        Host::Tasklist => App::Tasklist,
+        _ => App::Optimize,
+    };
+    let segments = request.segments();
+    let path: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match path.as_slice() {
+        ["actuator", "backups", rest @ ..] => backups(world, app, request, rest),
+        ["actuator", rest @ ..] if request.method == "GET" => actuator::answer(world, host, request, rest),
+        _ => not_found(world, request),
+    }
+}
+
+/// Answers under `/actuator/backupHistory`.
+pub fn history(world: &mut World, request: &Request, rest: &[&str]) -> Answer {
+    backups(world, App::History, request, rest)
+}
+
+fn backups(world: &mut World, app: App, request: &Request, rest: &[&str]) -> Answer {
+    match (request.method.as_str(), rest) {
+        ("POST", []) => create(world, app, request),
+        ("GET", []) => {
+            let all: Vec<Value> =
+                world.backups_found(app).into_iter().rev().map(|id| body(world, app, id, true)).collect();
+            Answer::json(200, content_type(app), &Value::Array(all))
+        }
+        ("GET", [id]) => with_id(world, request, id, |world, id| get(world, app, id)),
+        ("DELETE", [id]) => with_id(world, request, id, |world, id| {
+            if app == App::History && world.parts_found(app, id).is_empty() {
+                return fault(world, app, 404, &format!("No backup with id [{id}] found."));
+            }
+            world.delete_app_backup(app, id);
+            Answer::no_content()
+        }),
+        _ => not_found(world, request),
+    }
+}
+
+fn with_id(
+    world: &mut World,
+    request: &Request,
+    id: &str,
+    act: impl FnOnce(&mut World, u64) -> Answer,
+) -> Answer {
+    match id.parse() {
+        Ok(id) => act(world, id),
+        Err(_) => spring_error(world, 400, "Bad Request", &request.path),
+    }
+}
+
+fn content_type(app: App) -> &'static str {
+    match app {
+        App::Operate | App::Tasklist => JSON,
+        App::History | App::Optimize => ACTUATOR,
+    }
+}
+
+/// An error in the application's own form.
+fn fault(world: &World, app: App, status: u16, text: &str) -> Answer {
+    match app {
+        App::Operate | App::Tasklist => {
+            let kind = if status == 404 { "Requested resource not found" } else { "Invalid request" };
+            let instance = instance_uuid(world.config.seed, world.answers);
+            let body = json!({"status": status, "message": text, "instance": instance, "type": kind});
+            Answer::json(status, PROBLEM, &body)
+        }
+        App::History => message(status, text),
+        // Optimize answers with a code, a localised message and a detailed one (its ErrorResponseDto).
+        App::Optimize => {
+            let body = json!({"errorCode": "badRequestError", "errorMessage": text, "detailedMessage": text});
+            Answer::json(status, JSON, &body)
+        }
+    }
+}
+
+fn create(world: &mut World, app: App, request: &Request) -> Answer {
+    let given: Option<Value> = serde_json::from_slice(&request.body).ok();
+    if given.is_some_and(|body| body.is_object() && body["backupId"].is_null()) {
+        return fault(world, app, 400, "BackupId must be provided");
+    }
+    let id = match backup_id(world, request) {
+        Ok(id) => id,
+        Err(answer) => return answer,
+    };
+    let Ok(id) = u64::try_from(id) else {
+        return fault(
+            world,
+            app,
+            400,
+            &format!("BackupId must be a non-negative Integer. Received value: {id}"),
+        );
+    };
+    match world.take_app_backup(app, id) {
+        Ok(_) if app == App::Optimize => {
+            let text = format!(
+                "Backup creation for ID {id} has been scheduled. Use the GET API to monitor completion of backup process"
+            );
+            Answer::json(202, ACTUATOR, &json!({ "message": text }))
+        }
+        Ok(parts) => Answer::json(200, content_type(app), &json!({ "scheduledSnapshots": parts })),
+        Err(Refused::Busy) => fault(world, app, 400, "Another backup is running at the moment"),
+        Err(Refused::Exists(_)) if app == App::Optimize => {
+            fault(world, app, 409, &format!("A backup with ID [{id}] already exists."))
+        }
+        Err(Refused::Exists(found)) => {
+            let text =
+                format!("A backup with ID [{id}] already exists. Found snapshots: [{}]", found.join(", "));
+            fault(world, app, 400, &text)
+        }
+        Err(Refused::RepositoryMissing(name)) => {
+            let status = if app == App::Optimize { 400 } else { 404 };
+            fault(world, app, status, &format!("No repository with name [{name}] could be found."))
+        }
+    }
+}
+
+fn get(world: &World, app: App, id: u64) -> Answer {
+    let repository = world.repository_of(app);
+    if !world.search.repositories.contains_key(repository) {
+        let status = if app == App::Optimize { 400 } else { 404 };
+        return fault(world, app, status, &format!("No repository with name [{repository}] could be found."));
+    }
+    let found = world.parts_found(app, id);
+    let split = matches!(app, App::Operate | App::Tasklist);
+    let elastic = world.config.search == Product::Elasticsearch;
+    if found.is_empty() {
+        return match (split, elastic) {
+            // Operate and Tasklist trip over their own empty list (fixture `operate/get-missing`).
+            (true, true) => fault(world, app, 400, "Index 0 out of bounds for length 0"),
+            _ => fault(world, app, 404, &format!("No backup with id [{id}] found.")),
+        };
+    }
+    let running = found.iter().any(|(_, snapshot)| snapshot.state == SnapshotState::Running);
+    if split && !elastic && running {
+        // On OpenSearch a running snapshot cannot be read by Operate (fixture `operate-on-opensearch/get-400`).
+        return fault(
+            world,
+            app,
+            400,
+            &format!("Exception occurred when searching for backup with ID [{id}]."),
+        );
+    }
+    Answer::json(200, content_type(app), &body(world, app, id, false))
+}
+
+fn body(world: &World, app: App, id: u64, listed: bool) -> Value {
+    let mut found = world.parts_found(app, id);
+    let state = state(world, app, &found);
+    if listed {
+        found.reverse();
+    }
+    let failed = found.iter().filter(|(_, snapshot)| snapshot.state == SnapshotState::Partial);
+    let reasons: Vec<String> = failed.map(|(name, _)| format!("Snapshot [{name}] is partial.")).collect();
+    let reason = if reasons.is_empty() { Value::Null } else { json!(reasons.join(" ")) };
+    let details: Vec<Value> =
+        found.iter().map(|(name, snapshot)| detail(world, app, name, snapshot)).collect();
+    json!({"backupId": id, "state": state, "failureReason": reason, "details": details})
+}
+
+fn state(world: &World, app: App, found: &[(&String, &Snapshot)]) -> &'static str {
+    let any = |state: SnapshotState| found.iter().any(|(_, snapshot)| snapshot.state == state);
+    if any(SnapshotState::Partial) {
+        "FAILED"
+    } else if any(SnapshotState::Running) {
+        "IN_PROGRESS"
+    } else if found.len() < usize::try_from(app.parts()).unwrap_or(0) {
+        // Before 8.8 there is no grace at all: the state flashes between two parts (camunda issue 33717).
+        let last = found.iter().filter_map(|(_, snapshot)| snapshot.ended).max().unwrap_or(0);
+        if app == App::History && world.at() - last < GRACE { "IN_PROGRESS" } else { "INCOMPLETE" }
+    } else {
+        "COMPLETED"
+    }
+}
+
+fn detail(world: &World, app: App, name: &str, snapshot: &Snapshot) -> Value {
+    let state = match snapshot.state {
+        SnapshotState::Running => "IN_PROGRESS",
+        SnapshotState::Success => "SUCCESS",
+        SnapshotState::Partial => "PARTIAL",
+    };
+    let shards: Vec<Value> = snapshot
+        .failed
+        .iter()
+        .map(|index| json!(format!("Shard [0] of index [{index}] failed: primary shard is not allocated")))
+        .collect();
+    // Operate on OpenSearch says null where it says [] on Elasticsearch (fixture `operate-on-opensearch`).
+    let old_opensearch = app == App::Operate && world.config.search == Product::OpenSearch;
+    let failures = if shards.is_empty() && old_opensearch { Value::Null } else { Value::Array(shards) };
+    let start = timestamp(snapshot.started).strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string();
+    json!({"snapshotName": name, "state": state, "startTime": start, "failures": failures})
+}

@@ -1,0 +1,168 @@
+//! `/actuator/backups` (up to 8.7) and `/actuator/backupRuntime` (8.8): runtime backups.
+
+use super::management::message;
+use super::{ACTUATOR, Answer, Request, not_found, spring_error};
+use crate::world::World;
+use crate::world::draw::draw;
+use crate::world::runtime::{PartitionBackup, Refused, State};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+const NO_STORE: &str =
+    "No backup store is configured. To use this feature, configure backup in broker configuration.";
+
+pub fn answer(world: &mut World, request: &Request, rest: &[&str]) -> Answer {
+    match (request.method.as_str(), rest) {
+        ("POST", []) => create(world, request),
+        _ if world.config.store.is_none() => message(400, NO_STORE),
+        ("GET", []) => {
+            let all: Vec<Value> =
+                world.runtime.backups.keys().rev().filter_map(|id| backup(world, *id, false)).collect();
+            Answer::json(200, ACTUATOR, &Value::Array(all))
+        }
+        ("GET", [id]) => with_id(world, request, id, |world, id| match backup(world, id, true) {
+            Some(body) => Answer::json(200, ACTUATOR, &body),
+            None => message(404, &format!("Backup with id {id} does not exist")),
+        }),
+        ("DELETE", [id]) => with_id(world, request, id, |world, id| {
+            world.delete_runtime_backup(id);
+            Answer::no_content()
+        }),
+        _ => not_found(world, request),
+    }
+}
+
+fn with_id(
+    world: &mut World,
+    request: &Request,
+    id: &str,
+    act: impl FnOnce(&mut World, u64) -> Answer,
+) -> Answer {
+    match id.parse() {
+        Ok(id) => act(world, id),
+        Err(_) => spring_error(world, 400, "Bad Request", &request.path),
+    }
+}
+
+/// The id of a request body: `Err` is what Spring itself answers when there is none.
+pub(crate) fn backup_id(world: &World, request: &Request) -> Result<i64, Answer> {
+    let bad = || spring_error(world, 400, "Bad Request", &request.path);
+    let body: Value = serde_json::from_slice(&request.body).map_err(|_| bad())?;
+    match &body["backupId"] {
+        Value::Number(number) => number.as_i64().ok_or_else(bad),
+        Value::String(text) => text.parse().map_err(|_| bad()),
+        _ => Err(bad()),
+    }
+}
+
+fn create(world: &mut World, request: &Request) -> Answer {
+    let id = match backup_id(world, request) {
+        Ok(id) => id,
+        Err(answer) => return answer,
+    };
+    let Some(id) = u64::try_from(id).ok().filter(|id| *id > 0) else {
+        return message(400, "A backupId must be provided and it must be > 0");
+    };
+    match world.take_runtime_backup(id) {
+        Ok(()) => {
+            let text = format!(
+                "A backup with id {id} has been scheduled. Use GET actuator/backups/{id} to monitor the status."
+            );
+            message(202, &text)
+        }
+        Err(Refused::NoStore) => message(400, NO_STORE),
+        Err(Refused::IdNotAbove { latest }) => message(
+            409,
+            &format!(
+                "Requested backup has id {id}. The latest backup has id {latest}. Id of new backups must be higher \
+                 than the previous one. "
+            ),
+        ),
+    }
+}
+
+/// One backup as the status shows it, or none if no partition has it. Lists carry fewer fields.
+fn backup(world: &World, id: u64, whole: bool) -> Option<Value> {
+    let shown = world.shown_parts(id);
+    if shown.is_empty() {
+        return None;
+    }
+    let mut details: Vec<Value> = world
+        .partition_ids()
+        .into_iter()
+        .map(|partition| match shown.get(&partition) {
+            Some(part) => detail(world, id, partition, part, whole),
+            None => json!({"partitionId": partition, "state": "DOES_NOT_EXIST"}),
+        })
+        .collect();
+    // The real answer has no fixed order either.
+    let turn = usize::try_from(id % details.len() as u64).unwrap_or(0);
+    details.rotate_left(turn);
+    let mut body = Map::new();
+    body.insert("backupId".to_owned(), json!(id));
+    body.insert("state".to_owned(), json!(state(&shown, world.partitions.len())));
+    let reasons = failures(&shown);
+    if !reasons.is_empty() {
+        body.insert("failureReason".to_owned(), json!(reasons));
+    }
+    body.insert("details".to_owned(), Value::Array(details));
+    Some(Value::Object(body))
+}
+
+/// The aggregation of the servers: failed, incomplete, in progress, completed, in this order.
+fn state(shown: &BTreeMap<u32, &PartitionBackup>, partitions: usize) -> &'static str {
+    if shown.values().any(|part| matches!(part.state, State::Failed(_))) {
+        "FAILED"
+    } else if shown.len() < partitions {
+        "INCOMPLETE"
+    } else if shown.values().any(|part| part.state == State::InProgress) {
+        "IN_PROGRESS"
+    } else {
+        "COMPLETED"
+    }
+}
+
+fn failures(shown: &BTreeMap<u32, &PartitionBackup>) -> String {
+    let reason = |(id, part): (&u32, &&PartitionBackup)| match &part.state {
+        State::Failed(reason) => Some(format!("Backup on partition {id} failed due to {reason}. ")),
+        _ => None,
+    };
+    shown.iter().filter_map(reason).collect()
+}
+
+fn detail(world: &World, backup: u64, partition: u32, part: &PartitionBackup, whole: bool) -> Value {
+    let mut body = Map::new();
+    let mut put = |key: &str, value: Value| body.insert(key.to_owned(), value);
+    put("partitionId", json!(partition));
+    let version = json!(world.config.version);
+    let state = match &part.state {
+        State::Pending => "DOES_NOT_EXIST",
+        State::InProgress => "IN_PROGRESS",
+        State::Completed => "COMPLETED",
+        State::Failed(reason) => {
+            put("failureReason", json!(reason));
+            "FAILED"
+        }
+    };
+    put("state", json!(state));
+    put("createdAt", json!(nanos(world, part.created, backup, partition)));
+    if !matches!(part.state, State::Failed(_)) {
+        put("brokerVersion", version);
+        if whole {
+            put("checkpointPosition", json!(part.checkpoint));
+        }
+    }
+    if whole {
+        put("lastUpdatedAt", json!(nanos(world, part.updated, backup, partition)));
+        if let Some(snapshot) = &part.snapshot {
+            put("snapshotId", json!(snapshot.id()));
+        }
+    }
+    Value::Object(body)
+}
+
+/// Java's instants have nine digits.
+fn nanos(world: &World, at: i64, backup: u64, partition: u32) -> String {
+    let extra = draw(world.config.seed, "nanos", backup ^ u64::from(partition)) % 1_000;
+    format!("{}{extra:03}Z", crate::world::timestamp(at).strftime("%Y-%m-%dT%H:%M:%S.%6f"))
+}

@@ -1,0 +1,42 @@
+//! Switches for misbehaviour, as data. They are independent of each other; the default is a healthy installation.
+
+use crate::host::Host;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What is wrong with the installation. Set by tests and by the demo at any instant; looked at from then on.
+///
+/// Not here, because plain requests or the configuration do it: a missing repository (`DELETE /_snapshot/{name}`), a
+/// store that is not configured (`Config::store`), exporting paused by a foreign hand (a POST).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Faults {
+    /// Brokers that are gone: their port answers nothing and other replicas lead.
+    pub brokers_down: BTreeSet<u32>,
+    /// Hosts whose port answers nothing.
+    pub unreachable: BTreeSet<Host>,
+    /// Hosts that answer every request with an HTML page, as a wrong port or a proxy does.
+    pub html: BTreeSet<Host>,
+    /// Partitions whose runtime backups fail.
+    pub partitions_failing: BTreeSet<u32>,
+    /// Accepted runtime backups never appear, as with a full or missing bucket.
+    pub runtime_never_appears: bool,
+    /// Started runtime backups never move again, as after the death of the store.
+    pub runtime_stuck: bool,
+    /// Search snapshots whose name contains one of these lose a shard and end PARTIAL.
+    pub snapshots_partial: BTreeSet<String>,
+    /// Search snapshots whose name contains one of these are accepted and never seen again.
+    pub snapshots_vanishing: BTreeSet<String>,
+    /// Web application queues stop before a part whose name contains one of these, as after a restart of the pod.
+    pub parts_missing: BTreeSet<String>,
+    /// No `zeebe-record*` index exists although the exporter is configured.
+    pub records_absent: bool,
+    /// Backups do not reserve the log: compaction may pass them.
+    pub log_not_reserved: bool,
+    /// Messages between partitions do not carry the checkpoint, so the cut is not consistent.
+    pub checkpoints_do_not_travel: bool,
+}
+
+/// Whether a name contains one of the given fragments.
+pub fn hits(fragments: &BTreeSet<String>, name: &str) -> bool {
+    fragments.iter().any(|fragment| name.contains(fragment.as_str()))
+}

@@ -1,0 +1,182 @@
+//! Runtime backups of the partitions and the store that keeps them.
+
+use super::draw::below;
+use super::partition::{LocalSnapshot, ValueType};
+use super::{Event, Micros, World, millis};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, Default)]
+pub struct Runtime {
+    /// The highest id ever accepted. Ids are burnt, whatever became of their backup.
+    pub latest: u64,
+    pub backups: BTreeMap<u64, BTreeMap<u32, PartitionBackup>>,
+}
+
+/// One partition's share of a backup, as its manifest in the store says.
+#[derive(Clone, Debug)]
+pub struct PartitionBackup {
+    pub state: State,
+    pub checkpoint: u64,
+    pub created: Micros,
+    pub updated: Micros,
+    pub snapshot: Option<LocalSnapshot>,
+    /// The saved log starts after this position; none until it is saved.
+    pub log_after: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The checkpoint is written, the manifest is not: the status says "does not exist".
+    Pending,
+    InProgress,
+    Completed,
+    Failed(String),
+}
+
+/// Why a backup was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    NoStore,
+    IdNotAbove { latest: u64 },
+}
+
+impl Runtime {
+    /// Whether a backup has its checkpoint on this partition and not yet its snapshot.
+    pub fn waits_for_snapshot(&self, partition: u32) -> bool {
+        self.backups
+            .values()
+            .filter_map(|backup| backup.get(&partition))
+            .any(|part| part.state == State::Pending)
+    }
+}
+
+impl World {
+    /// Schedules a backup: a checkpoint on each partition, then the upload.
+    pub(crate) fn take_runtime_backup(&mut self, id: u64) -> Result<(), Refused> {
+        if self.config.store.is_none() {
+            return Err(Refused::NoStore);
+        }
+        if id <= self.runtime.latest {
+            return Err(Refused::IdNotAbove { latest: self.runtime.latest });
+        }
+        self.runtime.latest = id;
+        self.runtime.backups.insert(id, BTreeMap::new());
+        let now = self.at();
+        for partition in self.partition_ids() {
+            // Commands reach the partitions one after another, within a few milliseconds.
+            let delay = below(self.config.seed, "checkpoint", id ^ u64::from(partition), 40_000);
+            let at = now + Micros::try_from(delay).unwrap_or(0);
+            self.plan(at, Event::Checkpoint { backup: id, partition });
+        }
+        Ok(())
+    }
+
+    /// Writes the checkpoint unless the partition already has it or a later one.
+    pub(super) fn checkpoint(&mut self, partition: u32, backup: u64, at: Micros) {
+        let Some(log) = self.partitions.get_mut(&partition) else { return };
+        if log.checkpoint >= backup || log.leader.is_none() {
+            return;
+        }
+        log.checkpoint = backup;
+        let checkpoint = self.append(partition, 0, ValueType::Checkpoint, at);
+        let Some(parts) = self.runtime.backups.get_mut(&backup) else { return };
+        if self.faults.runtime_never_appears {
+            return;
+        }
+        parts.insert(
+            partition,
+            PartitionBackup {
+                state: State::Pending,
+                checkpoint,
+                created: at,
+                updated: at,
+                snapshot: None,
+                log_after: None,
+            },
+        );
+        let appears = millis(self.config.durations.runtime_appears);
+        let spread = u64::from(self.config.durations.runtime_appears) * 500;
+        let late = below(self.config.seed, "appears", backup ^ u64::from(partition), spread);
+        self.plan(
+            at + appears + Micros::try_from(late).unwrap_or(0),
+            Event::RuntimeBegins { backup, partition },
+        );
+    }
+
+    pub(super) fn runtime_begins(&mut self, backup: u64, id: u32, at: Micros) {
+        let Some(part) = self.runtime.backups.get_mut(&backup).and_then(|parts| parts.get_mut(&id)) else {
+            return;
+        };
+        let Some(partition) = self.partitions.get_mut(&id).filter(|_| part.state == State::Pending) else {
+            return;
+        };
+        part.created = at;
+        part.updated = at;
+        part.snapshot.clone_from(&partition.snapshot);
+        if part.snapshot.as_ref().is_some_and(|snapshot| snapshot.processed >= part.checkpoint) {
+            part.snapshot = None;
+            part.state =
+                State::Failed(format!("Cannot find a snapshot that can be included in the backup {backup}."));
+            return;
+        }
+        part.state = State::InProgress;
+        if let Some(snapshot) = &part.snapshot {
+            if !self.faults.log_not_reserved {
+                partition.reserved.insert(backup, snapshot.clone());
+            }
+        }
+        if !self.faults.runtime_stuck {
+            // The last partition ends when the whole stage does, the others a little earlier.
+            let rest =
+                millis(self.config.durations.runtime.saturating_sub(self.config.durations.runtime_appears));
+            let last = id == self.config.partitions;
+            let early = below(self.config.seed, "upload", backup ^ u64::from(id), 20 + u64::from(!last) * 20);
+            let takes = rest - rest * Micros::try_from(early).unwrap_or(0) / 100;
+            self.plan(at + takes.max(1_000), Event::RuntimeEnds { backup, partition: id });
+        }
+    }
+
+    pub(super) fn runtime_ends(&mut self, backup: u64, id: u32, at: Micros) {
+        let Some(part) = self.runtime.backups.get_mut(&backup).and_then(|parts| parts.get_mut(&id)) else {
+            return;
+        };
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        partition.reserved.remove(&backup);
+        if part.state != State::InProgress {
+            return;
+        }
+        part.updated = at;
+        part.log_after = Some(partition.compacted);
+        part.state = if self.faults.partitions_failing.contains(&id) {
+            State::Failed("Failed to save backup: the store refused the segments.".to_owned())
+        } else {
+            State::Completed
+        };
+        partition.compact();
+    }
+
+    /// The new leader fails what the old one had begun (fixture `get-after-broker-kill`).
+    pub(super) fn runtime_leader_changed(&mut self, id: u32, at: Micros) {
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        partition.reserved.clear();
+        for part in self.runtime.backups.values_mut().filter_map(|parts| parts.get_mut(&id)) {
+            if part.state == State::InProgress {
+                part.state = State::Failed("Backup is cancelled due to leader change.".to_owned());
+                part.updated = at;
+            }
+        }
+    }
+
+    /// The partitions of a backup that a status shows; none when nothing exists.
+    pub(crate) fn shown_parts(&self, id: u64) -> BTreeMap<u32, &PartitionBackup> {
+        let parts = self.runtime.backups.get(&id).into_iter().flatten();
+        parts.filter(|(_, part)| part.state != State::Pending).map(|(id, part)| (*id, part)).collect()
+    }
+
+    pub(crate) fn delete_runtime_backup(&mut self, id: u64) {
+        self.runtime.backups.remove(&id);
+        for partition in self.partitions.values_mut() {
+            partition.reserved.remove(&id);
+        }
+    }
+}
