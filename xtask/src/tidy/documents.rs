@@ -29,6 +29,9 @@ pub(super) fn check_readme(files: &[(String, String)]) -> Vec<Finding> {
     findings
 }
 
+/// Folders whose files documents name by their path, in backticks.
+const NAMED_FOLDERS: &[&str] = &["crates/", "docs/", "xtask/", ".ci/"];
+
 /// `exists` is asked about paths from the root of the repository.
 pub(super) fn check_links(path: &str, text: &str, exists: impl Fn(&str) -> bool) -> Vec<Finding> {
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -43,6 +46,14 @@ pub(super) fn check_links(path: &str, text: &str, exists: impl Fn(&str) -> bool)
             if !exists(&from_root) {
                 let place = format!("{path}:{}", number + 1);
                 findings.push(Finding::new(place, "links", format!("{target} leads nowhere")));
+            }
+        }
+        for named in line.split('`').skip(1).step_by(2) {
+            let is_path = NAMED_FOLDERS.iter().any(|folder| named.starts_with(folder));
+            let is_plain = !named.contains(['<', '*', ' ', '…']);
+            if is_path && is_plain && !exists(named) {
+                let place = format!("{path}:{}", number + 1);
+                findings.push(Finding::new(place, "links", format!("there is no {named}")));
             }
         }
     }
@@ -72,5 +83,8 @@ mod tests {
         assert_eq!(check_links("b.md", "[a](docs/a.md)", exists), []);
         let findings = check_links("docs/b.md", "\n[a](c.md)", exists);
         assert_eq!(findings[0].to_string(), "docs/b.md:2: [links] c.md leads nowhere");
+        assert_eq!(check_links("b.md", "`docs/a.md` `docs/<id>.md` `docs of x`", exists), []);
+        let findings = check_links("b.md", "see `docs/c.md`", exists);
+        assert_eq!(findings[0].to_string(), "b.md:1: [links] there is no docs/c.md");
     }
 }
