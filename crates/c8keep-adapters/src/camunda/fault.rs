@@ -1,0 +1,68 @@
+//! From what a Camunda server answered instead of what was asked to a [`Fault`] in words that an operator can act on.
+//! A body is never repeated as a whole: exceptions come with their stack, and configuration with its passwords.
+
+use c8keep_core::fault::{Fault, FaultKind};
+
+use super::wire::Answer;
+
+/// What is being asked, for messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// What is being done, as in "pausing exporting".
+    pub doing: String,
+    /// Method and address.
+    pub target: String,
+}
+
+const WRONG_PORT: &str = "this is not a management port: 9600 is the management port of the orchestration cluster, \
+                          Operate and Tasklist, 8092 that of Optimize; 8080 is the application";
+
+impl Call {
+    /// A call, for messages.
+    pub fn new(doing: impl Into<String>, target: impl Into<String>) -> Call {
+        Call { doing: doing.into(), target: target.into() }
+    }
+
+    /// A fault of this call.
+    pub fn fault(&self, kind: FaultKind, answer: impl Into<String>) -> Fault {
+        Fault::new(kind, &self.doing, &self.target, answer)
+    }
+
+    /// The answer to a reading call is not one that it may have.
+    pub fn unexpected(&self, answer: &Answer<'_>) -> Fault {
+        let said = answer.told();
+        if answer.is_html() {
+            return self.fault(FaultKind::Strange, said).with_hint(WRONG_PORT);
+        }
+        match answer.status {
+            401 | 403 => self.fault(FaultKind::Unauthorised, said).with_hint(
+                "the management API has no login of its own; something in front of it asks for credentials",
+            ),
+            404 | 405 => self.fault(FaultKind::Absent, said).with_hint(
+                "the endpoint does not exist there: is this the right component, and is the endpoint exposed \
+                 (management.endpoints.web.exposure.include)? A context path belongs to the address",
+            ),
+            502..=504 => {
+                self.fault(FaultKind::Unreachable, said).with_retry().with_hint("see whether all brokers are up")
+            }
+            500 | 408 | 429 => self.fault(FaultKind::Refused, said).with_retry(),
+            400..=499 => self.fault(FaultKind::Refused, said),
+            _ => self.fault(FaultKind::Strange, said),
+        }
+    }
+
+    /// The answer to a call that changes something is not one that it may have: who knows what has happened.
+    pub fn unexpected_change(&self, answer: &Answer<'_>) -> Fault {
+        let fault = self.unexpected(answer);
+        // These come before anything is carried out; every other answer may follow half of the work.
+        if matches!(answer.status, 400 | 401 | 403 | 404 | 405) { fault } else { fault.with_unknown_effect() }
+    }
+
+    /// The answer has the right status and cannot be read.
+    pub fn unreadable(&self, answer: &Answer<'_>, why: &str) -> Fault {
+        if answer.is_html() {
+            return self.unexpected(answer);
+        }
+        self.fault(FaultKind::Strange, format!("HTTP {} with a body that is not understood: {why}", answer.status))
+    }
+}

@@ -1,0 +1,99 @@
+//! From what the wire did to a fault that somebody tired can act on.
+
+use c8keep_core::fault::{Effect, Fault, FaultKind};
+use serde::de::DeserializeOwned;
+
+use super::{Request, Response, Transport, TransportError};
+
+/// Sends a request; a missing answer becomes a fault, every answer with a status is returned.
+pub async fn ask(transport: &dyn Transport, doing: &str, request: &Request) -> Result<Response, Fault> {
+    transport.send(request.clone()).await.map_err(|error| transport_fault(doing, request, &error))
+}
+
+/// There was no whole answer: worth repeating, and of unknown effect if a change may have arrived.
+pub fn transport_fault(doing: &str, request: &Request, error: &TransportError) -> Fault {
+    let fault = Fault::new(FaultKind::Unreachable, doing, request.describe(), &error.cause).with_retry();
+    let fault =
+        if request.method.changes() && error.may_have_arrived { fault.with_unknown_effect() } else { fault };
+    fault.with_hint(hint_for(&error.cause))
+}
+
+/// A status that the adapter has no better word for: 401 and 403 are `Unauthorised`, 404 is `Absent`, 429 and all 5xx
+/// are worth repeating, the rest is `Refused`. A change that fails on the server's side (5xx) has an unknown effect:
+/// half of the work may be done by then (seen on 8.6.0 when one of three brokers is gone).
+pub fn status_fault(doing: &str, request: &Request, response: &Response) -> Fault {
+    let answer = format!("{} {}", response.status, excerpt(&response.body)).trim_end().to_owned();
+    let fault = |kind| Fault::new(kind, doing, request.describe(), answer.clone());
+    match response.status {
+        401 => fault(FaultKind::Unauthorised).with_hint("the endpoint wants a login, or another one"),
+        403 => fault(FaultKind::Unauthorised).with_hint("this login may not do that"),
+        404 => fault(FaultKind::Absent),
+        429 => fault(FaultKind::Refused).with_retry(),
+        300..=399 => {
+            fault(FaultKind::Strange).with_hint("redirects are not followed: give the final address")
+        }
+        500.. => {
+            let effect = if request.method.changes() { Effect::Unknown } else { Effect::None };
+            let gateway = matches!(response.status, 502..=504);
+            let kind = if gateway { FaultKind::Unreachable } else { FaultKind::Refused };
+            Fault { effect, ..fault(kind).with_retry() }
+        }
+        _ => fault(FaultKind::Refused),
+    }
+}
+
+/// Reads a body as JSON. HTML is the usual sign of a wrong port, so it gets a message of its own.
+pub fn json<T: DeserializeOwned>(doing: &str, request: &Request, response: &Response) -> Result<T, Fault> {
+    serde_json::from_slice(&response.body).map_err(|error| {
+        let strange = |answer: String| Fault::new(FaultKind::Strange, doing, request.describe(), answer);
+        let shown = excerpt(&response.body);
+        let fault = if response.is_html() {
+            strange(format!("{} with an HTML page: {shown}", response.status)).with_hint(
+                "is this the management port? (9600 for Camunda, 8092 for Optimize, 9200 for search)",
+            )
+        } else if response.body.is_empty() {
+            strange(format!("{} with an empty body", response.status))
+        } else {
+            strange(format!("{} with something that cannot be read ({error}): {shown}", response.status))
+                .with_hint("check that the address belongs to the right component")
+        };
+        if request.method.changes() { fault.with_unknown_effect() } else { fault }
+    })
+}
+
+/// The beginning of a body on one line, without control characters.
+pub fn excerpt(body: &[u8]) -> String {
+    const CHARS_MAX: usize = 200;
+    // Four bytes a character at most, and some for what is squeezed out.
+    let text = String::from_utf8_lossy(&body[..body.len().min(CHARS_MAX * 8)]);
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let line = words.collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= CHARS_MAX {
+        return line;
+    }
+    line.chars().take(CHARS_MAX - 1).chain(['…']).collect()
+}
+
+impl Response {
+    /// Whether the body is a web page.
+    pub fn is_html(&self) -> bool {
+        let told = self.content_type.as_deref().is_some_and(|t| t.to_ascii_lowercase().contains("text/html"));
+        let seen =
+            String::from_utf8_lossy(&self.body[..self.body.len().min(64)]).trim_start().to_ascii_lowercase();
+        told || seen.starts_with("<!doctype html") || seen.starts_with("<html")
+    }
+}
+
+fn hint_for(cause: &str) -> &'static str {
+    if cause.contains("refused") {
+        "nothing listens there: is the address right, and is the port-forward open?"
+    } else if cause.contains("resolve") {
+        "the name is not known here: in-cluster names work inside the cluster only"
+    } else if cause.contains("certificate") || cause.contains("TLS") {
+        "check that the address speaks TLS with a certificate that this machine trusts"
+    } else if cause.contains("within") {
+        "it may be overloaded, or a firewall swallows the packets"
+    } else {
+        ""
+    }
+}

@@ -1,0 +1,136 @@
+//! The one door to HTTP: a request goes in, a response comes out. Every HTTP adapter speaks through [`Transport`], so
+//! the simulator can put a simulated installation there and run the adapters themselves.
+//!
+//! A transport never follows a redirect, never retries, never uses a proxy, never shows a password, and never judges:
+//! what a status or a body means is the adapter's business.
+
+mod endpoint;
+mod fault;
+mod http;
+#[cfg(test)]
+pub(crate) mod scripted;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use secrecy::SecretString;
+
+pub use endpoint::{Endpoint, path_segment};
+pub use fault::{ask, excerpt, json, status_fault, transport_fault};
+pub use http::HttpTransport;
+
+/// Sends one request and brings back one response.
+#[async_trait]
+pub trait Transport: Send + Sync {
+    /// Every status is a response, 500 as well; an error means that there is no whole response.
+    async fn send(&self, request: Request) -> Result<Response, TransportError>;
+}
+
+/// How long a request may take from start to last byte where the adapter does not say otherwise: the brokers
+/// themselves give up on a frozen store after 15 s (seen on 8.6.0: 504 "timed out in PT15S").
+pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(15);
+
+/// What is asked. Made by [`Endpoint`], which keeps passwords out of the URL.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// GET, POST, PUT or DELETE.
+    pub method: Method,
+    /// Absolute, without user and password.
+    pub url: String,
+    /// User and password, where the endpoint has them.
+    pub login: Option<Login>,
+    /// Sent as `application/json`.
+    pub body: Option<serde_json::Value>,
+    /// For the whole exchange, body included.
+    pub deadline: Duration,
+}
+
+/// The methods that the servers know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each is the method of its name")]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+/// User and password for HTTP basic authentication.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// The password; its `Debug` shows nothing.
+    pub password: SecretString,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The status, 3xx included.
+    pub status: u16,
+    /// The `content-type`, as sent.
+    pub content_type: Option<String>,
+    /// The body, whole.
+    pub body: Bytes,
+}
+
+/// There is no whole response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{cause}")]
+pub struct TransportError {
+    /// One line, the innermost useful cause.
+    pub cause: String,
+    /// Whether the server may have seen the request.
+    pub may_have_arrived: bool,
+}
+
+impl Request {
+    /// The same with a JSON body.
+    #[must_use]
+    pub fn with_body(mut self, body: serde_json::Value) -> Request {
+        self.body = Some(body);
+        self
+    }
+
+    /// The same with another deadline.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Request {
+        self.deadline = deadline;
+        self
+    }
+
+    /// `POST http://host:9600/actuator/…`, for messages.
+    pub fn describe(&self) -> String {
+        format!("{} {}", self.method, self.url)
+    }
+}
+
+impl Method {
+    /// Whether it may change something at the other end.
+    pub fn changes(self) -> bool {
+        self != Method::Get
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+        })
+    }
+}
+
+impl Response {
+    /// Whether the status is 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
