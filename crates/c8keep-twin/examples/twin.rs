@@ -24,7 +24,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "--optimize" => config.optimize = true,
             "--seconds" => seconds = args.next().ok_or("--seconds needs a number")?.parse()?,
             other => {
-                return Err(format!("unknown argument {other}; known: es, os, --optimize, --seconds N").into());
+                return Err(
+                    format!("unknown argument {other}; known: es, os, --optimize, --seconds N").into()
+                );
             }
         }
     }

@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 /// No request of the backup procedure is larger than a few hundred bytes.
 const MAX_BODY: usize = 1024 * 1024;
 /// An answer is held back at most this long, in real time.
-const MAX_HOLD: Duration = Duration::from_secs(600);
+const MAX_HOLD: Duration = Duration::from_mins(10);
 /// How often a held answer looks at the clock.
 const LOOK: Duration = Duration::from_millis(2);
 

@@ -39,7 +39,7 @@ fn all(world: &World, host: Host) -> Vec<(&'static str, &'static str, Value)> {
     ];
     match host {
         Host::Operate => {
-            beans.push(("io.camunda.operate.property.OperateProperties", "camunda.operate", operate(world)))
+            beans.push(("io.camunda.operate.property.OperateProperties", "camunda.operate", operate(world)));
         }
         Host::Tasklist => {
             beans.push((

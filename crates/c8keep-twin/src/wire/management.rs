@@ -56,7 +56,7 @@ fn unsupported() -> Value {
     let frames = json!([
         frame(
             "app",
-            Value::Null,
+            None,
             "post",
             "ExportingEndpoint.java",
             46,
@@ -64,7 +64,7 @@ fn unsupported() -> Value {
         ),
         frame(
             "",
-            json!("java.base"),
+            Some("java.base"),
             "invoke",
             "DirectMethodHandleAccessor.java",
             104,
@@ -83,10 +83,7 @@ fn exception(world: &World, fault: &ExportingFault) -> Value {
             let text = format!(
                 "Expected {expected} members of partition {partition} but found {found}, current topology: {state}"
             );
-            (
-                text,
-                frame("app", Value::Null, "validateTopology", "ExportingControlService.java", 130, SERVICE),
-            )
+            (text, frame("app", None, "validateTopology", "ExportingControlService.java", 130, SERVICE))
         }
         ExportingFault::ConnectionClosed { broker } => {
             let port = status::internal_port(*broker);
@@ -94,11 +91,10 @@ fn exception(world: &World, fault: &ExportingFault) -> Value {
                 "Connection RemoteClientConnection{{channel=[id: 0xdb2e09d6, L:/127.0.0.1:50168 ! \
                  R:127.0.0.1/127.0.0.1:{port}]}} was closed"
             );
-            (text, frame("app", Value::Null, "close", "AbstractClientConnection.java", 76, CONNECTION))
+            (text, frame("app", None, "close", "AbstractClientConnection.java", 76, CONNECTION))
         }
     };
-    let second =
-        frame("app", Value::Null, "broadcastOnTopology", "ExportingControlService.java", 54, SERVICE);
+    let second = frame("app", None, "broadcastOnTopology", "ExportingControlService.java", 54, SERVICE);
     json!({
         "cause": null, "stackTrace": [first, second], "message": message, "suppressed": [],
         "localizedMessage": message,
@@ -124,9 +120,9 @@ fn cluster_state(world: &World) -> String {
     )
 }
 
-fn frame(loader: &str, module: Value, method: &str, file: &str, line: u32, class: &str) -> Value {
+fn frame(loader: &str, module: Option<&str>, method: &str, file: &str, line: u32, class: &str) -> Value {
     let loader = if loader.is_empty() { Value::Null } else { json!(loader) };
-    let version = if module.is_null() { Value::Null } else { json!("21.0.4") };
+    let version = module.map(|_| "21.0.4");
     json!({
         "classLoaderName": loader, "moduleName": module, "moduleVersion": version, "methodName": method,
         "fileName": file, "lineNumber": line, "className": class, "nativeMethod": false,

@@ -4,7 +4,7 @@ use super::management::message;
 use super::{ACTUATOR, Answer, Request, not_found, spring_error};
 use crate::world::World;
 use crate::world::draw::draw;
-use crate::world::runtime::{PartitionBackup, Refused, State};
+use crate::world::runtime::{COMMAND_MS, PartitionBackup, Refused, State};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ fn create(world: &mut World, request: &Request) -> Answer {
             let text = format!(
                 "A backup with id {id} has been scheduled. Use GET actuator/backups/{id} to monitor the status."
             );
-            message(202, &text)
+            message(202, &text).after(world, COMMAND_MS)
         }
         Err(Refused::NoStore) => message(400, NO_STORE),
         Err(Refused::IdNotAbove { latest }) => message(

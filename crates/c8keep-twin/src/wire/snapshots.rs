@@ -16,10 +16,7 @@ pub fn answer(world: &mut World, request: &Request, rest: &[&str]) -> Answer {
         ("GET", [repository]) => repositories(world, repository),
         ("PUT" | "POST", [repository]) => register(world, repository, request),
         ("DELETE", [repository]) => unregister(world, repository),
-        ("POST", [repository, "_verify"]) => match world.search.repositories.contains_key(*repository) {
-            true => reply(world, 200, &json!({"nodes": {node_id(world): {"name": "twin-search-1"}}})),
-            false => repository_missing(world, repository),
-        },
+        ("POST", [repository, "_verify"]) => verify(world, repository),
         ("GET", [repository, names, "_status"]) => status(world, repository, Some(names)),
         ("GET", [repository, names]) => get(world, repository, names, request),
         ("PUT" | "POST", [repository, name]) => create(world, repository, name, request),
@@ -74,6 +71,14 @@ fn register(world: &mut World, name: &str, request: &Request) -> Answer {
     known.kind = kind;
     known.settings = settings;
     reply(world, 200, &json!({"acknowledged": true}))
+}
+
+fn verify(world: &World, name: &str) -> Answer {
+    if world.search.repositories.contains_key(name) {
+        reply(world, 200, &json!({"nodes": {node_id(world): {"name": "twin-search-1"}}}))
+    } else {
+        repository_missing(world, name)
+    }
 }
 
 fn unregister(world: &mut World, name: &str) -> Answer {
@@ -249,7 +254,7 @@ fn status(world: &World, repository: &str, wanted: Option<&str>) -> Answer {
     for name in repositories {
         match choose(world, name, wanted.unwrap_or("_current"), false) {
             Ok(chosen) => {
-                all.extend(chosen.into_iter().map(|(snapshot, s)| progress(world, name, snapshot, s)))
+                all.extend(chosen.into_iter().map(|(snapshot, s)| progress(world, name, snapshot, s)));
             }
             Err(missing) => return snapshot_missing(world, name, &missing),
         }
@@ -337,14 +342,14 @@ fn progress(world: &World, repository: &str, name: &str, of: &Snapshot) -> Value
             bytes: if failed { 0 } else { 20_000 + docs * 64 },
             files_done: if done { 4 } else { 1 },
         };
-        let stage = if failed {
+        let phase = if failed {
             "FAILURE"
         } else if done {
             "DONE"
         } else {
             "STARTED"
         };
-        let mut shard = json!({"stage": stage, "stats": one.stats(of, running)});
+        let mut shard = json!({"stage": phase, "stats": one.stats(of, running)});
         if failed {
             shard["reason"] = json!("primary shard is not allocated");
         } else if running {
@@ -356,12 +361,12 @@ fn progress(world: &World, repository: &str, name: &str, of: &Snapshot) -> Value
         indices.insert(index.clone(), body);
         sum.add(&one);
     }
-    let mut stats = sum.stats(of, running);
+    let mut totals = sum.stats(of, running);
     let until = of.ended.unwrap_or(world.at());
-    stats["time_in_millis"] = json!((until - of.started) / 1000);
+    totals["time_in_millis"] = json!((until - of.started) / 1000);
     json!({
         "snapshot": name, "repository": repository, "uuid": of.uuid, "state": state,
-        "include_global_state": of.global_state, "shards_stats": sum.counts(), "stats": stats, "indices": indices,
+        "include_global_state": of.global_state, "shards_stats": sum.counts(), "stats": totals, "indices": indices,
     })
 }
 

@@ -32,7 +32,9 @@ impl World {
         for partition in self.partitions.values_mut() {
             let up: Vec<u32> =
                 partition.replicas.keys().copied().filter(|b| !self.down.contains_key(b)).collect();
-            up.into_iter().for_each(|broker| partition.set_phase(broker, phase));
+            for broker in up {
+                partition.set_phase(broker, phase);
+            }
         }
         match self.down.keys().next() {
             Some(broker) => Err(ExportingFault::ConnectionClosed { broker: *broker }),

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 /// Not here, because plain requests or the configuration do it: a missing repository (`DELETE /_snapshot/{name}`), a
 /// store that is not configured (`Config::store`), exporting paused by a foreign hand (a POST).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, not a state machine")]
 pub struct Faults {
     /// Brokers that are gone: their port answers nothing and other replicas lead.
     pub brokers_down: BTreeSet<u32>,

@@ -238,7 +238,7 @@ impl World {
             Event::PartBegins(app) => self.part_begins(app, at),
             Event::PartEnds { app, snapshot } => self.part_ends(app, &snapshot, at),
             Event::IndexCopied { repository, snapshot, index } => {
-                self.index_copied(&repository, &snapshot, &index)
+                self.index_copied(&repository, &snapshot, &index);
             }
             Event::SnapshotEnds { repository, snapshot } => self.snapshot_ends(&repository, &snapshot, at),
             Event::SnapshotDeleted { repository, snapshot } => self.search.delete(&repository, &snapshot),
@@ -269,7 +269,7 @@ impl World {
         let mut changed = Vec::new();
         for (id, partition) in &mut self.partitions {
             let up = |broker: &u32| !self.down.contains_key(broker);
-            if partition.leader.filter(up).is_none() {
+            if partition.leader.is_none_or(|leader| !up(&leader)) {
                 let next = partition.replicas.keys().copied().find(up);
                 if partition.leader != next {
                     partition.lead(next);

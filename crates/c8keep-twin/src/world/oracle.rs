@@ -68,19 +68,19 @@ impl World {
             let found: BTreeMap<&String, &Snapshot> = self.parts_found(*app, backup).into_iter().collect();
             for part in 1..=app.parts() {
                 let name = self.part_name(*app, backup, part);
-                self.take_in(found.get(&name).copied(), &name, &mut restored, findings);
+                Self::take_in(found.get(&name).copied(), &name, &mut restored, findings);
             }
         }
         if self.config.records_exporter {
             let name = format!("camunda_zeebe_records_backup_{backup}");
             let snapshot =
                 self.search.repositories.values().find_map(|repository| repository.snapshots.get(&name));
-            self.take_in(snapshot, &name, &mut restored, findings);
+            Self::take_in(snapshot, &name, &mut restored, findings);
         }
         restored
     }
 
-    fn take_in(&self, snapshot: Option<&Snapshot>, name: &str, into: &mut Restored, findings: &mut Findings) {
+    fn take_in(snapshot: Option<&Snapshot>, name: &str, into: &mut Restored, findings: &mut Findings) {
         let state = match snapshot.map(|snapshot| &snapshot.state) {
             Some(SnapshotState::Success) => None,
             Some(SnapshotState::Running) => Some("the snapshot is still running"),
@@ -140,7 +140,7 @@ impl World {
         }
         for (partition, found) in by_partition {
             let why = "answer messages that their restored sender has not sent yet";
-            findings.group(Group { kind: LossKind::Torn, place: "engine", partition, found, why });
+            findings.group(&Group { kind: LossKind::Torn, place: "engine", partition, found, why });
         }
     }
 
@@ -187,7 +187,7 @@ impl Findings {
         });
     }
 
-    fn group(&mut self, group: Group<'_>) {
+    fn group(&mut self, group: &Group<'_>) {
         let (Some((first, _)), Some((last, _))) = (group.found.iter().min(), group.found.iter().max()) else {
             return;
         };
@@ -223,7 +223,7 @@ fn check_gap(id: u32, partition: &Partition, part: &PartitionBackup, findings: &
     if saved_after > needed_after {
         let found = partition.range(needed_after + 1, saved_after).map(|(at, r)| (at, r.instance)).collect();
         let why = "are in neither the saved snapshot nor the saved log";
-        findings.group(Group { kind: LossKind::Gap, place: "log", partition: id, found, why });
+        findings.group(&Group { kind: LossKind::Gap, place: "log", partition: id, found, why });
     }
 }
 
@@ -251,9 +251,9 @@ fn check_records(
         }
     }
     let why = "count as exported and are in no restored index";
-    findings.group(Group { kind: LossKind::Lost, place: "records", partition: id, found: lost, why });
+    findings.group(&Group { kind: LossKind::Lost, place: "records", partition: id, found: lost, why });
     let why = "are in a restored index and were never written by the restored engine";
-    findings.group(Group { kind: LossKind::Ghost, place: "records", partition: id, found: ghosts, why });
+    findings.group(&Group { kind: LossKind::Ghost, place: "records", partition: id, found: ghosts, why });
 }
 
 fn check_app(
@@ -290,7 +290,7 @@ fn check_app(
     }
     let place = app.place();
     let why = "are in no restored index and will not be imported or exported again";
-    findings.group(Group { kind: LossKind::Lost, place, partition: id, found: lost, why });
+    findings.group(&Group { kind: LossKind::Lost, place, partition: id, found: lost, why });
     let why = "are in a restored index and were never written by the restored engine";
-    findings.group(Group { kind: LossKind::Ghost, place, partition: id, found: ghosts, why });
+    findings.group(&Group { kind: LossKind::Ghost, place, partition: id, found: ghosts, why });
 }

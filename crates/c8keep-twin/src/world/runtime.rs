@@ -5,11 +5,15 @@ use super::partition::{LocalSnapshot, ValueType};
 use super::{Event, Micros, World, millis};
 use std::collections::BTreeMap;
 
+/// Within this time every partition has processed the command that creates the checkpoint.
+pub const COMMAND_MS: u32 = 120;
+
 #[derive(Clone, Debug, Default)]
 pub struct Runtime {
     /// The highest id ever accepted. Ids are burnt, whatever became of their backup.
     pub latest: u64,
     pub backups: BTreeMap<u64, BTreeMap<u32, PartitionBackup>>,
+    accepted: BTreeMap<u64, Micros>,
 }
 
 /// One partition's share of a backup, as its manifest in the store says.
@@ -17,6 +21,8 @@ pub struct Runtime {
 pub struct PartitionBackup {
     pub state: State,
     pub checkpoint: u64,
+    /// When the request for it was accepted.
+    pub accepted: Micros,
     pub created: Micros,
     pub updated: Micros,
     pub snapshot: Option<LocalSnapshot>,
@@ -62,9 +68,11 @@ impl World {
         self.runtime.latest = id;
         self.runtime.backups.insert(id, BTreeMap::new());
         let now = self.at();
+        self.runtime.accepted.insert(id, now);
         for partition in self.partition_ids() {
-            // Commands reach the partitions one after another, within a few milliseconds.
-            let delay = below(self.config.seed, "checkpoint", id ^ u64::from(partition), 40_000);
+            // Commands wait in the partitions' queues; the 202 comes when the last one was processed.
+            let spread = u64::from(COMMAND_MS) * 1_000;
+            let delay = below(self.config.seed, "checkpoint", id ^ u64::from(partition), spread);
             let at = now + Micros::try_from(delay).unwrap_or(0);
             self.plan(at, Event::Checkpoint { backup: id, partition });
         }
@@ -79,6 +87,7 @@ impl World {
         }
         log.checkpoint = backup;
         let checkpoint = self.append(partition, 0, ValueType::Checkpoint, at);
+        let accepted = self.runtime.accepted.get(&backup).copied().unwrap_or(at);
         let Some(parts) = self.runtime.backups.get_mut(&backup) else { return };
         if self.faults.runtime_never_appears {
             return;
@@ -88,19 +97,18 @@ impl World {
             PartitionBackup {
                 state: State::Pending,
                 checkpoint,
+                accepted,
                 created: at,
                 updated: at,
                 snapshot: None,
                 log_after: None,
             },
         );
-        let appears = millis(self.config.durations.runtime_appears);
-        let spread = u64::from(self.config.durations.runtime_appears) * 500;
-        let late = below(self.config.seed, "appears", backup ^ u64::from(partition), spread);
-        self.plan(
-            at + appears + Micros::try_from(late).unwrap_or(0),
-            Event::RuntimeBegins { backup, partition },
-        );
+        let appears = self.config.durations.runtime_appears;
+        let late =
+            below(self.config.seed, "appears", backup ^ u64::from(partition), u64::from(appears) * 500);
+        let begins = (accepted + millis(appears)).max(at) + Micros::try_from(late).unwrap_or(0);
+        self.plan(begins, Event::RuntimeBegins { backup, partition });
     }
 
     pub(super) fn runtime_begins(&mut self, backup: u64, id: u32, at: Micros) {
@@ -120,18 +128,15 @@ impl World {
             return;
         }
         part.state = State::InProgress;
-        if let Some(snapshot) = &part.snapshot {
-            if !self.faults.log_not_reserved {
-                partition.reserved.insert(backup, snapshot.clone());
-            }
+        if let Some(snapshot) = part.snapshot.as_ref().filter(|_| !self.faults.log_not_reserved) {
+            partition.reserved.insert(backup, snapshot.clone());
         }
         if !self.faults.runtime_stuck {
             // The last partition ends when the whole stage does, the others a little earlier.
-            let rest =
-                millis(self.config.durations.runtime.saturating_sub(self.config.durations.runtime_appears));
-            let last = id == self.config.partitions;
-            let early = below(self.config.seed, "upload", backup ^ u64::from(id), 20 + u64::from(!last) * 20);
-            let takes = rest - rest * Micros::try_from(early).unwrap_or(0) / 100;
+            let end = part.accepted + millis(self.config.durations.runtime);
+            let share = if id == self.config.partitions { 0 } else { 40 };
+            let early = below(self.config.seed, "upload", backup ^ u64::from(id), share);
+            let takes = (end - at) - (end - at) * Micros::try_from(early).unwrap_or(0) / 100;
             self.plan(at + takes.max(1_000), Event::RuntimeEnds { backup, partition: id });
         }
     }

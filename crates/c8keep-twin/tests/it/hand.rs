@@ -1,0 +1,147 @@
+//! A hand at the twin's keyboard: the documented calls, by virtual time. It knows nothing of c8keep's plans.
+
+use c8keep_twin::{Answer, Config, Host, Request, World, handle};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+/// A world and the instant at which it is.
+pub struct Bench {
+    pub world: World,
+    pub now: Timestamp,
+}
+
+/// One documented step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Pause,
+    History,
+    WaitHistory,
+    Optimize,
+    WaitOptimize,
+    Records,
+    WaitRecords,
+    Runtime,
+    WaitRuntime,
+    Resume,
+}
+
+/// 8.5 to 8.7: the web applications come before the pause (documentation 8.6, "Backup and restore").
+pub const SPLIT: &[Step] = &[
+    Step::History,
+    Step::WaitHistory,
+    Step::Optimize,
+    Step::WaitOptimize,
+    Step::Pause,
+    Step::Records,
+    Step::WaitRecords,
+    Step::Runtime,
+    Step::WaitRuntime,
+    Step::Resume,
+];
+
+/// 8.8: the ten steps of the page "Create a backup".
+pub const UNIFIED: &[Step] = &[
+    Step::Pause,
+    Step::History,
+    Step::Optimize,
+    Step::WaitHistory,
+    Step::WaitOptimize,
+    Step::Records,
+    Step::WaitRecords,
+    Step::Runtime,
+    Step::WaitRuntime,
+    Step::Resume,
+];
+
+impl Bench {
+    pub fn new(config: Config) -> Self {
+        let now = "2026-11-22T12:00:00Z".parse().expect("a fixed instant");
+        let mut world = World::new(config);
+        world.advance(now);
+        Self { world, now }
+    }
+
+    pub fn pass(&mut self, millis: i64) {
+        self.now += SignedDuration::from_millis(millis);
+        self.world.advance(self.now);
+    }
+
+    pub fn send(&mut self, host: Host, request: &Request) -> Answer {
+        handle(&mut self.world, host, request, self.now).answer().expect("an answer")
+    }
+
+    pub fn get(&mut self, host: Host, path: &str) -> Answer {
+        self.send(host, &Request::get(path))
+    }
+
+    pub fn post(&mut self, host: Host, path: &str, body: &Value) -> Answer {
+        self.send(host, &Request::new("POST", path).json(body))
+    }
+
+    /// Asks again and again, for at most two virtual minutes, until the answer's state is the wanted one.
+    pub fn wait(&mut self, host: Host, path: &str, at: &str, wanted: &str) {
+        for _ in 0..1_200 {
+            if self.get(host, path).value().pointer(at).and_then(Value::as_str) == Some(wanted) {
+                return;
+            }
+            self.pass(100);
+        }
+        panic!("{path} never became {wanted}: {}", self.get(host, path).value());
+    }
+
+    pub fn step(&mut self, step: Step, id: u64) {
+        let unified = self.world.config().unified();
+        let runtime = if unified { "/actuator/backupRuntime" } else { "/actuator/backups" };
+        let history = if unified { "/actuator/backupHistory" } else { "/actuator/backups" };
+        let apps: &[Host] = if unified { &[Host::Gateway] } else { &[Host::Operate, Host::Tasklist] };
+        let records = format!("/_snapshot/camunda/camunda_zeebe_records_backup_{id}");
+        let body = json!({ "backupId": id });
+        let optimize = self.world.config().optimize;
+        match step {
+            Step::Pause => _ = self.post(Host::Gateway, "/actuator/exporting/pause?soft=true", &Value::Null),
+            Step::Resume => _ = self.post(Host::Gateway, "/actuator/exporting/resume", &Value::Null),
+            Step::History => apps.iter().for_each(|host| _ = self.post(*host, history, &body)),
+            Step::WaitHistory => {
+                apps.iter()
+                    .for_each(|host| self.wait(*host, &format!("{history}/{id}"), "/state", "COMPLETED"));
+            }
+            Step::Optimize if optimize => _ = self.post(Host::Optimize, "/actuator/backups", &body),
+            Step::WaitOptimize if optimize => {
+                self.wait(Host::Optimize, &format!("/actuator/backups/{id}"), "/state", "COMPLETED");
+            }
+            Step::Optimize | Step::WaitOptimize => {}
+            Step::Records => _ = self.post(Host::Search, &records, &json!({"indices": "zeebe-record*"})),
+            Step::WaitRecords => self.wait(Host::Search, &records, "/snapshots/0/state", "SUCCESS"),
+            Step::Runtime => _ = self.post(Host::Gateway, runtime, &body),
+            Step::WaitRuntime => self.wait(Host::Gateway, &format!("{runtime}/{id}"), "/state", "COMPLETED"),
+        }
+        // A caller is never infinitely fast.
+        self.pass(20);
+    }
+
+    pub fn run(&mut self, steps: &[Step], id: u64) {
+        steps.iter().for_each(|step| self.step(*step, id));
+    }
+}
+
+/// A small installation whose rhythm and stage times depend on the seed.
+pub fn seeded(base: Config, seed: u64) -> Config {
+    let vary = |value: u32, salt: u64| {
+        value / 2 + u32::try_from((seed + 1) * (salt * 7919 + 13) % 1_000).unwrap() * value / 1_000
+    };
+    let mut config = base;
+    config.seed = seed;
+    config.load = 30;
+    config.warm_up_ms = 2_000;
+    config.partitions = 2 + u32::try_from(seed % 2).unwrap();
+    config.optimize = seed % 3 == 0;
+    config.durations.records = vary(800, 1);
+    config.durations.runtime = vary(1_500, 2);
+    config.durations.runtime_appears = vary(400, 3);
+    config.durations.history_parts = (0..6).map(|part| vary(250, 4 + part)).collect();
+    config.rhythm.snapshot = vary(1_500, 11);
+    config.rhythm.snapshot_takes = vary(300, 12);
+    config.rhythm.export = vary(300, 13);
+    config.rhythm.import = vary(500, 14);
+    config
+}

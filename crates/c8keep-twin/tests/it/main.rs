@@ -1,0 +1,5 @@
+//! One test binary: linking is slower than running.
+
+mod hand;
+mod oracle;
+mod witness;
