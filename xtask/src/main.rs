@@ -1,5 +1,6 @@
 //! Automation of this repository, by `cargo xtask <task>`. Each task lives in its own module; this file only dispatches.
 
+mod bench;
 mod ci;
 mod deny;
 mod live;
@@ -26,6 +27,8 @@ enum Task {
     Test(test::Args),
     /// The dependency edges and the house rules
     Tidy,
+    /// What one backup costs, beside the shell procedure of Camunda's page
+    Bench(bench::Args),
     /// Licences, banned crates and sources, by cargo-deny
     Deny,
     /// Every stage of continuous integration, quick ones first
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Test(args) => test::run(&args),
         Task::Tidy => tidy::run(),
+        Task::Bench(args) => bench::run(&args),
         Task::Deny => deny::run(),
         Task::Ci(args) => ci::run(&args),
         Task::Peers(args) => peers::run(args),
