@@ -218,8 +218,11 @@ mod tests {
         assert_eq!((part.backup.get(), part.part, part.of, part.version.as_str()), (100, 2, 6, "8.6.0"));
         let part = PartName::parse("camunda_webapps_7_8.8.0-alpha_1_part_5_of_5").unwrap();
         assert_eq!((part.app, part.version.as_str()), (HistoryApp::Webapps, "8.8.0-alpha_1"));
-        for bad in ["camunda_operate_100_8.6.0", "camunda_operate_0_8.6.0_part_1_of_6", "camunda_operate_1_8_part_7_of_6"]
-        {
+        for bad in [
+            "camunda_operate_100_8.6.0",
+            "camunda_operate_0_8.6.0_part_1_of_6",
+            "camunda_operate_1_8_part_7_of_6",
+        ] {
             assert_eq!(PartName::parse(bad), None, "{bad}");
         }
     }

@@ -50,7 +50,9 @@ pub enum Unsupported {
     #[error("Camunda {0} is not known to this c8keep, which knows 8.5 to 8.9")]
     UnknownVersion(String),
     /// The endpoints do not fit the version.
-    #[error("Camunda {version} should have the endpoint {missing}, but its list of endpoints does not name it")]
+    #[error(
+        "Camunda {version} should have the endpoint {missing}, but its list of endpoints does not name it"
+    )]
     EndpointMissing {
         /// The version told.
         version: String,

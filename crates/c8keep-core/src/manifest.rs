@@ -223,9 +223,7 @@ fn parts(run: &Run) -> Vec<Part> {
 /// Application indices of the census that are in no snapshot (camunda issue 47122: indices that no part took).
 fn uncovered(facts: &Facts, parts: &[Part]) -> Vec<String> {
     let Some(census) = &facts.census else { return Vec::new() };
-    let covered = |name: &String| {
-        parts.iter().flat_map(|p| &p.snapshots).any(|s| s.indices.contains(name))
-    };
+    let covered = |name: &String| parts.iter().flat_map(|p| &p.snapshots).any(|s| s.indices.contains(name));
     census.apps.iter().map(|i| &i.name).filter(|name| !covered(name)).cloned().collect()
 }
 

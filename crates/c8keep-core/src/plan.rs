@@ -3,6 +3,8 @@
 //! A plan is stored with its run, so that a later version of c8keep finishes an old run by *its* plan. It holds
 //! names and limits, never addresses or credentials.
 
+mod draw;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -279,9 +281,7 @@ fn check_holds(steps: &[Step], ancestors: &Ancestors<'_>) -> Result<(), NotAPlan
 fn check_facts(steps: &[Step], ancestors: &Ancestors<'_>) -> Result<(), NotAPlan> {
     for step in steps {
         let gives = |fact: FactKind| {
-            steps
-                .iter()
-                .any(|s| ancestors[&step.name].contains(&s.name) && s.action.gives().contains(&fact))
+            steps.iter().any(|s| ancestors[&step.name].contains(&s.name) && s.action.gives().contains(&fact))
         };
         if let Some(fact) = step.action.needs().into_iter().find(|fact| !gives(*fact)) {
             return Err(NotAPlan::FactMissing { step: step.name.clone(), fact });
@@ -373,7 +373,9 @@ impl Action {
             Action::CheckRepository { repository } => {
                 format!("repository {repository} registered, and the same in every component")
             }
-            Action::TakeCensus { records: Some(prefix) } => format!("list and count {prefix}* and history indices"),
+            Action::TakeCensus { records: Some(prefix) } => {
+                format!("list and count {prefix}* and history indices")
+            }
             Action::TakeCensus { records: None } => "list and count history indices".into(),
             Action::CheckId { id } => format!("{id} is above every id seen"),
             Action::PauseExporting => "soft-pause exporting".into(),
@@ -418,29 +420,5 @@ impl From<&str> for StepName {
     }
 }
 
-/// The plan as people read it: the page's numbers, the steps in order, what each waits for.
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "backup {} of {} ({})", self.backup(), self.installation(), self.recipe())?;
-        let mut held = false;
-        for step in self.steps() {
-            if matches!(step.kind, Kind::Hold { .. }) {
-                held = true;
-                writeln!(f, "  ┌─ exporting paused, at most {:#}", self.hold_budget())?;
-            }
-            let page = step.page.map_or_else(|| "  ".into(), |n| format!("{n:>2}"));
-            let bar = if held { "│" } else { " " };
-            let optional = if step.required { "" } else { " (optional)" };
-            writeln!(f, "{page}{bar} {:<22} {}{optional}", step.name, step.action.describe())?;
-            if !step.after.is_empty() {
-                let after: Vec<&str> = step.after.iter().map(|name| name.0.as_str()).collect();
-                writeln!(f, "  {bar} {:<22} after {}", "", after.join(", "))?;
-            }
-            if step.kind == Kind::Release {
-                held = false;
-                writeln!(f, "  └─ exporting runs")?;
-            }
-        }
-        Ok(())
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -2,4 +2,7 @@
 
 mod backup;
 
-pub use backup::{Request, backup};
+pub use backup::{Request, backup, names};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -126,7 +126,8 @@ impl Run {
     /// Folds a journal, oldest event first.
     pub fn replay(events: impl IntoIterator<Item = Event>) -> Result<Run, IllegalEvent> {
         let mut events = events.into_iter();
-        let first = events.next().ok_or_else(|| IllegalEvent::new("none", "the journal of this run is empty"))?;
+        let first =
+            events.next().ok_or_else(|| IllegalEvent::new("none", "the journal of this run is empty"))?;
         let mut run = Run::open(first)?;
         for event in events {
             run.apply(&event)?;
@@ -207,13 +208,16 @@ impl Run {
                 return Err(IllegalEvent::new("answered", &format!("{step} was not asked")));
             }
         };
-        let may_retry = limits.is_some_and(|(max, release)| release || attempt < max);
+        // A release is retried whatever its fault: there is no failure in which exporting may stay paused.
+        let may_retry = |fault: &Fault| {
+            limits.is_some_and(|(max, release)| release || fault.is_retryable() && attempt < max)
+        };
         *state = match answer {
             Answer::Done { .. } => StepState::Done { since, at },
             Answer::Pending { mark } => {
                 StepState::Pending { attempt, since, mark: mark.clone(), moved_at: at }
             }
-            Answer::Fault { fault, .. } if fault.is_retryable() && may_retry => {
+            Answer::Fault { fault, .. } if may_retry(fault) => {
                 StepState::Retrying { attempt, since, fault: fault.clone(), at }
             }
             Answer::Fault { fault, .. } => StepState::Failed { since, at, fault: fault.clone() },
@@ -240,7 +244,9 @@ impl Run {
     }
 
     fn state_mut(&mut self, step: &StepName, event: &str) -> Result<&mut StepState, IllegalEvent> {
-        self.states.get_mut(step).ok_or_else(|| IllegalEvent::new(event, &format!("no step is called {step}")))
+        self.states
+            .get_mut(step)
+            .ok_or_else(|| IllegalEvent::new(event, &format!("no step is called {step}")))
     }
 
     /// The run's id.
@@ -312,7 +318,9 @@ impl Run {
 
     /// Whether this run has paused exporting, and whether it runs again.
     pub fn hold(&self) -> Hold {
-        let (Some(hold), Some(release)) = (self.plan.hold(), self.plan.release()) else { return Hold::NotTaken };
+        let (Some(hold), Some(release)) = (self.plan.hold(), self.plan.release()) else {
+            return Hold::NotTaken;
+        };
         let Some(since) = self.state(&hold.name).since() else { return Hold::NotTaken };
         match self.state(&release.name) {
             StepState::Done { at, .. } => Hold::Released { since, at: *at },

@@ -80,14 +80,13 @@ pub fn history(
         }
         "FAILED" | "INCOMPATIBLE" => Standing::Lost(describe_failure(status)),
         _ => {
-            let states: Vec<String> =
-                status.parts.iter().map(|p| format!("{}={}", p.name, p.state)).collect();
+            let moved: Vec<String> = status.parts.iter().map(|p| format!("{}={}", p.name, p.state)).collect();
             let says = match status.parts.iter().find(|p| p.state != "SUCCESS") {
                 Some(part) => format!("{done} of {of} parts, {} {}", short_part(&part.name), part.state),
                 None => format!("{done} of {of} parts, {}", status.state),
             };
             // The aggregate word flickers between the parts without anything moving: it is told, not counted.
-            Standing::Going(Mark { moved: states.join(","), says })
+            Standing::Going(Mark { moved: moved.join(","), says })
         }
     }
 }
@@ -127,7 +126,9 @@ fn parts_problem(
         let Some(part) = PartName::parse(name).filter(|p| p.app == app && p.backup == id) else {
             return Some(format!("{name} is not a snapshot of backup {id} of {app}"));
         };
-        if *of.get_or_insert(part.of) != part.of || *version.get_or_insert(part.version.clone()) != part.version {
+        if *of.get_or_insert(part.of) != part.of
+            || *version.get_or_insert(part.version.clone()) != part.version
+        {
             return Some(format!("{name} does not belong to the same set as the others"));
         }
         numbers.insert(part.part);
@@ -146,10 +147,15 @@ pub fn runtime(partition_count: Option<u32>, status: &RuntimeStatus) -> Standing
             let told: BTreeSet<u32> = partitions.iter().map(|p| p.partition).collect();
             let expected = partition_count.unwrap_or(u32::try_from(told.len()).unwrap_or(u32::MAX)).max(1);
             if let Some(missing) = (1..=expected).find(|p| !told.contains(p)) {
-                return Standing::Lost(format!("it says COMPLETED, but partition {missing} of {expected} is missing"));
+                return Standing::Lost(format!(
+                    "it says COMPLETED, but partition {missing} of {expected} is missing"
+                ));
             }
             if let Some(p) = partitions.iter().find(|p| p.state != "COMPLETED") {
-                return Standing::Lost(format!("it says COMPLETED, but partition {} is {}", p.partition, p.state));
+                return Standing::Lost(format!(
+                    "it says COMPLETED, but partition {} is {}",
+                    p.partition, p.state
+                ));
             }
             Standing::Whole(RuntimeEvidence { state: status.state.clone(), partitions })
         }
@@ -159,7 +165,11 @@ pub fn runtime(partition_count: Option<u32>, status: &RuntimeStatus) -> Standing
                 .filter_map(|p| p.failure.as_ref().map(|f| format!("partition {}: {f}", p.partition)))
                 .collect();
             let reason = if reasons.is_empty() { status.failure.clone() } else { Some(reasons.join("; ")) };
-            Standing::Lost(format!("{}: {}", status.state, reason.unwrap_or_else(|| "no reason given".into())))
+            Standing::Lost(format!(
+                "{}: {}",
+                status.state,
+                reason.unwrap_or_else(|| "no reason given".into())
+            ))
         }
         _ => {
             let done = partitions.iter().filter(|p| p.state == "COMPLETED").count();
@@ -183,7 +193,9 @@ pub fn snapshot(evidence: &SnapshotEvidence, expected: &BTreeSet<String>) -> Res
     let SnapshotEvidence { name, state, shards_total, shards_failed, shards_successful, .. } = evidence;
     if state != "SUCCESS" {
         let failures = evidence.failures.join("; ");
-        return Err(format!("{name} is {state}, {shards_failed} of {shards_total} shards failed; {failures}"));
+        return Err(format!(
+            "{name} is {state}, {shards_failed} of {shards_total} shards failed; {failures}"
+        ));
     }
     if !evidence.failures.is_empty() || *shards_failed > 0 || shards_successful != shards_total {
         let failures = evidence.failures.join("; ");
@@ -242,7 +254,10 @@ mod tests {
         assert_eq!(between.moved, asked_again.moved);
         assert_ne!(between.moved, going("IN_PROGRESS", &[(1, "SUCCESS"), (2, "IN_PROGRESS")]).moved);
         assert!(matches!(judge(&operate("404", &[], 2)), Standing::Going(_)));
-        assert!(matches!(judge(&operate("BRAND_NEW", &[(1, "SUCCESS"), (2, "SUCCESS")], 2)), Standing::Going(_)));
+        assert!(matches!(
+            judge(&operate("BRAND_NEW", &[(1, "SUCCESS"), (2, "SUCCESS")], 2)),
+            Standing::Going(_)
+        ));
     }
 
     fn partitions(state: &str, of: &[(u32, &str)]) -> RuntimeStatus {

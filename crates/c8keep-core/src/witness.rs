@@ -7,7 +7,7 @@
 //! E(p) ≤ P0(p), nothing between the two is lost. Seen on a real 8.6.0 under load: it holds to the digit with
 //! the pause, and without it records were missing after a restore.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +59,12 @@ pub struct PartitionWitness {
 ///
 /// `last` is the reading after the runtime backup; it decides whether a partition without a snapshot id has
 /// really exported nothing.
-pub fn judge(partition_count: u32, first: &Positions, last: &Positions, runtime: &RuntimeEvidence) -> Witness {
+pub fn judge(
+    partition_count: u32,
+    first: &Positions,
+    last: &Positions,
+    runtime: &RuntimeEvidence,
+) -> Witness {
     let mut partitions = Vec::new();
     let mut doubts = Vec::new();
     let mut breaches = Vec::new();
@@ -130,17 +135,6 @@ fn no_snapshot_yet(partition: u32, last: &Positions) -> bool {
     readings.iter().any(|r| r.is_leader()) && readings.iter().all(|r| r.snapshot.is_none())
 }
 
-/// How many of the partitions' leaders were read: `(read, partitions)`.
-pub fn leaders_read(partition_count: u32, positions: &Positions) -> (usize, u32) {
-    let mut leaders = BTreeMap::new();
-    for broker in &positions.brokers {
-        for (partition, _) in broker.partitions.iter().filter(|(_, r)| r.is_leader()) {
-            leaders.insert(*partition, ());
-        }
-    }
-    (leaders.len(), partition_count)
-}
-
 impl WitnessVerdict {
     /// The word for it.
     pub fn name(&self) -> &'static str {
@@ -177,7 +171,9 @@ mod tests {
         }
     }
 
-    fn positions(brokers: Vec<(Option<u32>, Vec<(u32, PartitionReading)>)>) -> Positions {
+    type Broker = (Option<u32>, Vec<(u32, PartitionReading)>);
+
+    fn positions(brokers: Vec<Broker>) -> Positions {
         let brokers = brokers
             .into_iter()
             .map(|(node, partitions)| BrokerReading {
@@ -219,7 +215,10 @@ mod tests {
     /// The figures of a real 8.6.0 under load, with the pause and without it.
     #[test]
     fn seen_on_a_real_cluster() {
-        let first = positions(vec![(Some(0), vec![(1, replica("LEADER", 1418, None)), (2, replica("LEADER", 1418, None))])]);
+        let first = positions(vec![(
+            Some(0),
+            vec![(1, replica("LEADER", 1418, None)), (2, replica("LEADER", 1418, None))],
+        )]);
         let held = runtime(&[Some("170-1-22943-1418-0"), Some("170-1-22937-1418-0")]);
         assert_eq!(judge(2, &first, &first, &held).verdict, WitnessVerdict::Proven);
         let broken = runtime(&[Some("8048-1-68368-68400-0"), Some("8045-1-68361-1418-0")]);
@@ -235,7 +234,10 @@ mod tests {
             (Some(1), vec![(1, replica("LEADER", 2291, None))]),
         ]);
         let last = positions(vec![(Some(0), vec![(1, replica("LEADER", 539, Some("9-2-900-539-0")))])]);
-        assert_eq!(judge(1, &first, &last, &runtime(&[Some("9-2-900-539-0")])).verdict, WitnessVerdict::Proven);
+        assert_eq!(
+            judge(1, &first, &last, &runtime(&[Some("9-2-900-539-0")])).verdict,
+            WitnessVerdict::Proven
+        );
     }
 
     #[test]

@@ -1,0 +1,303 @@
+//! The loop: ask the run what comes next, journal the intent durably, perform it, journal the answer.
+//!
+//! It holds nothing that the journal lacks, except what is in flight. It never acts on an intent that is not durable,
+//! with one exception that the hold's own intent covers: when the journal cannot be written while exporting is paused,
+//! the release is sent all the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use c8keep_core::fault::Fault;
+use c8keep_core::plan::{Kind, StepName};
+use c8keep_core::run::{Answer, Event, InFlight, Mark, Next, Order, Outcome, Run, StepState, StopReason};
+use futures::future::{AbortHandle, Aborted, BoxFuture, abortable};
+use futures::stream::{FuturesUnordered, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+use crate::World;
+use crate::perform::perform;
+use crate::ports::Term;
+use crate::progress::Reporter;
+
+/// How long a release is tried after a signal, so that a container's grace period is enough.
+pub const RELEASE_AFTER_SIGNAL: SignedDuration = SignedDuration::from_secs(25);
+
+/// Drives one run to its end.
+pub struct Driver<'a> {
+    world: Arc<World>,
+    reporter: &'a dyn Reporter,
+    /// Turns true when the process is asked to stop.
+    stop: watch::Receiver<bool>,
+    /// Ends the one wait that has no limit.
+    release_wait: Option<SignedDuration>,
+    run: Run,
+    seq: u64,
+    term: Term,
+    in_flight: InFlight,
+    performances: FuturesUnordered<BoxFuture<'static, Result<(Order, Answer), Aborted>>>,
+    aborts: BTreeMap<StepName, AbortHandle>,
+    /// When the release became due in this process, for `release_wait`.
+    releasing_since: Option<Timestamp>,
+}
+
+/// How driving ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Driven {
+    /// The run as it stands.
+    pub run: Run,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How driving ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// The run is closed.
+    Closed(Outcome),
+    /// The release was not confirmed in the time allowed; the run stays open and the next start goes on.
+    ReleasePending,
+    /// The journal failed; exporting was released if `released`.
+    JournalLost {
+        /// What the journal said.
+        fault: Fault,
+        /// Whether exporting is known to run.
+        released: bool,
+    },
+}
+
+/// What a driver needs to know besides the world.
+pub struct Options<'a> {
+    /// Who is told.
+    pub reporter: &'a dyn Reporter,
+    /// Turns true when the process is asked to stop.
+    pub stop: watch::Receiver<bool>,
+    /// How long the release may be tried; `None` for ever.
+    pub release_wait: Option<SignedDuration>,
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("release_wait", &self.release_wait).finish_non_exhaustive()
+    }
+}
+
+/// Drives a run whose last journalled event has the number `seq`.
+pub async fn drive(world: Arc<World>, run: Run, seq: u64, term: Term, options: Options<'_>) -> Driven {
+    let driver = Driver {
+        world,
+        reporter: options.reporter,
+        stop: options.stop,
+        release_wait: options.release_wait,
+        run,
+        seq,
+        term,
+        in_flight: InFlight::default(),
+        performances: FuturesUnordered::new(),
+        aborts: BTreeMap::new(),
+        releasing_since: None,
+    };
+    driver.until_it_ends().await
+}
+
+impl Driver<'_> {
+    async fn until_it_ends(mut self) -> Driven {
+        loop {
+            match self.step().await {
+                Ok(None) => {}
+                Ok(Some(end)) => return Driven { run: self.run, end },
+                Err(fault) => return self.release_without_journal(fault).await,
+            }
+        }
+    }
+
+    /// One turn of the loop; `Err` is a journal that cannot be written.
+    async fn step(&mut self) -> Result<Option<End>, Fault> {
+        if *self.stop.borrow() && self.run.stopping().is_none() && !self.is_ending_well() {
+            let at = self.now();
+            self.journal(Event::StopAsked { reason: StopReason::Signal, at }).await?;
+            self.release_wait =
+                Some(self.release_wait.unwrap_or(RELEASE_AFTER_SIGNAL).min(RELEASE_AFTER_SIGNAL));
+        }
+        self.abort_what_only_reads();
+        let now = self.now();
+        match self.run.next(now, &self.in_flight) {
+            Next::Start(orders) => {
+                for order in orders {
+                    self.start(order).await?;
+                }
+            }
+            Next::Expire { step, fault } => {
+                let attempt = attempt_of(self.run.state(&step));
+                self.journal(Event::Answered { step, attempt, answer: fault.into(), at: now }).await?;
+            }
+            Next::Stop(reason) => self.journal(Event::StopAsked { reason, at: now }).await?,
+            Next::Close(outcome) => {
+                self.journal(Event::Closed { outcome: outcome.clone(), at: now }).await?;
+                return Ok(Some(End::Closed(outcome)));
+            }
+            Next::Wait { until } => return self.wait(until).await,
+        }
+        Ok(None)
+    }
+
+    /// A run whose manifest is on its way only goes forward; a signal then changes nothing but the patience.
+    fn is_ending_well(&self) -> bool {
+        self.run.is_past_pivot()
+    }
+
+    async fn start(&mut self, order: Order) -> Result<(), Fault> {
+        if !order.looks_only {
+            let at = self.now();
+            let intent = Event::Intended { step: order.step.clone(), attempt: order.attempt, at };
+            self.journal(intent).await?;
+        }
+        let step = order.step.clone();
+        let (world, run) = (Arc::clone(&self.world), self.run.clone());
+        let (performance, abort) = abortable(async move {
+            let answer = perform(&world, &run, &order).await;
+            (order, answer)
+        });
+        self.in_flight.performing.insert(step.clone());
+        self.aborts.insert(step, abort);
+        self.performances.push(Box::pin(performance));
+        Ok(())
+    }
+
+    /// Waits for an answer, the next due instant, a signal, or the end of our patience with the release.
+    async fn wait(&mut self, until: Option<Timestamp>) -> Result<Option<End>, Fault> {
+        let patience = self.patience_ends();
+        if patience.is_some_and(|ends| ends <= self.now()) {
+            return Ok(Some(End::ReleasePending));
+        }
+        let wake = [until, patience].into_iter().flatten().min();
+        let clock = Arc::clone(&self.world.clock);
+        let sleep = async {
+            match wake {
+                Some(instant) => clock.sleep_until(instant).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut stop = self.stop.clone();
+        let stopped = async {
+            if *stop.borrow_and_update() {
+                std::future::pending::<()>().await;
+            }
+            if stop.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopped => Ok(None),
+            Some(ended) = self.performances.next() => self.answered(ended).await.map(|()| None),
+            () = sleep => Ok(None),
+        }
+    }
+
+    /// When the release has been tried for long enough in this process.
+    fn patience_ends(&mut self) -> Option<Timestamp> {
+        if !self.run.hold().is_open() || !self.run.is_winding_down() && !self.release_has_begun() {
+            return None;
+        }
+        let now = self.now();
+        let since = *self.releasing_since.get_or_insert(now);
+        let patience = match (self.release_wait, *self.stop.borrow()) {
+            (Some(wait), true) => Some(wait.min(RELEASE_AFTER_SIGNAL)),
+            (None, true) => Some(RELEASE_AFTER_SIGNAL),
+            (wait, false) => wait,
+        };
+        patience.map(|patience| since + patience)
+    }
+
+    fn release_has_begun(&self) -> bool {
+        self.run.plan().release().is_some_and(|step| self.run.state(&step.name).since().is_some())
+    }
+
+    async fn answered(&mut self, ended: Result<(Order, Answer), Aborted>) -> Result<(), Fault> {
+        let Ok((order, answer)) = ended else { return Ok(()) };
+        let Order { step, attempt, .. } = order;
+        self.in_flight.performing.remove(&step);
+        self.aborts.remove(&step);
+        let at = self.now();
+        if let Answer::Pending { mark } = &answer {
+            self.in_flight.asked.insert(step.clone(), at);
+            self.reporter.waiting(&self.run, &step, mark);
+            if let StepState::Pending { mark: former, .. } = self.run.state(&step) {
+                return if moved(former, mark) {
+                    self.journal(Event::Noted { step, mark: mark.clone(), at }).await
+                } else {
+                    Ok(())
+                };
+            }
+        }
+        self.journal(Event::Answered { step, attempt, answer, at }).await
+    }
+
+    /// Once the run winds down, nobody waits for a look at something that no longer matters.
+    fn abort_what_only_reads(&mut self) {
+        if !self.run.is_winding_down() || self.run.is_past_pivot() {
+            return;
+        }
+        let reads = |step: &StepName| self.run.plan().step(step).is_some_and(|s| s.kind == Kind::Probe);
+        let doomed: Vec<StepName> = self.in_flight.performing.iter().filter(|s| reads(s)).cloned().collect();
+        for step in doomed {
+            if let Some(abort) = self.aborts.remove(&step) {
+                abort.abort();
+            }
+            self.in_flight.performing.remove(&step);
+        }
+    }
+
+    /// Durable first, then applied, then told.
+    async fn journal(&mut self, event: Event) -> Result<(), Fault> {
+        self.world.journal.append(self.run.id(), self.seq + 1, self.term, &event).await?;
+        self.seq += 1;
+        if let Err(illegal) = self.run.apply(&event) {
+            unreachable!("the engine journalled an event that cannot follow: {illegal}");
+        }
+        self.reporter.event(&self.run, &event);
+        Ok(())
+    }
+
+    /// The journal cannot be written: everything else stops, the release is sent, and the next start confirms it.
+    async fn release_without_journal(mut self, fault: Fault) -> Driven {
+        self.performances.clear();
+        let mut released = !self.run.hold().is_open();
+        let patience = self.release_wait.unwrap_or(RELEASE_AFTER_SIGNAL).min(RELEASE_AFTER_SIGNAL);
+        let gives_up = self.now() + patience;
+        while !released && self.now() < gives_up {
+            released = self.world.camunda.resume_exporting().await.is_ok();
+            if !released {
+                let again = self.world.clock.now() + Duration::from_millis(500);
+                self.world.clock.sleep_until(again).await;
+            }
+        }
+        Driven { run: self.run, end: End::JournalLost { fault, released } }
+    }
+
+    /// Time never runs behind what is journalled.
+    fn now(&self) -> Timestamp {
+        self.world.clock.now().max(self.run.last_at())
+    }
+}
+
+impl std::fmt::Debug for Driver<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").field("run", self.run.id()).finish_non_exhaustive()
+    }
+}
+
+fn moved(former: &Mark, seen: &Mark) -> bool {
+    former.moved != seen.moved
+}
+
+fn attempt_of(state: &StepState) -> u32 {
+    match state {
+        StepState::Performing { attempt, .. }
+        | StepState::Pending { attempt, .. }
+        | StepState::Retrying { attempt, .. } => *attempt,
+        StepState::Waiting | StepState::Done { .. } | StepState::Failed { .. } => 1,
+    }
+}

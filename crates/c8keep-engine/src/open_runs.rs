@@ -1,0 +1,113 @@
+//! Runs: beginning one, and finding what an earlier process left open.
+
+use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::plan::Plan;
+use c8keep_core::run::{Event, Hold, Run, RunId};
+use jiff::Timestamp;
+
+use crate::World;
+use crate::ports::{Journal, Term};
+
+/// How many runs of an installation are looked through for an open one.
+const RUNS_MAX: u32 = 200;
+
+/// Journals the first event of a new run.
+pub async fn begin(world: &World, plan: Plan, by: &str, term: Term) -> Result<(Run, u64), Fault> {
+    let run = free_run_id(world, &plan).await?;
+    let opened = Event::Opened { run: run.clone(), plan, by: by.into(), at: world.clock.now() };
+    world.journal.append(&run, 1, term, &opened).await?;
+    let run = Run::open(opened).map_err(|e| unreadable(&run, &e.to_string()))?;
+    Ok((run, 1))
+}
+
+/// `backup-<id>`, or the next free one where a run of that id ended before anything was sent.
+async fn free_run_id(world: &World, plan: &Plan) -> Result<RunId, Fault> {
+    for nth in 1..=RUNS_MAX {
+        let run = RunId::of_backup(plan.backup(), nth);
+        if world.journal.events(&run).await?.is_empty() {
+            return Ok(run);
+        }
+    }
+    Err(Fault::new(
+        FaultKind::Usage,
+        "opening a run",
+        "the journal",
+        format!("backup {} was tried {RUNS_MAX} times", plan.backup()),
+    ))
+}
+
+/// A run as the journal tells it, with the number of its last event.
+pub async fn load(journal: &dyn Journal, run: &RunId) -> Result<Option<(Run, u64)>, Fault> {
+    let events = journal.events(run).await?;
+    if events.is_empty() {
+        return Ok(None);
+    }
+    let seq = events.len() as u64;
+    let folded = Run::replay(events).map_err(|e| unreadable(run, &e.to_string()))?;
+    Ok(Some((folded, seq)))
+}
+
+/// Every run of an installation that is not closed, newest first.
+pub async fn open(journal: &dyn Journal, installation: &str) -> Result<Vec<(Run, u64)>, Fault> {
+    let mut open = Vec::new();
+    for row in journal.runs(installation, RUNS_MAX).await? {
+        if !row.closed {
+            open.extend(load(journal, &row.run).await?);
+        }
+    }
+    Ok(open)
+}
+
+/// Journals that this process has taken the run over.
+pub async fn adopt(world: &World, run: &mut Run, seq: &mut u64, by: &str, term: Term) -> Result<(), Fault> {
+    let at = world.clock.now().max(run.last_at());
+    append(world, run, seq, term, Event::Adopted { by: by.into(), at }).await
+}
+
+/// Journals one more event of a run and applies it.
+pub async fn append(
+    world: &World,
+    run: &mut Run,
+    seq: &mut u64,
+    term: Term,
+    event: Event,
+) -> Result<(), Fault> {
+    world.journal.append(run.id(), *seq + 1, term, &event).await?;
+    *seq += 1;
+    run.apply(&event).map_err(|e| unreadable(run.id(), &e.to_string()))
+}
+
+/// Why an open run cannot be finished and must be released, if so: its pause is spent, or has not held.
+pub async fn why_not_finish(world: &World, run: &Run) -> Option<String> {
+    let Hold::Open { since } = run.hold() else {
+        return run.is_winding_down().then(|| "it was already winding down".into());
+    };
+    let now: Timestamp = world.clock.now();
+    if now.duration_since(since) >= run.plan().hold_budget() {
+        return Some(format!("exporting has been paused for longer than {:#}", run.plan().hold_budget()));
+    }
+    match world.camunda.positions(&world.installation.brokers, now).await {
+        Ok(positions) if positions.every_reached_leader_is_soft_paused() => None,
+        Ok(_) => Some("exporting is no longer paused on every partition".into()),
+        Err(fault) => Some(format!("no broker says whether exporting is still paused: {}", fault.answer)),
+    }
+}
+
+/// Refuses to touch a run that belongs to another installation: `localhost:9600` may be another cluster today.
+pub fn check_fingerprint(world: &World, run: &Run) -> Result<(), Fault> {
+    let (theirs, ours) = (run.plan().fingerprint(), &world.installation.fingerprint);
+    if theirs == ours {
+        return Ok(());
+    }
+    Err(Fault::precondition(
+        format!("taking over run {}", run.id()),
+        &world.installation.management,
+        format!("the run belongs to the installation {theirs}, what answers here is {ours}"),
+        "point c8keep at the cluster that the run was started on, or give this cluster a name of its own",
+    ))
+}
+
+fn unreadable(run: &RunId, why: &str) -> Fault {
+    Fault::new(FaultKind::Damaged, format!("reading run {run}"), "the journal", why)
+        .with_hint("keep the journal file for inspection; `c8keep status` shows whether exporting is paused")
+}

@@ -44,7 +44,7 @@ pub async fn perform(world: &World, run: &Run, order: &Order) -> Answer {
         }
         Action::StartRuntime { id } => runtime::start(world, *id, again).await,
         Action::AwaitRuntime { id } => runtime::look(world, run, *id).await,
-        Action::JudgeWitness => publish::judge(run),
+        Action::JudgeWitness => Ok(publish::judge(run)),
         Action::Publish { .. } => publish::publish(world, run).await,
         Action::RecordRelease { .. } => publish::record_release(world, run).await,
     };

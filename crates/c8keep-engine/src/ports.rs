@@ -72,7 +72,11 @@ pub trait SearchStore: Send + Sync {
     async fn snapshot(&self, repository: &str, name: &str) -> Result<Option<SnapshotView>, Fault>;
 
     /// Counters of a running snapshot from `_status`; `None` where the server does not tell. Never a verdict.
-    async fn snapshot_progress(&self, repository: &str, name: &str) -> Result<Option<SnapshotProgress>, Fault>;
+    async fn snapshot_progress(
+        &self,
+        repository: &str,
+        name: &str,
+    ) -> Result<Option<SnapshotProgress>, Fault>;
 
     /// Names of snapshots matching a pattern with one trailing `*`.
     async fn snapshot_names(&self, repository: &str, pattern: &str) -> Result<Vec<String>, Fault>;

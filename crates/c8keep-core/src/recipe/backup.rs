@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 
 use crate::backup::{BackupId, HistoryApp};
 use crate::fault::Fault;
-use crate::installation::Installation;
+use crate::installation::{AppAddress, Installation};
 use crate::plan::{Action, Kind, Limits, NotAPlan, PLAN_FORMAT, Plan, PlanParts, Step, StepName};
 
 /// What is wished for.
@@ -45,14 +45,14 @@ pub fn backup(installation: &Installation, request: &Request) -> Result<Plan, No
     let pause_first = installation.dialect.capability().pause_first;
     let checked = recipe.probes();
     let ready = if pause_first {
-        let paused = recipe.pause(checked);
+        let paused = recipe.pause(&checked);
         recipe.history(paused)
     } else {
         let history = recipe.history(checked);
-        recipe.pause(history)
+        recipe.pause(&history)
     };
     let recorded = recipe.records(ready);
-    recipe.runtime(recorded);
+    recipe.runtime(&recorded);
     Plan::new(PlanParts {
         format: PLAN_FORMAT,
         recipe: format!("hot backup, {}", installation.dialect),
@@ -100,29 +100,38 @@ impl Recipe<'_> {
         .collect()
     }
 
-    fn pause(&mut self, after: After) -> After {
+    fn pause(&mut self, after: &After) -> After {
         let kind = Kind::Hold { release: names::RESUME.into() };
-        let paused = self.step(names::PAUSE, Some(1), &after, kind, Action::PauseExporting);
+        let paused = self.step(names::PAUSE, Some(1), after, kind, Action::PauseExporting);
         self.step("read-positions", None, &paused, Kind::Probe, Action::ReadFirstPositions)
     }
 
     /// All applications side by side; what comes next waits for all of them.
     fn history(&mut self, after: After) -> After {
         let id = self.request.id;
-        let repository = &self.installation.repository;
+        let apps = self.installation.apps.clone();
+        let mut started = Vec::new();
+        for AppAddress { app, required, .. } in &apps {
+            let page = if *app == HistoryApp::Optimize { 3 } else { 2 };
+            let action = Action::StartHistory { app: *app, id };
+            started.push(self.step(&format!("start-{app}"), Some(page), &after, Kind::Effect, action));
+            self.last_is_required(*required);
+        }
         let mut whole = After::new();
-        for address in self.installation.apps.clone() {
-            let app = address.app;
-            let (start, wait) = if app == HistoryApp::Optimize { (3, 5) } else { (2, 4) };
-            let action = Action::StartHistory { app, id };
-            let started = self.step(&format!("start-{app}"), Some(start), &after, Kind::Effect, action);
-            let action = Action::AwaitHistory { app, id, repository: repository.clone() };
-            whole.extend(self.step(&format!("await-{app}"), Some(wait), &started, Kind::Probe, action));
-            for step in self.steps.iter_mut().rev().take(2) {
-                step.required = address.required;
-            }
+        for (AppAddress { app, required, .. }, started) in apps.iter().zip(&started) {
+            let page = if *app == HistoryApp::Optimize { 5 } else { 4 };
+            let repository = self.installation.repository.clone();
+            let action = Action::AwaitHistory { app: *app, id, repository };
+            whole.extend(self.step(&format!("await-{app}"), Some(page), started, Kind::Probe, action));
+            self.last_is_required(*required);
         }
         if whole.is_empty() { after } else { whole }
+    }
+
+    fn last_is_required(&mut self, required: bool) {
+        if let Some(step) = self.steps.last_mut() {
+            step.required = required;
+        }
     }
 
     fn records(&mut self, after: After) -> After {
@@ -141,9 +150,9 @@ impl Recipe<'_> {
 
     /// The partitions, the proof, the release, the manifest. After the second reading, release and publishing
     /// run side by side: exporting does not wait for our vault.
-    fn runtime(&mut self, after: After) {
+    fn runtime(&mut self, after: &After) {
         let id = self.request.id;
-        let started = self.step("start-runtime", Some(8), &after, Kind::Effect, Action::StartRuntime { id });
+        let started = self.step("start-runtime", Some(8), after, Kind::Effect, Action::StartRuntime { id });
         let whole = self.step("await-runtime", Some(9), &started, Kind::Probe, Action::AwaitRuntime { id });
         let read = self.step("read-positions-again", None, &whole, Kind::Probe, Action::ReadLastPositions);
         let released = self.step(names::RESUME, Some(10), &read, Kind::Release, Action::ResumeExporting);

@@ -75,7 +75,10 @@ impl Run {
         let mut orders = Vec::new();
         let mut until: Option<Timestamp> = None;
         for (step, state) in self.steps() {
-            if state.is_settled() || in_flight.performing.contains(&step.name) || !self.may_run(step, in_flight) {
+            if state.is_settled()
+                || in_flight.performing.contains(&step.name)
+                || !self.may_run(step, in_flight)
+            {
                 continue;
             }
             if let Some(fault) = self.limit_reached(step, state, now) {
@@ -104,8 +107,7 @@ impl Run {
     /// Whether the manifest is, or may be, published: from there the run only goes forward.
     pub fn is_past_pivot(&self) -> bool {
         self.steps().any(|(step, state)| {
-            step.kind == Kind::Pivot
-                && !matches!(state, StepState::Waiting | StepState::Failed { .. })
+            step.kind == Kind::Pivot && !matches!(state, StepState::Waiting | StepState::Failed { .. })
         })
     }
 
@@ -209,8 +211,7 @@ impl Run {
 
     /// How a run ends in which nothing is left to do.
     fn ending(&self) -> Outcome {
-        let published =
-            self.steps().any(|(step, state)| step.kind == Kind::Pivot && state.is_done());
+        let published = self.steps().any(|(step, state)| step.kind == Kind::Pivot && state.is_done());
         if published {
             let missing: Vec<StepName> = self
                 .steps()
@@ -221,10 +222,10 @@ impl Run {
         }
         match (self.first_failure(), self.stopping()) {
             (_, Some(reason)) => Outcome::Stopped { reason },
-            (Some((step, fault)), None) => {
-                Outcome::Failed { step: step.name.clone(), fault: fault.clone() }
+            (Some((step, fault)), None) => Outcome::Failed { step: step.name.clone(), fault: fault.clone() },
+            (None, None) => {
+                unreachable!("a plan has a pivot, and every step before it can run or has failed")
             }
-            (None, None) => unreachable!("a plan has a pivot, and every step before it can run or has failed"),
         }
     }
 }

@@ -45,7 +45,9 @@ pub(super) async fn look(
     let status = world.camunda.history(app, id).await?;
     let announced = run.facts().scheduled.get(&app).cloned().unwrap_or_default();
     match verdict::history(app, id, &announced, &status) {
-        Standing::Going(mark) => Ok(Answer::Pending { mark: with_counters(world, repository, &status, mark).await }),
+        Standing::Going(mark) => {
+            Ok(Answer::Pending { mark: with_counters(world, repository, &status, mark).await })
+        }
         Standing::Lost(why) => Err(lost(world, app, id, why)),
         Standing::Whole(names) => {
             let mut snapshots = Vec::new();

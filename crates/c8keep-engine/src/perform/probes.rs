@@ -53,8 +53,10 @@ pub(super) async fn exporting(world: &World) -> Performed {
     if paused.is_empty() {
         return Ok(Answer::Done { facts: Vec::new() });
     }
-    let list: Vec<String> =
-        paused.iter().map(|(broker, partition, phase)| format!("{broker} partition {partition} {phase}")).collect();
+    let list: Vec<String> = paused
+        .iter()
+        .map(|(broker, partition, phase)| format!("{broker} partition {partition} {phase}"))
+        .collect();
     Err(Fault::precondition(
         "checking that exporting runs",
         format!("{}/actuator/partitions", world.installation.management),
@@ -82,7 +84,9 @@ pub(super) async fn repository(world: &World, name: &str) -> Performed {
                 "checking the snapshot repository",
                 &app.address,
                 format!("{} uses the repository {other}, the other components {name}", app.app),
-                format!("configure the same repository in every component, or tell c8keep the right one: it used {name}"),
+                format!(
+                    "configure the same repository in every component, or tell c8keep the right one: it used {name}"
+                ),
             ));
         }
     }

@@ -10,7 +10,7 @@ use super::Performed;
 use crate::World;
 
 /// Pure: everything was read by earlier steps. The evidence is kept also when it condemns.
-pub(super) fn judge(run: &Run) -> Performed {
+pub(super) fn judge(run: &Run) -> Answer {
     let facts = run.facts();
     let unread = || Positions { at: run.last_at(), brokers: Vec::new() };
     let Some(runtime) = &facts.runtime else { unreachable!("the plan orders this after the runtime backup") };
@@ -30,9 +30,9 @@ pub(super) fn judge(run: &Run) -> Performed {
             "records exported meanwhile would be missing after a restore; somebody or something resumed exporting \
              during the backup; find out who, then back up again",
         );
-        return Ok(Answer::Fault { fault, facts: vec![Fact::Witness(witness)] });
+        return Answer::Fault { fault, facts: vec![Fact::Witness(witness)] };
     }
-    Ok(Fact::Witness(witness).into())
+    Fact::Witness(witness).into()
 }
 
 /// The guide first, the manifest last: its presence is what makes the backup complete. Both are the same bytes

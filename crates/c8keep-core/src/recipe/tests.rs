@@ -1,0 +1,97 @@
+//! Every recipe's plan, drawn as text: what an operator reads is what is under test.
+
+use super::*;
+use crate::backup::{BackupId, HistoryApp};
+use crate::capability::Dialect;
+use crate::installation::{
+    AppAddress, BrokerAddress, Fingerprint, Installation, Records, SearchAddress, SearchProduct,
+};
+
+pub(crate) fn installation(
+    dialect: Dialect,
+    product: SearchProduct,
+    apps: &[HistoryApp],
+    records: bool,
+) -> Installation {
+    let app = |app: &HistoryApp| AppAddress {
+        app: *app,
+        address: format!("http://{app}:9600"),
+        repository: Some("camunda".into()),
+        required: true,
+    };
+    Installation {
+        name: "default".into(),
+        fingerprint: Fingerprint::of_search("uuid", "zeebe-record"),
+        version: match dialect {
+            Dialect::SplitActuators => "8.6.0".parse().unwrap(),
+            Dialect::UnifiedActuators => "8.8.0".parse().unwrap(),
+        },
+        dialect,
+        management: "http://localhost:9600".into(),
+        brokers: vec![BrokerAddress {
+            node: Some(0),
+            address: "http://localhost:9600".into(),
+            reached: true,
+        }],
+        apps: apps.iter().map(app).collect(),
+        search: SearchAddress {
+            product,
+            version: "8.16.6".into(),
+            address: "http://localhost:9200".into(),
+            cluster_uuid: "uuid".into(),
+        },
+        repository: "camunda".into(),
+        records: if records {
+            Records::Prefix { prefix: "zeebe-record".into() }
+        } else {
+            Records::Excluded { reason: "no exporter writes records".into() }
+        },
+        not_covered: Vec::new(),
+    }
+}
+
+pub(crate) fn plan(installation: &Installation) -> crate::plan::Plan {
+    backup(installation, &Request::new(BackupId::new(1_748_937_221).unwrap())).unwrap()
+}
+
+#[test]
+fn every_recipe_is_drawn() {
+    use HistoryApp::{Operate, Optimize, Tasklist, Webapps};
+    let split: [(&str, &[HistoryApp]); 4] = [
+        ("operate-tasklist-optimize", &[Operate, Tasklist, Optimize]),
+        ("operate-tasklist", &[Operate, Tasklist]),
+        ("operate", &[Operate]),
+        ("brokers-only", &[]),
+    ];
+    let unified: [(&str, &[HistoryApp]); 2] =
+        [("webapps-optimize", &[Webapps, Optimize]), ("webapps", &[Webapps])];
+    for product in [SearchProduct::Elasticsearch, SearchProduct::Opensearch] {
+        for records in [true, false] {
+            let with = if records { "" } else { "-without-records" };
+            for (apps, (dialect, name)) in split
+                .iter()
+                .map(|(name, apps)| (apps, (Dialect::SplitActuators, name)))
+                .chain(unified.iter().map(|(name, apps)| (apps, (Dialect::UnifiedActuators, name))))
+            {
+                let plan = plan(&installation(dialect, product, apps, records));
+                let version = if dialect == Dialect::SplitActuators { "split" } else { "unified" };
+                // The products differ in what is sent, never in what is planned: one drawing serves both.
+                insta::assert_snapshot!(format!("{version}-{name}{with}"), plan.to_string());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_optional_application_makes_optional_steps() {
+    let mut installation = installation(
+        Dialect::UnifiedActuators,
+        SearchProduct::Elasticsearch,
+        &[HistoryApp::Webapps, HistoryApp::Optimize],
+        true,
+    );
+    installation.apps[1].required = false;
+    let optional: Vec<String> =
+        plan(&installation).steps().iter().filter(|s| !s.required).map(|s| s.name.to_string()).collect();
+    assert_eq!(optional, ["start-optimize", "await-optimize"]);
+}
