@@ -88,7 +88,7 @@ fn enact(plan: &Plan, mischief: &Mischief) -> (Run, Play) {
             }
             Next::Expire { step, fault } => {
                 record(
-                    &mut play,
+                    &mut stage,
                     &mut run,
                     Event::Answered { step, attempt: 1, answer: fault.into(), at: now },
                 );
