@@ -26,8 +26,8 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
-/// The end of the body of the function whose signature starts at `at`; `None` for a declaration or a type.
-fn body_end(code: &str, at: usize) -> Option<usize> {
+/// The end of the body of the item whose head starts at `at`; `None` for a declaration or a type.
+pub(super) fn body_end(code: &str, at: usize) -> Option<usize> {
     let mut parentheses = 0_i32;
     let mut braces = 0_i32;
     for (offset, c) in code[at..].char_indices() {

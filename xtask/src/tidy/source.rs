@@ -2,7 +2,9 @@
 //!
 //! Comments and literals do not count, so a rule may be talked about where it is explained.
 
-use super::{Finding, lexer};
+use std::ops::Range;
+
+use super::{Finding, functions, lexer};
 
 /// Longest file. Files beyond it are listed in `LONG_FILES` with a reason, or split.
 const LINES_MAX: usize = 500;
@@ -57,8 +59,8 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
         }
     }
     for needle in IN_TESTS {
-        let from = tests_start(path, &code);
-        for at in words(&code, needle).filter(|at| *at >= from) {
+        let tests = test_ranges(path, &code);
+        for at in words(&code, needle).filter(|at| tests.iter().any(|range| range.contains(at))) {
             refuse(at, "no sleeping", format!("{needle} in a test: move the manual clock instead"));
         }
     }
@@ -107,13 +109,15 @@ fn purity(path: &str) -> impl Iterator<Item = &'static &'static str> {
     impure.chain(EFFECTS.iter().filter(move |_| domain))
 }
 
-/// From where on a file is test code: all of it, from its `#[cfg(test)]` on, or nowhere.
-fn tests_start(path: &str, code: &str) -> usize {
+/// Which parts of a file are test code: all of it, or every item behind a `#[cfg(test)]`.
+fn test_ranges(path: &str, code: &str) -> Vec<Range<usize>> {
+    const MARK: &str = "#[cfg(test)]";
     let name = path.rsplit('/').next().unwrap_or(path);
     if path.contains("/tests/") || name == "tests.rs" || name.ends_with("_tests.rs") {
-        return 0;
+        return vec![0..code.len()];
     }
-    code.find("#[cfg(test)]").unwrap_or(usize::MAX)
+    let items = code.match_indices(MARK).map(|(at, _)| at + MARK.len());
+    items.filter_map(|at| Some(at..functions::body_end(code, at)?)).collect()
 }
 
 /// Where `needle` occurs as whole words: `unsafe_code` is not `unsafe`.
@@ -179,6 +183,9 @@ mod tests {
             "#[cfg(test)]\nmod tests { fn t() { tokio::time::sleep(D) } }",
             "[no sleeping]",
         );
+        let beside =
+            "#[cfg(test)]\nmod tests;\n#[cfg(test)]\nmod more { fn t() {} }\nfn f() { time::sleep(D) }";
+        assert_eq!(found("xtask/src/peers.rs", beside), [""; 0]);
     }
 
     #[test]
