@@ -86,7 +86,7 @@ impl Transport for HttpTransport {
         let deadline = request.deadline;
         match tokio::time::timeout(deadline, self.exchange(request)).await {
             Ok(result) => result,
-            Err(_) => Err(arrived(format!("no whole answer within {:?}", deadline))),
+            Err(_) => Err(arrived(format!("no whole answer within {deadline:?}"))),
         }
     }
 }

@@ -15,7 +15,8 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    /// An answer to `"GET /path?query"`; several for the same request are given in order, the last one again and again.
+    /// An answer to `"GET /path"`, whatever its query; several for the same request are given in order, the last one
+    /// again and again.
     pub(crate) fn on(self, request: &str, status: u16, body: &serde_json::Value) -> Scripted {
         let (content_type, body) = match body {
             serde_json::Value::String(text) => ("text/plain", text.clone()),
@@ -44,6 +45,7 @@ impl Transport for Scripted {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let after_scheme = request.url.split_once("://").unwrap().1;
         let path = after_scheme.find('/').map_or("/", |at| &after_scheme[at..]);
+        let path = path.split('?').next().unwrap();
         let key = format!("{} {path}", request.method);
         self.asked.lock().unwrap().push(request);
         let mut answers = self.answers.lock().unwrap();
