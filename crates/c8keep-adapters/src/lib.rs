@@ -3,4 +3,6 @@
 //!
 //! Nothing here decides what a run does next, and no adapter knows another: HTTP goes through [`transport`] alone.
 
+pub mod camunda;
+pub mod search;
 pub mod transport;

@@ -42,9 +42,11 @@ impl Call {
                 "the endpoint does not exist there: is this the right component, and is the endpoint exposed \
                  (management.endpoints.web.exposure.include)? A context path belongs to the address",
             ),
-            502..=504 => {
-                self.fault(FaultKind::Unreachable, said).with_retry().with_hint("see whether all brokers are up")
-            }
+            502..=504 => self
+                .fault(FaultKind::Unreachable, said)
+                .with_retry()
+                .with_hint("see whether all brokers are up"),
+            300..=399 => self.fault(FaultKind::Strange, said).with_hint(WRONG_PORT),
             500 | 408 | 429 => self.fault(FaultKind::Refused, said).with_retry(),
             400..=499 => self.fault(FaultKind::Refused, said),
             _ => self.fault(FaultKind::Strange, said),
@@ -63,6 +65,9 @@ impl Call {
         if answer.is_html() {
             return self.unexpected(answer);
         }
-        self.fault(FaultKind::Strange, format!("HTTP {} with a body that is not understood: {why}", answer.status))
+        self.fault(
+            FaultKind::Strange,
+            format!("HTTP {} with a body that is not understood: {why}", answer.status),
+        )
     }
 }

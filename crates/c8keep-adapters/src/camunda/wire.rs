@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::fault::Call;
+use crate::transport::Response;
 
 /// An HTTP answer, as far as it is read here.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,12 @@ pub struct Answer<'a> {
 /// A message longer than this is cut: the rest is topology dumps and stack traces.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-impl Answer<'_> {
+impl<'a> Answer<'a> {
+    /// What came back from the transport.
+    pub fn of(response: &'a Response) -> Answer<'a> {
+        Answer { status: response.status, body: &response.body }
+    }
+
     /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
@@ -121,10 +127,13 @@ pub fn exporting(call: &Call, answer: &Answer<'_>) -> Result<(), Fault> {
         Ok(Envelope { status: Some(204), .. }) => Ok(()),
         Ok(Envelope { status: Some(status), body }) => {
             let said = message_in(&body).map_or_else(|| "no message".into(), |text| one_line(&text));
-            let fault = call.fault(FaultKind::Refused, format!("HTTP {}, status {status}: {said}", answer.status));
+            let fault =
+                call.fault(FaultKind::Refused, format!("HTTP {}, status {status}: {said}", answer.status));
             Err(fault.with_hint(HINT).with_retry().with_unknown_effect())
         }
-        Ok(Envelope { status: None, .. }) => Err(call.unreadable(answer, "it has no status").with_unknown_effect()),
+        Ok(Envelope { status: None, .. }) => {
+            Err(call.unreadable(answer, "it has no status").with_unknown_effect())
+        }
         Err(why) => Err(call.unreadable(answer, &why).with_unknown_effect()),
     }
 }
@@ -208,11 +217,13 @@ pub fn history_status(call: &Call, id: BackupId, answer: &Answer<'_>) -> Result<
             }
             history_of(body).ok_or_else(|| call.unreadable(answer, "it has no state"))
         }
-        400 | 404 | 500 | 502..=504 if answer.json::<Value>().is_ok_and(|v| v.is_object()) => Ok(HistoryStatus {
-            state: answer.status.to_string(),
-            failure: answer.message(),
-            parts: Vec::new(),
-        }),
+        400 | 404 | 500 | 502..=504 if answer.json::<Value>().is_ok_and(|v| v.is_object()) => {
+            Ok(HistoryStatus {
+                state: answer.status.to_string(),
+                failure: answer.message(),
+                parts: Vec::new(),
+            })
+        }
         _ => Err(call.unexpected(answer)),
     }
 }
@@ -319,11 +330,13 @@ pub fn runtime_status(call: &Call, id: BackupId, answer: &Answer<'_>) -> Result<
             let partitions = body.details.unwrap_or_default().into_iter().map(partition_of).collect();
             Ok(RuntimeStatus { state, failure, partitions })
         }
-        400 | 404 | 500 | 502..=504 if answer.json::<Value>().is_ok_and(|v| v.is_object()) => Ok(RuntimeStatus {
-            state: answer.status.to_string(),
-            failure: answer.message(),
-            partitions: Vec::new(),
-        }),
+        400 | 404 | 500 | 502..=504 if answer.json::<Value>().is_ok_and(|v| v.is_object()) => {
+            Ok(RuntimeStatus {
+                state: answer.status.to_string(),
+                failure: answer.message(),
+                partitions: Vec::new(),
+            })
+        }
         _ => Err(call.unexpected(answer)),
     }
 }
@@ -370,24 +383,22 @@ struct Partition {
     exported_position: Option<i64>,
 }
 
-/// A broker's own partitions; empty while it is busy, and always on a gateway of its own.
+/// A broker's own partitions. Empty while it is busy, and always on a gateway of its own; a replica in transition has
+/// no position yet and is left out: a reading without a position is none.
 pub fn partitions(call: &Call, answer: &Answer<'_>) -> Result<BTreeMap<u32, PartitionReading>, Fault> {
     if !answer.is_success() || answer.is_html() {
         return Err(call.unexpected(answer));
     }
     let map: BTreeMap<u32, Partition> = answer.json().map_err(|why| call.unreadable(answer, &why))?;
-    let readings = map.into_iter().map(|(id, p)| {
-        let exported = p.exported_position.ok_or_else(|| {
-            call.unreadable(answer, &format!("partition {id} has no exportedPosition"))
-        })?;
+    let readings = map.into_iter().filter_map(|(id, p)| {
         let reading = PartitionReading {
             role: p.role.unwrap_or_default(),
             phase: p.exporter_phase.unwrap_or_default(),
-            exported,
+            exported: p.exported_position?,
             processed: p.processed_position,
             snapshot: p.snapshot_id,
         };
-        Ok((id, reading))
+        Some((id, reading))
     });
-    readings.collect()
+    Ok(readings.collect())
 }

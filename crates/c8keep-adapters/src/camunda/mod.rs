@@ -1,0 +1,397 @@
+//! The orchestration cluster and its applications over their management ports: the port [`Camunda`] on HTTP.
+//!
+//! It never sends a hard pause, never deletes anything, never keeps or shows a body of `/actuator/configprops`, and
+//! never takes a word that it does not know for success.
+
+pub mod configprops;
+mod fault;
+#[cfg(test)]
+pub(crate) mod scene;
+#[cfg(test)]
+mod tests;
+pub mod topology;
+pub mod wire;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use c8keep_core::backup::{BackupId, HistoryApp};
+use c8keep_core::capability::Dialect;
+use c8keep_core::facts::{BrokerReading, Cluster, Positions, Store};
+use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::installation::BrokerAddress;
+use c8keep_core::verdict::{HistoryStatus, RuntimeStatus};
+use c8keep_engine::ports::Camunda;
+use futures::future::join_all;
+use jiff::Timestamp;
+use serde_json::json;
+
+pub use fault::Call;
+
+use crate::transport::{Endpoint, Request, Response, Transport, ask};
+use configprops::Told;
+use topology::{Members, Topology};
+use wire::Answer;
+
+/// The pause waits for an answer of every replica (seen: 3.9 s under load), and from 8.10 on up to 60 s for the
+/// cluster configuration; cutting it off earlier only makes the outcome unknown.
+const EXPORTING_DEADLINE: Duration = Duration::from_secs(75);
+/// Applications look through all snapshots of the repository before they accept; large ones take long.
+const START_DEADLINE: Duration = Duration::from_mins(1);
+/// The gateway gives a broker 15 s before it answers 504; our own limit must lie above it.
+const STATUS_DEADLINE: Duration = Duration::from_secs(30);
+/// Large listings hit the gateway's own limit first (camunda issue 61898).
+const LIST_DEADLINE: Duration = Duration::from_mins(1);
+/// A broker answers from memory; one that takes longer than this is as good as unread.
+const PARTITIONS_DEADLINE: Duration = Duration::from_secs(5);
+/// A busy broker sometimes answers `{}` (seen on 8.6.0).
+const PARTITIONS_ATTEMPTS_MAX: u32 = 5;
+/// Tests do not sleep.
+const PARTITIONS_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 200 });
+/// The last checkpoint id of a partition; it outlives failed and deleted backups (seen on 8.6.0).
+const CHECKPOINT_GAUGE: &str = "zeebe_checkpoint_id";
+
+/// One orchestration cluster with its applications.
+#[derive(Clone)]
+pub struct CamundaClient {
+    transport: Arc<dyn Transport>,
+    dialect: Dialect,
+    management: Endpoint,
+    rest: Option<Endpoint>,
+    apps: BTreeMap<HistoryApp, Endpoint>,
+    brokers: Vec<Endpoint>,
+}
+
+impl CamundaClient {
+    /// A client. `rest` is the application port; where it is not given, nobody tells which brokers are there.
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        dialect: Dialect,
+        management: Endpoint,
+        rest: Option<Endpoint>,
+        apps: BTreeMap<HistoryApp, Endpoint>,
+    ) -> CamundaClient {
+        CamundaClient { transport, dialect, management, rest, apps, brokers: Vec::new() }
+    }
+
+    /// The same with brokers that are asked where the management address, a gateway of its own, does not tell: for
+    /// the backup store and the last checkpoint id.
+    #[must_use]
+    pub fn with_brokers(mut self, brokers: Vec<Endpoint>) -> CamundaClient {
+        self.brokers = brokers;
+        self
+    }
+
+    /// The application port that tells the topology, where there is one.
+    pub fn rest(&self) -> Option<&Endpoint> {
+        self.rest.as_ref()
+    }
+
+    async fn ask(&self, doing: &str, request: Request) -> Result<(Call, Response), Fault> {
+        let call = Call::new(doing, request.describe());
+        Ok((call, ask(&*self.transport, doing, &request).await?))
+    }
+
+    async fn exporting(&self, doing: &str, path: &str) -> Result<(), Fault> {
+        let request = self.management.post(path).with_deadline(EXPORTING_DEADLINE);
+        let (call, response) = self.ask(doing, request).await?;
+        wire::exporting(&call, &Answer::of(&response))
+    }
+
+    fn app(&self, app: HistoryApp) -> Result<(&Endpoint, &'static str), Fault> {
+        let path = match app {
+            HistoryApp::Operate | HistoryApp::Tasklist | HistoryApp::Optimize => "/actuator/backups",
+            HistoryApp::Webapps => "/actuator/backupHistory",
+        };
+        let own = (app == HistoryApp::Webapps).then_some(&self.management);
+        let endpoint = self.apps.get(&app).or(own).ok_or_else(|| {
+            Fault::new(
+                FaultKind::Usage,
+                format!("speaking to {app}"),
+                app.to_string(),
+                "its address is not known",
+            )
+        })?;
+        Ok((endpoint, path))
+    }
+
+    /// Management addresses of the cluster: the given one first, then brokers that are not behind it.
+    fn cluster_addresses(&self) -> impl Iterator<Item = &Endpoint> {
+        let others = self.brokers.iter().filter(|b| b.address() != self.management.address());
+        std::iter::once(&self.management).chain(others)
+    }
+
+    /// The topology, where the application port is known, answers without a login and speaks of this cluster.
+    async fn topology(&self, members: Option<&Members>) -> Option<Topology> {
+        let request = self.rest.as_ref()?.get("/v2/topology").with_deadline(PARTITIONS_DEADLINE);
+        let response = self.transport.send(request).await.ok()?;
+        let topology = topology::topology(&Answer::of(&response))?;
+        let same = members.is_none_or(|m| topology.size.is_none_or(|size| size == m.count));
+        same.then_some(topology)
+    }
+
+    async fn read_broker(&self, broker: &BrokerAddress) -> BrokerReading {
+        let read = match Endpoint::parse(&broker.address) {
+            Ok(endpoint) => partitions_of(&*self.transport, &endpoint).await,
+            Err(fault) => Err(fault),
+        };
+        let (partitions, unread) = match read {
+            Ok(partitions) => (partitions, None),
+            Err(fault) => (BTreeMap::new(), Some(fault.answer)),
+        };
+        BrokerReading { node: broker.node, address: broker.address.clone(), unread, partitions }
+    }
+}
+
+/// Reads a broker's own partitions, asking again where it answers `{}`.
+pub(crate) async fn partitions_of(
+    transport: &dyn Transport,
+    broker: &Endpoint,
+) -> Result<BTreeMap<u32, c8keep_core::facts::PartitionReading>, Fault> {
+    const DOING: &str = "reading a broker's partitions";
+    let request = broker.get("/actuator/partitions").with_deadline(PARTITIONS_DEADLINE);
+    let call = Call::new(DOING, request.describe());
+    for attempt in 1..=PARTITIONS_ATTEMPTS_MAX {
+        let response = ask(transport, DOING, &request).await?;
+        let partitions = wire::partitions(&call, &Answer::of(&response))?;
+        if !partitions.is_empty() {
+            return Ok(partitions);
+        }
+        if attempt < PARTITIONS_ATTEMPTS_MAX {
+            tokio::time::sleep(PARTITIONS_PAUSE).await;
+        }
+    }
+    let answer = format!("no partition in {PARTITIONS_ATTEMPTS_MAX} answers");
+    Err(call.fault(FaultKind::Strange, answer).with_retry().with_hint(
+        "a gateway of its own carries no partitions: the brokers' own management addresses are needed",
+    ))
+}
+
+/// Asks a server for its configuration: the named part of it first, so that less than everything travels.
+/// `None` where the endpoint is not there or hides its values.
+pub(crate) async fn configuration_of(
+    transport: &dyn Transport,
+    server: &Endpoint,
+    prefix: &str,
+) -> Result<Option<Told>, Fault> {
+    const DOING: &str = "reading the configuration";
+    for path in [format!("/actuator/configprops/{prefix}"), "/actuator/configprops".into()] {
+        let response = ask(transport, DOING, &server.get(&path)).await?;
+        if let Some(told) = configprops::told(&Answer::of(&response)).filter(|told| *told != Told::default())
+        {
+            return Ok(Some(told));
+        }
+    }
+    Ok(None)
+}
+
+#[async_trait]
+impl Camunda for CamundaClient {
+    async fn cluster(&self) -> Result<Cluster, Fault> {
+        const DOING: &str = "looking at the cluster";
+        let (call, info) = self.ask(DOING, self.management.get("/actuator/info")).await?;
+        let answer = Answer::of(&info);
+        let version = match topology::version(&answer) {
+            Some(version) => version,
+            None if answer.is_success() => return Err(call.unreadable(&answer, "it has no build.version")),
+            None => return Err(call.unexpected(&answer)),
+        };
+        let (_, response) = self.ask(DOING, self.management.get("/actuator/cluster")).await?;
+        let members = topology::members(&Answer::of(&response));
+        let topology = self.topology(members.as_ref()).await;
+        let mut cluster = described(version, members, topology);
+        if cluster.partitions.is_none() || cluster.replication.is_none() {
+            for address in self.cluster_addresses() {
+                let told = configuration_of(&*self.transport, address, "zeebe.broker").await;
+                if let Some(broker) = told.ok().flatten().and_then(|told| told.broker) {
+                    cluster.partitions = cluster.partitions.or(broker.partitions);
+                    cluster.replication = cluster.replication.or(broker.replication);
+                    break;
+                }
+            }
+        }
+        Ok(cluster)
+    }
+
+    async fn store(&self) -> Result<Store, Fault> {
+        const DOING: &str = "looking for the brokers' backup store";
+        const HINT: &str = "configure a backup store on every broker: ZEEBE_BROKER_DATA_BACKUP_STORE, or from 8.8 on \
+                            CAMUNDA_DATA_BACKUP_STORE";
+        let request =
+            self.management.get(self.dialect.capability().runtime_path).with_deadline(LIST_DEADLINE);
+        let (call, response) = self.ask(DOING, request).await?;
+        let answer = Answer::of(&response);
+        if answer.status == 400 {
+            return Err(Fault::precondition(DOING, &call.target, answer.told(), HINT));
+        }
+        // While the store is slow or away the list is no answer, and whether a backup will work is not decided here.
+        if !answer.is_success() && !matches!(answer.status, 500 | 502..=504) || answer.is_html() {
+            return Err(call.unexpected(&answer));
+        }
+        let mut told = None;
+        for address in self.cluster_addresses() {
+            let configured = configuration_of(&*self.transport, address, "zeebe.broker").await.ok().flatten();
+            told = configured.and_then(|told| told.broker).filter(|b| b.store.is_some());
+            if told.is_some() {
+                break;
+            }
+        }
+        let Some(broker) = told else { return Ok(Store { kind: None, location: None }) };
+        match broker.store.as_deref() {
+            Some("NONE") if self.dialect == Dialect::SplitActuators => {
+                let target = self.management.describe(crate::transport::Method::Get, "/actuator/configprops");
+                Err(Fault::precondition(DOING, target, "zeebe.broker.data.backup.store is NONE", HINT))
+            }
+            // From 8.8 on the property has several names, and a brokers' list that answers speaks for a store.
+            Some("NONE") => Ok(Store { kind: None, location: None }),
+            _ => Ok(Store { kind: broker.store, location: broker.location }),
+        }
+    }
+
+    async fn highest_runtime_id(&self) -> Result<Option<BackupId>, Fault> {
+        const DOING: &str = "listing the runtime backups";
+        let request =
+            self.management.get(self.dialect.capability().runtime_path).with_deadline(LIST_DEADLINE);
+        let (call, response) = self.ask(DOING, request).await?;
+        let answer = Answer::of(&response);
+        let mut highest = match wire::highest_id(&call, &answer) {
+            Ok(id) => id,
+            // The store is away or slow: what the brokers remember still counts.
+            Err(_) if matches!(answer.status, 500 | 502..=504) && !answer.is_html() => None,
+            Err(fault) => return Err(fault),
+        };
+        for address in self.cluster_addresses() {
+            let Ok(response) = self.transport.send(address.get("/actuator/prometheus")).await else {
+                continue;
+            };
+            if response.is_success() {
+                let id = topology::gauge_max(&response.body, CHECKPOINT_GAUGE);
+                highest = highest.max(id.and_then(|id| BackupId::new(id).ok()));
+            }
+        }
+        Ok(highest)
+    }
+
+    async fn highest_history_id(&self, app: HistoryApp) -> Result<Option<BackupId>, Fault> {
+        let (endpoint, path) = self.app(app)?;
+        let request = endpoint.get(path).with_deadline(LIST_DEADLINE);
+        let (call, response) = self.ask(&format!("listing the backups of {app}"), request).await?;
+        wire::highest_id(&call, &Answer::of(&response))
+    }
+
+    async fn repository_of(&self, app: HistoryApp) -> Result<Option<String>, Fault> {
+        let (endpoint, _) = self.app(app)?;
+        // Optimize's configuration is not made of Spring properties: it does not tell (documents 8.5–8.10).
+        let Some(prefix) = configuration_prefix(app) else { return Ok(None) };
+        let told = configuration_of(&*self.transport, endpoint, prefix).await?;
+        Ok(told.and_then(|told| told.repositories.into_iter().next()).map(|(_, name)| name))
+    }
+
+    async fn pause_exporting(&self) -> Result<(), Fault> {
+        self.exporting("pausing exporting", "/actuator/exporting/pause?soft=true").await
+    }
+
+    async fn resume_exporting(&self) -> Result<(), Fault> {
+        self.exporting("resuming exporting", "/actuator/exporting/resume").await
+    }
+
+    async fn positions(&self, brokers: &[BrokerAddress], now: Timestamp) -> Result<Positions, Fault> {
+        let readings = join_all(brokers.iter().map(|broker| self.read_broker(broker))).await;
+        if readings.iter().any(|r| r.unread.is_none()) {
+            return Ok(Positions { at: now, brokers: readings });
+        }
+        let (addresses, reasons): (Vec<&str>, Vec<&str>) =
+            readings.iter().map(|r| (r.address.as_str(), r.unread.as_deref().unwrap_or_default())).unzip();
+        let target = format!("GET /actuator/partitions of {}", addresses.join(", "));
+        Err(Fault::new(
+            FaultKind::Unreachable,
+            "reading the partitions of all brokers",
+            target,
+            reasons.join("; "),
+        )
+        .with_hint("no broker's own management address was reached; set `brokers` to all of them")
+        .with_retry())
+    }
+
+    async fn start_history(&self, app: HistoryApp, id: BackupId) -> Result<Vec<String>, Fault> {
+        let (endpoint, path) = self.app(app)?;
+        let body = json!({ "backupId": id.get() });
+        let request = endpoint.post(path).with_body(body).with_deadline(START_DEADLINE);
+        let (call, response) = self.ask(&format!("starting the backup of {app}"), request).await?;
+        wire::history_started(&call, app, &Answer::of(&response))
+    }
+
+    async fn history(&self, app: HistoryApp, id: BackupId) -> Result<HistoryStatus, Fault> {
+        let (endpoint, path) = self.app(app)?;
+        let request = endpoint.get(&format!("{path}/{id}")).with_deadline(STATUS_DEADLINE);
+        let (call, response) = self.ask(&format!("reading the backup of {app}"), request).await?;
+        wire::history_status(&call, id, &Answer::of(&response))
+    }
+
+    async fn start_runtime(&self, id: BackupId) -> Result<(), Fault> {
+        let body = json!({ "backupId": id.get() });
+        let path = self.dialect.capability().runtime_path;
+        let request = self.management.post(path).with_body(body).with_deadline(START_DEADLINE);
+        let (call, response) = self.ask("starting the runtime backup", request).await?;
+        wire::runtime_started(&call, &Answer::of(&response))
+    }
+
+    async fn runtime(&self, id: BackupId) -> Result<RuntimeStatus, Fault> {
+        let path = format!("{}/{id}", self.dialect.capability().runtime_path);
+        let request = self.management.get(&path).with_deadline(STATUS_DEADLINE);
+        let (call, response) = self.ask("reading the runtime backup", request).await?;
+        wire::runtime_status(&call, id, &Answer::of(&response))
+    }
+}
+
+/// The properties under which an application keeps its configuration; `None` for one that does not tell.
+pub(crate) fn configuration_prefix(app: HistoryApp) -> Option<&'static str> {
+    match app {
+        HistoryApp::Operate => Some("camunda.operate"),
+        HistoryApp::Tasklist => Some("camunda.tasklist"),
+        HistoryApp::Webapps => Some("camunda.data"),
+        HistoryApp::Optimize => None,
+    }
+}
+
+/// Which brokers should be there is only said where it is also known which of them are.
+fn described(version: String, members: Option<Members>, topology: Option<Topology>) -> Cluster {
+    let members = members.unwrap_or_default();
+    let configured = (members.count > 0).then_some(members.count);
+    let partitions = u32::try_from(members.replicas.len()).ok().filter(|n| *n > 0);
+    let replication = members.replicas.values().min().copied();
+    let Some(topology) = topology else {
+        return Cluster {
+            version,
+            brokers_expected: None,
+            brokers_up: Vec::new(),
+            partitions,
+            replication,
+            pending_change: members.pending,
+        };
+    };
+    let mut brokers_up: Vec<u32> = topology.brokers.iter().map(|b| b.node).collect();
+    brokers_up.sort_unstable();
+    Cluster {
+        version,
+        brokers_expected: configured.or(topology.size),
+        brokers_up,
+        partitions: topology.partitions.or(partitions),
+        replication: topology.replication.or(replication),
+        pending_change: members.pending,
+    }
+}
+
+impl fmt::Debug for CamundaClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CamundaClient")
+            .field("dialect", &self.dialect)
+            .field("management", &self.management.address())
+            .field("rest", &self.rest.as_ref().map(Endpoint::address))
+            .field("apps", &self.apps.values().map(Endpoint::address).collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}

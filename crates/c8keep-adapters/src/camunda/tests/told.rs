@@ -1,0 +1,110 @@
+//! What servers tell of themselves: topology, metrics, configuration.
+
+use serde_json::json;
+
+use super::{V86, answered, recorded};
+use crate::camunda::scene::fixture;
+use crate::camunda::{configprops, topology};
+
+#[test]
+fn only_the_topology_tells_who_is_there() {
+    let members = recorded("self-description/broker-cluster", topology::members).unwrap();
+    assert_eq!((members.count, members.replicas.len(), members.replicas[&1]), (3, 3, 3));
+    assert_eq!(members.pending, None);
+    let down = recorded("three-brokers/topology-one-down", topology::topology).unwrap();
+    assert_eq!(
+        (down.brokers.len(), down.size, down.partitions, down.replication),
+        (2, Some(3), Some(3), Some(3))
+    );
+}
+
+#[test]
+fn a_pending_change_is_told() {
+    let body = json!({"version": 2, "brokers": [{"id": 0, "state": "ACTIVE", "partitions": []}],
+        "pendingChange": {"id": 4, "status": "IN_PROGRESS", "pending": [{"operation": "PARTITION_JOIN"}]}});
+    let members = answered(200, &body, topology::members).unwrap();
+    assert_eq!(members.pending.as_deref(), Some("change 4 is IN_PROGRESS, 1 operations to go"));
+    let body = json!({"brokers": [{"id": 0, "state": "ACTIVE"}, {"id": 1, "state": "LEAVING"}, {"id": 2, "state": "LEFT"}]});
+    let members = answered(200, &body, topology::members).unwrap();
+    assert_eq!((members.pending.as_deref(), members.count), (Some("broker 1 is LEAVING"), 2));
+}
+
+#[test]
+fn the_last_checkpoint_outlives_failed_backups_and_comes_with_an_exponent() {
+    let text = include_bytes!("../../../fixtures/camunda-8.6.0/self-description/broker-prometheus.txt");
+    assert_eq!(topology::gauge_max(text, "zeebe_checkpoint_id"), Some(1_795_382_678));
+    let text = b"zeebe_checkpoint_id{partition=\"1\"} -1.0\nzeebe_checkpoint_id_x 9\nzeebe_checkpoint_id 7.0 1700000000\n";
+    assert_eq!(topology::gauge_max(text, "zeebe_checkpoint_id"), Some(7));
+    assert_eq!(
+        topology::gauge_max(b"zeebe_checkpoint_id NaN\nzeebe_checkpoint_id +Inf\n", "zeebe_checkpoint_id"),
+        None
+    );
+}
+
+#[test]
+fn brokers_tell_store_exporters_and_partitions() {
+    let told = recorded("self-description/broker-configprops", configprops::told).unwrap();
+    let broker = told.broker.unwrap();
+    assert_eq!(
+        (broker.node, broker.cluster_size, broker.partitions, broker.replication),
+        (Some(1), Some(3), Some(3), Some(3))
+    );
+    assert_eq!((broker.store.as_deref(), broker.location.as_deref()), (Some("S3"), Some("zeebe3b")));
+    assert_eq!(broker.command, Some(("127.0.0.1".into(), 26511)));
+    let exporter = &told.exporters["elasticsearch"];
+    assert_eq!(
+        exporter.prefix.as_deref(),
+        Some("z3-record"),
+        "not the default: a snapshot of zeebe-record* were empty"
+    );
+    assert_eq!(exporter.url.as_deref(), Some("http://127.0.0.1:19250"));
+    assert_eq!(told.rest_port, Some(18111));
+}
+
+#[test]
+fn applications_tell_their_repository_and_nothing_of_their_passwords() {
+    for (name, property) in [("operate", "camunda.operate"), ("tasklist", "camunda.tasklist")] {
+        let told = recorded(&format!("self-description/{name}-configprops"), configprops::told).unwrap();
+        assert_eq!(told.repositories, [(format!("{property}.backup.repositoryName"), "camunda".to_owned())]);
+        assert!(told.searches.iter().any(|(_, url)| url == "http://127.0.0.1:19250"), "{told:?}");
+        let body = fixture(&format!("{V86}/self-description/{name}-configprops")).body.to_string();
+        assert!(body.contains("\"password\":\"demo\""), "the server shows it");
+        assert!(!format!("{told:?}").contains("demo"), "and it is not read");
+    }
+}
+
+#[test]
+fn hidden_values_are_no_values() {
+    let properties = json!({"data": {"backup": {"store": "******", "s3": {"bucketName": "******"}}},
+        "cluster": {"nodeId": "******"},
+        "exporters": {"es": {"className": "******", "args": {"url": "******"}}}});
+    let bean = json!({"prefix": "zeebe.broker", "properties": properties});
+    let told = answered(200, &json!({"contexts": {"c": {"beans": {"b": bean}}}}), configprops::told).unwrap();
+    assert_eq!(told.broker, Some(configprops::BrokerTold::default()));
+    assert_eq!(told.exporters["es"], configprops::Exporter::default());
+}
+
+#[test]
+fn later_names_of_the_properties_are_known() {
+    let properties = json!({"data": {
+        "backup": {"repositoryName": "camunda", "store": "NONE"},
+        "primaryStorage": {"backup": {"store": "GCS", "gcs": {"bucketName": "b", "basePath": "p"}}},
+        "secondaryStorage": {"type": "opensearch", "opensearch": {"url": "http://os:9200", "password": "geheim"},
+            "elasticsearch": {"url": "http://localhost:9200"}}}});
+    let bean = json!({"prefix": "camunda", "properties": properties});
+    let told = answered(200, &json!({"contexts": {"c": {"beans": {"b": bean}}}}), configprops::told).unwrap();
+    let broker = told.broker.as_ref().unwrap();
+    assert_eq!((broker.store.as_deref(), broker.location.as_deref()), (Some("GCS"), Some("b/p")));
+    assert_eq!(told.repositories[0].1, "camunda");
+    assert_eq!(
+        told.searches,
+        [("camunda.data.secondary-storage.opensearch.url".to_owned(), "http://os:9200".to_owned())]
+    );
+    let args = json!({"connect": {"url": "http://es:9200", "index-prefix": "c8"}});
+    let exporters =
+        json!({"camundaexporter": {"className": "io.camunda.exporter.CamundaExporter", "args": args}});
+    let bean = json!({"prefix": "zeebe.broker", "properties": {"exporters": exporters}});
+    let told = answered(200, &json!({"contexts": {"c": {"beans": {"b": bean}}}}), configprops::told).unwrap();
+    let exporter = &told.exporters["camundaexporter"];
+    assert_eq!((exporter.url.as_deref(), exporter.prefix.as_deref()), (Some("http://es:9200"), Some("c8")));
+}
