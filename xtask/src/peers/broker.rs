@@ -14,9 +14,9 @@ use super::process::{Process, Spec};
 use super::search::{Kind, Search};
 use super::store::{self, Store};
 
-const READY_LIMIT: Duration = Duration::from_secs(300);
-const RESTORE_LIMIT: Duration = Duration::from_secs(300);
-const STOP_PATIENCE: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_mins(5);
+const RESTORE_LIMIT: Duration = Duration::from_mins(5);
+const STOP_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The ports of one broker; all brokers of a cluster must know each other's before the first one starts.
 #[derive(Debug, Clone)]
@@ -176,7 +176,7 @@ impl Broker {
     /// What this broker says about its own partitions. A busy one sometimes answers `{}`: it is asked again.
     pub async fn partitions(&self) -> Result<BTreeMap<u32, serde_json::Value>> {
         let url = format!("{}/actuator/partitions", self.management());
-        http::until(&format!("partitions of broker {}", self.node), Duration::from_secs(60), async || {
+        http::until(&format!("partitions of broker {}", self.node), Duration::from_mins(1), async || {
             let all: BTreeMap<u32, serde_json::Value> =
                 serde_json::from_str(&http::get(&url).await?.good()?.body)?;
             Ok((!all.is_empty()).then_some(all))

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 const BODY_BYTES_MAX: usize = 64 << 20;
-const CALL_LIMIT: Duration = Duration::from_secs(60);
+const CALL_LIMIT: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone)]
 pub struct Answer {

@@ -13,7 +13,7 @@ use super::http;
 
 pub const PROCESS: &str = "order";
 const BPMN: &str = include_str!("../../assets/order.bpmn");
-const DEPLOY_LIMIT: Duration = Duration::from_secs(120);
+const DEPLOY_LIMIT: Duration = Duration::from_mins(2);
 
 /// An instance that the engine acknowledged. `number` is its variable `n`.
 #[derive(Debug, Clone, Copy)]

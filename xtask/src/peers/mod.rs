@@ -47,15 +47,8 @@ struct Up {
     /// How many brokers
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
     brokers: u8,
-    /// Without Operate
-    #[arg(long)]
-    no_operate: bool,
-    /// With Tasklist (the default on Elasticsearch; 8.6.0 does not start on a plain OpenSearch)
-    #[arg(long, overrides_with = "no_tasklist")]
-    tasklist: bool,
-    /// Without Tasklist
-    #[arg(long)]
-    no_tasklist: bool,
+    #[command(flatten)]
+    apps: Apps,
     /// Start process instances all the time
     #[arg(long)]
     load: bool,
@@ -65,6 +58,19 @@ struct Up {
     /// Where state, logs and snapshots go (default: a new folder for temporary files)
     #[arg(long)]
     dir: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Apps {
+    /// Without Operate
+    #[arg(long)]
+    no_operate: bool,
+    /// With Tasklist (the default on Elasticsearch; 8.6.0 does not start on a plain OpenSearch)
+    #[arg(long, overrides_with = "no_tasklist")]
+    tasklist: bool,
+    /// Without Tasklist
+    #[arg(long)]
+    no_tasklist: bool,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
@@ -101,11 +107,11 @@ async fn bring_up(up: Up) -> Result<()> {
         search: up.search,
         brokers,
         partitions: if brokers == 1 { 2 } else { brokers },
-        operate: !up.no_operate,
-        tasklist: !up.no_tasklist && (up.tasklist || up.search == Kind::Es),
+        operate: !up.apps.no_operate,
+        tasklist: !up.apps.no_tasklist && (up.apps.tasklist || up.search == Kind::Es),
         dir: dir.clone(),
     };
-    let limit = Duration::from_secs(up.minutes * 60);
+    let limit = Duration::from_mins(up.minutes);
     let held = tokio::select! {
         held = hold(&options, up.load) => Some(held?),
         done = asked_to_stop() => { done?; None }
@@ -153,7 +159,7 @@ async fn hold(options: &Options, with_load: bool) -> Result<(Cluster, Option<loa
 }
 
 /// The servers were told to end a moment ago and may still be writing, so removing is tried for a while.
-async fn remove(dir: &std::path::Path) {
+pub async fn remove(dir: &std::path::Path) {
     let removed = http::until("removing the folder", Duration::from_secs(30), async || {
         if dir.exists() {
             std::fs::remove_dir_all(dir)?;

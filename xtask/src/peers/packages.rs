@@ -13,8 +13,8 @@ use crate::say::say;
 
 const MARKER: &str = ".complete";
 const DEPENDENCY_PLUGIN: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1";
-const DOWNLOAD_LIMIT: Duration = Duration::from_secs(40 * 60);
-const UNPACK_LIMIT: Duration = Duration::from_secs(10 * 60);
+const DOWNLOAD_LIMIT: Duration = Duration::from_mins(40);
+const UNPACK_LIMIT: Duration = Duration::from_mins(10);
 
 const CAMUNDA: &str = "io.camunda:camunda-zeebe:8.6.0:tar.gz";
 // The web apps ask `GET /` for the version, which the bare distribution (integ-test-zip) answers with 405; the
@@ -48,7 +48,6 @@ pub async fn kit(kind: Kind) -> Result<Kit> {
         camunda_jdk: camunda_jdk(&cache).await?,
         search,
         search_jdk: tools::jdk(17..=21, true)
-            .await?
             .context("no JDK 17 or 21 found; run `cargo xtask peers install`")?,
         weed: weed(&cache).await?,
     })
@@ -115,7 +114,7 @@ async fn weed(cache: &Path) -> Result<PathBuf> {
 
 /// Any JDK from 21 up that is there already, else Temurin 21 as a package.
 async fn camunda_jdk(cache: &Path) -> Result<Jdk> {
-    if let Some(jdk) = tools::jdk(21..=25, false).await? {
+    if let Some(jdk) = tools::jdk(21..=25, false) {
         return Ok(jdk);
     }
     let home = once(cache, "jdk-21", async |folder| {

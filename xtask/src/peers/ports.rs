@@ -29,7 +29,7 @@ pub fn free() -> Result<u16> {
 
 fn start() -> u16 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let mixed = now.subsec_nanos() / 1_000 + std::process::id().wrapping_mul(97);
+    let mixed = now.subsec_micros() + std::process::id().wrapping_mul(97);
     1 + u16::try_from(mixed % u32::from(COUNT)).unwrap_or(0)
 }
 

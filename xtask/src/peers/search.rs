@@ -15,8 +15,8 @@ use super::process::{Process, Spec};
 use super::{ports, tools};
 
 pub const REPOSITORY: &str = "camunda";
-const READY_LIMIT: Duration = Duration::from_secs(300);
-const RESTORE_LIMIT: Duration = Duration::from_secs(300);
+const READY_LIMIT: Duration = Duration::from_mins(5);
+const RESTORE_LIMIT: Duration = Duration::from_mins(5);
 const CAMUNDA_INDICES: &str = "zeebe-record*,operate-*,tasklist-*";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -25,6 +25,22 @@ pub enum Kind {
     Es,
     /// OpenSearch 2.19.1
     Os,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Es => "es",
+            Self::Os => "os",
+        }
+    }
+
+    pub fn product(self) -> &'static str {
+        match self {
+            Self::Es => "Elasticsearch",
+            Self::Os => "OpenSearch",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -112,7 +128,7 @@ impl Search {
     }
 
     pub async fn stop(self) -> Result<()> {
-        self.process.stop(Duration::from_secs(60)).await
+        self.process.stop(Duration::from_mins(1)).await
     }
 }
 
@@ -177,7 +193,7 @@ async fn own_home(kit: &Kit, dir: &Path) -> Result<(PathBuf, Vec<String>)> {
     }
     let (from, home) = (kit.search.to_string_lossy().into_owned(), dir.join("home"));
     let to = home.to_string_lossy().into_owned();
-    let limit = Duration::from_secs(120);
+    let limit = Duration::from_mins(2);
     if !home.exists() && tools::run("cp", &["-al", &from, &to], limit).await.is_err() {
         tools::run("cp", &["-a", &from, &to], limit).await?;
     }

@@ -13,7 +13,7 @@ use super::process::{Process, Spec};
 pub const BUCKET: &str = "zeebe";
 pub const ACCESS_KEY: &str = "AK";
 pub const SECRET_KEY: &str = "SK";
-const READY_LIMIT: Duration = Duration::from_secs(120);
+const READY_LIMIT: Duration = Duration::from_mins(2);
 
 #[derive(Debug)]
 pub struct Store {

@@ -11,8 +11,8 @@ use tokio::process::Command;
 
 use crate::say::say;
 
-const CHECK_LIMIT: Duration = Duration::from_secs(60);
-const APT_LIMIT: Duration = Duration::from_secs(15 * 60);
+const CHECK_LIMIT: Duration = Duration::from_mins(1);
+const APT_LIMIT: Duration = Duration::from_mins(15);
 /// The user that runs Elasticsearch where this process is root: it refuses to run as root.
 pub const SEARCH_USER: &str = "c8keep-peer";
 
@@ -68,7 +68,7 @@ pub async fn check() -> Result<()> {
 }
 
 /// The newest JDK (or, where it need not compile, runtime) whose major version is in the range.
-pub async fn jdk(versions: RangeInclusive<u32>, compiler: bool) -> Result<Option<Jdk>> {
+pub fn jdk(versions: RangeInclusive<u32>, compiler: bool) -> Option<Jdk> {
     let mut homes: Vec<PathBuf> = std::env::var_os("JAVA_HOME").map(PathBuf::from).into_iter().collect();
     if let Ok(entries) = std::fs::read_dir("/usr/lib/jvm") {
         homes.extend(entries.filter_map(|entry| entry.ok().map(|entry| entry.path())));
@@ -83,7 +83,7 @@ pub async fn jdk(versions: RangeInclusive<u32>, compiler: bool) -> Result<Option
             found.push(Jdk { home, version });
         }
     }
-    Ok(found.into_iter().max_by_key(|jdk| jdk.version))
+    found.into_iter().max_by_key(|jdk| jdk.version)
 }
 
 /// Runs a command to its end within `limit`; its output appears only in the error.
@@ -124,7 +124,7 @@ async fn missing() -> Result<Vec<Missing>> {
             missing.push(Missing { what, package });
         }
     }
-    if jdk(17..=21, true).await?.is_none() {
+    if jdk(17..=21, true).is_none() {
         missing.push(Missing { what: "a JDK 17 or 21 with compiler".to_owned(), package: JDK_17 });
     }
     Ok(missing)

@@ -13,8 +13,8 @@ use super::ports;
 use super::process::{Process, Spec};
 use super::search::{Kind, REPOSITORY, Search};
 
-const READY_LIMIT: Duration = Duration::from_secs(600);
-const STOP_PATIENCE: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_mins(10);
+const STOP_PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum App {

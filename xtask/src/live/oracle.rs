@@ -1,0 +1,220 @@
+//! What is true after a restore, asked of the servers: which instances the engine has, which the exported records tell
+//! of, and which Operate shows. It knows nothing of c8keep.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::peers::cluster::Cluster;
+use crate::peers::http;
+use crate::peers::load::{PROCESS, Started, key_of};
+
+const CATCH_UP_LIMIT: Duration = Duration::from_mins(5);
+const PAGE: usize = 5_000;
+const PAGES_MAX: usize = 200;
+const JOBS_AT_ONCE: usize = 1_000;
+const MARKS_MAX: usize = 50;
+/// The partition of a key stands above these bits.
+const KEY_BITS: u32 = 51;
+
+/// The instances that must be there and those that must not, seen from outside.
+#[derive(Debug)]
+pub struct Expected {
+    /// Acknowledged before the runtime backup was asked for: before the checkpoint.
+    pub before: BTreeSet<u64>,
+    /// Asked for only after the runtime backup was complete: after the checkpoint.
+    pub after: BTreeSet<u64>,
+}
+
+impl Expected {
+    /// `posted`: when the runtime backup was asked for. `complete`: when it was told to be complete.
+    pub fn new(started: &[Started], posted: Instant, complete: Instant) -> Self {
+        let keys = |wanted: &dyn Fn(&Started) -> bool| {
+            started.iter().filter(|one| wanted(one)).map(|one| one.key).collect::<BTreeSet<u64>>()
+        };
+        Self { before: keys(&|one| one.acknowledged < posted), after: keys(&|one| one.asked > complete) }
+    }
+}
+
+/// What the restored servers have.
+#[derive(Debug)]
+pub struct Found {
+    pub engine: BTreeSet<u64>,
+    /// How often each instance stands in the exported records.
+    pub records: BTreeMap<u64, usize>,
+    pub operate: Option<BTreeSet<u64>>,
+}
+
+impl Found {
+    /// Waits until everything that the restored engine exports is exported, then looks.
+    pub async fn after_restore(cluster: &Cluster) -> Result<Self> {
+        exported(cluster).await?;
+        let records = records(cluster).await?;
+        let engine = engine(cluster).await?;
+        let operate = match cluster.operate {
+            Some(_) => Some(operate(cluster, &engine).await?),
+            None => None,
+        };
+        Ok(Self { engine, records, operate })
+    }
+
+    /// Everything from before the checkpoint is there once, everywhere, and nothing from after it.
+    pub fn is_whole(&self, expected: &Expected) -> Result<String> {
+        ensure!(
+            !expected.before.is_empty(),
+            "no instance was acknowledged before the checkpoint: nothing is shown"
+        );
+        let lost = expected.before.difference(&self.engine).count();
+        ensure!(lost == 0, "LOST: the engine lacks {lost} of {} instances", expected.before.len());
+        let ghosts = expected.after.intersection(&self.engine).count();
+        ensure!(ghosts == 0, "GHOST: the engine has {ghosts} instances from after the backup");
+        let missing = self.missing_records();
+        ensure!(missing == 0, "MISSING: the records lack {missing} of {} instances", self.engine.len());
+        let known: BTreeSet<u64> = self.records.keys().copied().collect();
+        let strange = known.difference(&self.engine).count();
+        ensure!(strange == 0, "GHOST: the records tell of {strange} instances that the engine does not have");
+        let twice = self.records.values().filter(|times| **times > 1).count();
+        ensure!(twice == 0, "TWICE: {twice} instances stand in the records more than once");
+        if let Some(operate) = &self.operate {
+            ensure!(
+                *operate == self.engine,
+                "TORN: Operate shows {} instances, {} of the engine's {} are not among them",
+                operate.len(),
+                self.engine.difference(operate).count(),
+                self.engine.len()
+            );
+        }
+        Ok(format!(
+            "{} instances in engine and records, once each; {} acknowledged before the checkpoint, {} asked for after it",
+            self.engine.len(),
+            expected.before.len(),
+            expected.after.len()
+        ))
+    }
+
+    /// How many instances the engine has of which the records know nothing.
+    pub fn missing_records(&self) -> usize {
+        self.engine.iter().filter(|key| !self.records.contains_key(key)).count()
+    }
+}
+
+/// Starts new instances until every partition has one, and waits for these in the records. A partition exports in
+/// order, so all that came before them is exported then. Positions cannot tell: a trailing record that the exporter
+/// leaves out (a checkpoint) is never counted as exported.
+async fn exported(cluster: &Cluster) -> Result<()> {
+    let mut partitions: BTreeSet<u64> = leaders(cluster).await?.into_keys().map(u64::from).collect();
+    let rest = cluster.brokers.iter().find(|broker| broker.is_started()).context("no broker runs")?.rest();
+    let body = json!({ "processDefinitionId": PROCESS });
+    let mut marks = BTreeSet::new();
+    for _ in 0..MARKS_MAX {
+        let answer =
+            http::post(&format!("{rest}/v2/process-instances"), Some(&body)).await?.good()?.json()?;
+        let key = key_of(&answer["processInstanceKey"]).with_context(|| format!("no key in {answer}"))?;
+        partitions.remove(&(key >> KEY_BITS));
+        marks.insert(key);
+        if partitions.is_empty() {
+            break;
+        }
+    }
+    ensure!(partitions.is_empty(), "no new instance on partitions {partitions:?} after {MARKS_MAX} starts");
+    http::until("the export of the restored log", CATCH_UP_LIMIT, async || {
+        let exported = records(cluster).await?;
+        let missing = marks.iter().filter(|key| !exported.contains_key(key)).count();
+        ensure!(missing == 0, "{missing} of {} new instances are not exported", marks.len());
+        Ok(Some(()))
+    })
+    .await
+}
+
+/// Processed and exported position of every partition, told by its leader.
+pub async fn leaders(cluster: &Cluster) -> Result<BTreeMap<u32, (i64, i64)>> {
+    let mut leaders = BTreeMap::new();
+    for broker in cluster.brokers.iter().filter(|broker| broker.is_started()) {
+        for (partition, status) in broker.partitions().await? {
+            if status["role"] == "LEADER" {
+                let position = |name: &str| status[name].as_i64().unwrap_or(-1);
+                leaders.insert(partition, (position("processedPosition"), position("exportedPosition")));
+            }
+        }
+    }
+    Ok(leaders)
+}
+
+/// The engine's own truth: every instance waits at its one job, so all activated jobs are all instances.
+async fn engine(cluster: &Cluster) -> Result<BTreeSet<u64>> {
+    let rest = cluster.brokers.iter().find(|broker| broker.is_started()).context("no broker runs")?.rest();
+    let body = json!({
+        "type": "pay", "worker": "oracle", "timeout": 900_000, "maxJobsToActivate": JOBS_AT_ONCE,
+        "fetchVariable": ["n"], "requestTimeout": -1,
+    });
+    let mut instances = BTreeSet::new();
+    let mut empty = 0;
+    for _ in 0..PAGES_MAX * 5 {
+        let answer = http::post(&format!("{rest}/v2/jobs/activation"), Some(&body)).await?.good()?.json()?;
+        let jobs = answer["jobs"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for job in jobs {
+            let key = key_of(&job["processInstanceKey"])
+                .with_context(|| format!("a job without instance: {job}"))?;
+            ensure!(instances.insert(key), "the engine has instance {key} twice");
+        }
+        empty = if jobs.is_empty() { empty + 1 } else { 0 };
+        // A partition that is busy may answer nothing once.
+        if empty == 3 {
+            return Ok(instances);
+        }
+    }
+    bail!("more than {} instances", instances.len())
+}
+
+async fn records(cluster: &Cluster) -> Result<BTreeMap<u64, usize>> {
+    let filter = json!([{ "term": { "intent": "ELEMENT_ACTIVATED" } }, { "term": { "value.bpmnElementType": "PROCESS" } }]);
+    let mut times = BTreeMap::new();
+    for key in keys(cluster, "zeebe-record_process-instance_*", &filter).await? {
+        *times.entry(key).or_insert(0) += 1;
+    }
+    Ok(times)
+}
+
+/// Operate imports from the records at its own pace: waits until it shows as many as the engine has.
+async fn operate(cluster: &Cluster, engine: &BTreeSet<u64>) -> Result<BTreeSet<u64>> {
+    let filter = json!([{ "term": { "joinRelation": "processInstance" } }]);
+    let end = Instant::now() + CATCH_UP_LIMIT;
+    loop {
+        let shown: BTreeSet<u64> = keys(cluster, "operate-list-view-*", &filter).await?.into_iter().collect();
+        if shown.is_superset(engine) || Instant::now() >= end {
+            return Ok(shown);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// The field `key` of all matching documents, page by page.
+async fn keys(cluster: &Cluster, index: &str, filter: &Value) -> Result<Vec<u64>> {
+    let url = format!("{}/{index}", cluster.search.url());
+    http::post(&format!("{url}/_refresh"), None).await?.good()?;
+    let mut keys = Vec::new();
+    let mut after = None;
+    for _ in 0..PAGES_MAX {
+        let mut body = json!({
+            "size": PAGE, "query": { "bool": { "filter": filter } }, "_source": ["key"],
+            "sort": [{ "key": "asc" }, { "partitionId": "asc" }, { "_doc": "asc" }],
+        });
+        if let Some(after) = after.take() {
+            body["search_after"] = after;
+        }
+        let answer = http::post(&format!("{url}/_search"), Some(&body)).await?.good()?.json()?;
+        let hits = answer["hits"]["hits"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for hit in hits {
+            keys.push(
+                key_of(&hit["_source"]["key"]).with_context(|| format!("a document without key: {hit}"))?,
+            );
+        }
+        match hits.last() {
+            Some(last) if hits.len() == PAGE => after = Some(last["sort"].clone()),
+            _ => return Ok(keys),
+        }
+    }
+    bail!("more than {} documents in {index}", keys.len())
+}
