@@ -45,6 +45,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let mut findings = Vec::new();
     findings.extend(edges::check(&metadata()?));
     findings.extend(documents::check_readme(&files));
+    findings.extend(documents::check_variables(&files));
     for (path, content) in &files {
         findings.extend(text::check(path, content));
         if has_extension(path, "rs") {

@@ -29,6 +29,22 @@ pub(super) fn check_readme(files: &[(String, String)]) -> Vec<Finding> {
     findings
 }
 
+/// Where the program lists every variable it reads, and the page that explains them.
+const VARIABLES: &str = "crates/c8keep/src/env.rs";
+const CONFIGURATION: &str = "docs/configuration.md";
+
+/// Every variable that the program reads is explained.
+pub(super) fn check_variables(files: &[(String, String)]) -> Vec<Finding> {
+    let text = |name| files.iter().find(|(path, _)| path == name).map_or("", |(_, text)| text.as_str());
+    let page = text(CONFIGURATION);
+    let declared =
+        text(VARIABLES).lines().filter_map(|line| line.strip_prefix("pub const ")?.split('"').nth(1));
+    declared
+        .filter(|name| !page.contains(&format!("`{name}`")))
+        .map(|name| Finding::new(CONFIGURATION, "documents", format!("does not explain {name}")))
+        .collect()
+}
+
 /// Folders whose files documents name by their path, in backticks.
 const NAMED_FOLDERS: &[&str] = &["crates/", "docs/", "xtask/", ".ci/"];
 
@@ -74,6 +90,16 @@ mod tests {
         assert_eq!(check_readme(&documents(&readme)), []);
         assert_eq!(check_readme(&documents(&format!("{TEST_COMMAND}\n"))).len(), 1);
         assert_eq!(check_readme(&documents(&readme)[1..]).len(), 3);
+    }
+
+    #[test]
+    fn a_variable_that_is_not_explained_is_found() {
+        let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+        let page = file(CONFIGURATION, "| `ONE` | x |");
+        let one = file(VARIABLES, "pub const A: &str = \"ONE\";\n");
+        assert_eq!(check_variables(&[page.clone(), one]), []);
+        let two = file(VARIABLES, "pub const A: &str = \"ONE\";\npub const B: &str = \"ON\";\n");
+        assert_eq!(check_variables(&[page, two])[0].what, "does not explain ON");
     }
 
     #[test]
