@@ -9,6 +9,7 @@
 pub mod config;
 pub mod host;
 pub mod http;
+pub mod likeness;
 pub mod wire;
 pub mod world;
 

@@ -14,7 +14,7 @@ pub fn body(world: &World, host: Host, prefix: Option<&str>) -> Value {
     let mut beans = Map::new();
     for (bean, of, properties) in all(world, host) {
         if prefix.is_none_or(|wanted| of == wanted || of.starts_with(&format!("{wanted}."))) {
-            beans.insert(bean.to_owned(), json!({"prefix": of, "properties": properties, "inputs": {}}));
+            beans.insert(bean.to_owned(), json!({"prefix": of, "properties": properties}));
         }
     }
     json!({"contexts": {"application": {"beans": beans}}})

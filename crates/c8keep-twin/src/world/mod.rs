@@ -185,8 +185,8 @@ impl World {
         }
         for id in self.partition_ids() {
             // Staggered, as real partitions never take their snapshots together.
-            let period = u64::from(self.config.rhythm.snapshot) * 1_000;
-            let first = below(self.config.seed, "snapshot", u64::from(id), period.max(1));
+            let half = u64::from(self.config.rhythm.snapshot) * 500;
+            let first = half + below(self.config.seed, "snapshot", u64::from(id), half.max(1));
             self.plan(start + Micros::try_from(first).unwrap_or(0), Event::SnapshotBegins(id));
         }
         self.plan(start + millis(self.config.rhythm.share_positions), Event::PositionsShared);

@@ -268,7 +268,7 @@ impl World {
         let Some(snapshot) = self.search.snapshot_mut(repository, name) else { return };
         snapshot.ended = Some(at);
         snapshot.state = SnapshotState::Success;
-        if partial && let Some((index, copy)) = snapshot.indices.iter_mut().next_back() {
+        if partial && let Some((index, copy)) = snapshot.indices.iter_mut().next() {
             copy.copied = None;
             snapshot.failed.push(index.clone());
             snapshot.state = SnapshotState::Partial;

@@ -100,10 +100,15 @@ impl Bench {
         match step {
             Step::Pause => _ = self.post(Host::Gateway, "/actuator/exporting/pause?soft=true", &Value::Null),
             Step::Resume => _ = self.post(Host::Gateway, "/actuator/exporting/resume", &Value::Null),
-            Step::History => apps.iter().for_each(|host| _ = self.post(*host, history, &body)),
+            Step::History => {
+                for host in apps {
+                    self.post(*host, history, &body);
+                }
+            }
             Step::WaitHistory => {
-                apps.iter()
-                    .for_each(|host| self.wait(*host, &format!("{history}/{id}"), "/state", "COMPLETED"));
+                for host in apps {
+                    self.wait(*host, &format!("{history}/{id}"), "/state", "COMPLETED");
+                }
             }
             Step::Optimize if optimize => _ = self.post(Host::Optimize, "/actuator/backups", &body),
             Step::WaitOptimize if optimize => {
@@ -120,21 +125,23 @@ impl Bench {
     }
 
     pub fn run(&mut self, steps: &[Step], id: u64) {
-        steps.iter().for_each(|step| self.step(*step, id));
+        for step in steps {
+            self.step(*step, id);
+        }
     }
 }
 
 /// A small installation whose rhythm and stage times depend on the seed.
 pub fn seeded(base: Config, seed: u64) -> Config {
     let vary = |value: u32, salt: u64| {
-        value / 2 + u32::try_from((seed + 1) * (salt * 7919 + 13) % 1_000).unwrap() * value / 1_000
+        value / 2 + u32::try_from((seed + 1) * (salt * 7919 + 13) % 1_000).expect("small") * value / 1_000
     };
     let mut config = base;
     config.seed = seed;
     config.load = 30;
     config.warm_up_ms = 2_000;
-    config.partitions = 2 + u32::try_from(seed % 2).unwrap();
-    config.optimize = seed % 3 == 0;
+    config.partitions = 2 + u32::try_from(seed % 2).expect("small");
+    config.optimize = seed.is_multiple_of(3);
     config.durations.records = vary(800, 1);
     config.durations.runtime = vary(1_500, 2);
     config.durations.runtime_appears = vary(400, 3);

@@ -1,5 +1,8 @@
 //! One test binary: linking is slower than running.
 
+mod faults;
 mod hand;
+mod http;
+mod likeness;
 mod oracle;
 mod witness;

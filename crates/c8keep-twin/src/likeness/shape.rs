@@ -1,0 +1,185 @@
+//! Compares two JSON bodies by shape (keys and types) and by meaning (states, messages, error types).
+
+use serde_json::{Map, Value};
+
+/// Keys whose text says what happened; everywhere else values may differ.
+const MEANING: &[&str] = &[
+    "state",
+    "status",
+    "message",
+    "localizedMessage",
+    "type",
+    "reason",
+    "error",
+    "role",
+    "exporterPhase",
+    "streamProcessorPhase",
+    "failureReason",
+    "stage",
+    "accepted",
+    "acknowledged",
+    "methodName",
+    "artifact",
+    "distribution",
+    "tagline",
+    "templated",
+    "path",
+    "className",
+];
+
+/// Exceptions. Places are written `/snapshots/[]/indices/*`: `[]` for any element, `*` for any key of a map.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// Objects whose keys are names: compared by their first entries.
+    pub maps: &'static [&'static str],
+    /// Objects of which the twin knows only a part: keys may be absent there and below.
+    pub partial: &'static [&'static str],
+    /// Values that carry meaning elsewhere and are different by nature here.
+    pub varies: &'static [&'static str],
+}
+
+/// Differences in keys and types, recursively; arrays are compared by their first element.
+pub fn shape_diff(expected: &Value, actual: &Value) -> Vec<String> {
+    shape_diff_by(expected, actual, &Rules::default())
+}
+
+pub(super) fn shape_diff_by(expected: &Value, actual: &Value, rules: &Rules) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(expected, actual, "", rules, &mut |place, expected, actual| match (expected, actual) {
+        (Value::Object(wanted), Value::Object(given)) if !rules.maps.contains(&place) => {
+            found.extend(key_diff(wanted, given, place, rules));
+        }
+        (expected, actual) if kind(expected) != kind(actual) => {
+            found.push(format!("{place}: {} instead of {}", kind(actual), kind(expected)));
+        }
+        _ => {}
+    });
+    found
+}
+
+/// Differences in those values that say what happened.
+pub fn meaning_diff(expected: &Value, actual: &Value, rules: &Rules) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(expected, actual, "", rules, &mut |place, expected, actual| {
+        let key = place.rsplit('/').next().unwrap_or_default();
+        let plain = !expected.is_object() && !expected.is_array();
+        if plain && MEANING.contains(&key) && !rules.varies.contains(&place) && expected != actual {
+            found.push(format!("{place}: {actual} instead of {expected}"));
+        }
+    });
+    found
+}
+
+/// Visits every pair of values that stand at the same place.
+fn walk(
+    expected: &Value,
+    actual: &Value,
+    place: &str,
+    rules: &Rules,
+    visit: &mut impl FnMut(&str, &Value, &Value),
+) {
+    visit(place, expected, actual);
+    match (expected, actual) {
+        (Value::Object(wanted), Value::Object(given)) if rules.maps.contains(&place) => {
+            if let (Some(wanted), Some(given)) = (wanted.values().next(), given.values().next()) {
+                walk(wanted, given, &format!("{place}/*"), rules, visit);
+            }
+        }
+        (Value::Object(wanted), Value::Object(given)) => {
+            for (key, wanted) in wanted {
+                if let Some(given) = given.get(key) {
+                    walk(wanted, given, &format!("{place}/{key}"), rules, visit);
+                }
+            }
+        }
+        (Value::Array(wanted), Value::Array(given)) => {
+            if let (Some(wanted), Some(given)) = (wanted.first(), given.first()) {
+                walk(wanted, given, &format!("{place}/[]"), rules, visit);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn key_diff(
+    wanted: &Map<String, Value>,
+    given: &Map<String, Value>,
+    place: &str,
+    rules: &Rules,
+) -> Vec<String> {
+    let partial = rules.partial.iter().any(|prefix| place.starts_with(prefix));
+    let absent = wanted.keys().filter(|key| !partial && !given.contains_key(*key));
+    let extra = given.keys().filter(|key| !wanted.contains_key(*key));
+    absent
+        .map(|key| format!("{place}/{key}: absent"))
+        .chain(extra.map(|key| format!("{place}/{key}: not in the recorded answer")))
+        .collect()
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn keys_and_types_count_and_values_do_not() {
+        let recorded = json!({"a": 1, "b": [{"c": "x"}], "d": {}});
+        assert_eq!(
+            shape_diff(&recorded, &json!({"a": 7, "b": [{"c": "y"}, 3], "d": {}})),
+            Vec::<String>::new()
+        );
+        let found = shape_diff(&recorded, &json!({"a": "1", "b": [{"e": 1}], "d": []}));
+        assert_eq!(
+            found,
+            [
+                "/a: string instead of number",
+                "/b/[]/c: absent",
+                "/b/[]/e: not in the recorded answer",
+                "/d: array instead of object",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_empty_array_tells_nothing_about_its_elements() {
+        assert_eq!(shape_diff(&json!([]), &json!([1])), Vec::<String>::new());
+        assert_eq!(shape_diff(&json!([]), &json!(null)), [": null instead of array"]);
+    }
+
+    #[test]
+    fn states_and_messages_are_compared_by_value() {
+        let recorded = json!({"state": "COMPLETED", "details": [{"state": "SUCCESS", "name": "a"}]});
+        let other = json!({"state": "COMPLETED", "details": [{"state": "PARTIAL", "name": "b"}]});
+        assert_eq!(
+            meaning_diff(&recorded, &other, &Rules::default()),
+            ["/details/[]/state: \"PARTIAL\" instead of \"SUCCESS\""]
+        );
+        let rules = Rules { varies: &["/details/[]/state"], ..Rules::default() };
+        assert_eq!(meaning_diff(&recorded, &other, &rules), Vec::<String>::new());
+    }
+
+    #[test]
+    fn maps_are_compared_by_an_entry() {
+        let rules = Rules { maps: &["/indices"], ..Rules::default() };
+        let recorded = json!({"indices": {"a": {"n": 1}}});
+        assert_eq!(
+            shape_diff_by(&recorded, &json!({"indices": {"b": {"n": 2}}}), &rules),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            shape_diff_by(&recorded, &json!({"indices": {"b": {}}}), &rules),
+            ["/indices/*/n: absent"]
+        );
+    }
+}

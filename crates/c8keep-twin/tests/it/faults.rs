@@ -1,0 +1,189 @@
+//! Each switch for misbehaviour shows outside what the real fault shows.
+
+use crate::hand::{Bench, SPLIT, Step, seeded};
+use c8keep_twin::{Config, Host, LossKind, Product, Repositories, Request, Response, handle};
+use serde_json::{Value, json};
+
+fn bench() -> Bench {
+    Bench::new(seeded(Config::demo_8_6(), 1))
+}
+
+/// All steps before the runtime backup.
+fn before_runtime(bench: &mut Bench) {
+    bench.run(&SPLIT[..7], 100);
+}
+
+#[test]
+fn a_backup_that_never_appears_is_404_for_ever_and_its_id_is_burnt() {
+    let mut bench = bench();
+    bench.world.faults.runtime_never_appears = true;
+    assert_eq!(bench.post(Host::Gateway, "/actuator/backups", &json!({"backupId": 5})).status, 202);
+    bench.pass(600_000);
+    assert_eq!(bench.get(Host::Gateway, "/actuator/backups/5").status, 404);
+    assert_eq!(bench.post(Host::Gateway, "/actuator/backups", &json!({"backupId": 5})).status, 409);
+}
+
+#[test]
+fn a_stuck_backup_is_in_progress_for_ever_and_never_moves() {
+    let mut bench = bench();
+    bench.world.faults.runtime_stuck = true;
+    bench.post(Host::Gateway, "/actuator/backups", &json!({"backupId": 5}));
+    bench.wait(Host::Gateway, "/actuator/backups/5", "/state", "IN_PROGRESS");
+    let before = bench.get(Host::Gateway, "/actuator/backups/5");
+    bench.pass(600_000);
+    assert_eq!(bench.get(Host::Gateway, "/actuator/backups/5"), before);
+}
+
+#[test]
+fn a_failing_partition_fails_the_backup_with_its_reason() {
+    let mut bench = bench();
+    bench.world.faults.partitions_failing.insert(2);
+    bench.post(Host::Gateway, "/actuator/backups", &json!({"backupId": 5}));
+    bench.wait(Host::Gateway, "/actuator/backups/5", "/state", "FAILED");
+    let body = bench.get(Host::Gateway, "/actuator/backups/5").value();
+    assert!(
+        body["failureReason"].as_str().is_some_and(|why| why.starts_with("Backup on partition 2 failed")),
+        "{body}"
+    );
+}
+
+#[test]
+fn a_partial_snapshot_stops_the_queue_and_fails_the_history() {
+    let mut bench = bench();
+    bench.world.faults.snapshots_partial.insert("operate_100_8.6.0_part_2".to_owned());
+    bench.post(Host::Operate, "/actuator/backups", &json!({"backupId": 100}));
+    bench.wait(Host::Operate, "/actuator/backups/100", "/state", "FAILED");
+    bench.pass(60_000);
+    let body = bench.get(Host::Operate, "/actuator/backups/100").value();
+    assert_eq!(body["details"].as_array().map(Vec::len), Some(2), "{body}");
+    assert_eq!(body["details"][1]["state"], "PARTIAL");
+}
+
+#[test]
+fn a_lost_queue_is_incomplete_at_once_before_8_8_and_after_five_minutes_since() {
+    let mut bench = bench();
+    bench.world.faults.parts_missing.insert("part_4".to_owned());
+    bench.post(Host::Operate, "/actuator/backups", &json!({"backupId": 100}));
+    bench.pass(30_000);
+    assert_eq!(bench.get(Host::Operate, "/actuator/backups/100").value()["state"], "INCOMPLETE");
+
+    let mut bench = Bench::new(seeded(Config::seed_8_8(), 1));
+    bench.world.faults.parts_missing.insert("part_4".to_owned());
+    bench.post(Host::Gateway, "/actuator/backupHistory", &json!({"backupId": 100}));
+    bench.pass(30_000);
+    assert_eq!(bench.get(Host::Gateway, "/actuator/backupHistory/100").value()["state"], "IN_PROGRESS");
+    bench.pass(300_000);
+    assert_eq!(bench.get(Host::Gateway, "/actuator/backupHistory/100").value()["state"], "INCOMPLETE");
+}
+
+#[test]
+fn an_accepted_snapshot_can_vanish() {
+    let mut bench = bench();
+    bench.world.faults.snapshots_vanishing.insert("records".to_owned());
+    let path = "/_snapshot/camunda/camunda_zeebe_records_backup_100";
+    assert_eq!(bench.send(Host::Search, &Request::new("PUT", path)).value(), json!({"accepted": true}));
+    assert_eq!(bench.get(Host::Search, path).status, 404);
+}
+
+#[test]
+fn absent_records_make_a_snapshot_of_nothing_that_succeeds() {
+    let mut bench = bench();
+    bench.world.faults.records_absent = true;
+    bench.run(SPLIT, 100);
+    let body = bench.get(Host::Search, "/_snapshot/camunda/camunda_zeebe_records_backup_100").value();
+    assert_eq!(body["snapshots"][0]["state"], "SUCCESS");
+    assert_eq!(body["snapshots"][0]["indices"], json!([]));
+    assert!(bench.world.restore(100).has(LossKind::Lost));
+}
+
+#[test]
+fn a_wrong_port_answers_html() {
+    let mut bench = bench();
+    bench.world.faults.html.insert(Host::Gateway);
+    let answer = bench.get(Host::Gateway, "/actuator/info");
+    assert_eq!((answer.status, answer.content_type.as_deref()), (200, Some("text/html;charset=utf-8")));
+    assert_eq!(answer.value(), Value::Null);
+}
+
+#[test]
+fn an_unreachable_host_answers_nothing() {
+    let mut bench = bench();
+    bench.world.faults.unreachable.insert(Host::Operate);
+    let request = Request::get("/actuator");
+    assert_eq!(handle(&mut bench.world, Host::Operate, &request, bench.now), Response::Dropped);
+}
+
+#[test]
+fn without_a_store_runtime_backups_are_refused() {
+    let mut config = seeded(Config::demo_8_6(), 1);
+    config.store = None;
+    let mut bench = Bench::new(config);
+    let answer = bench.post(Host::Gateway, "/actuator/backups", &json!({"backupId": 5}));
+    assert_eq!(answer.status, 400);
+    assert!(answer.value()["message"].as_str().is_some_and(|text| text.contains("store")));
+    let props = bench.get(Host::Broker(0), "/actuator/configprops/zeebe.broker").value();
+    assert!(props.to_string().contains(r#""store":"NONE""#), "{props}");
+}
+
+#[test]
+fn a_missing_repository_is_refused_everywhere() {
+    for search in [Product::Elasticsearch, Product::OpenSearch] {
+        let mut config = seeded(Config::demo_8_6(), 1);
+        config.search = search;
+        config.repositories = Repositories { registered: Vec::new(), ..Repositories::all("camunda") };
+        let mut bench = Bench::new(config);
+        assert_eq!(bench.get(Host::Search, "/_snapshot/camunda").status, 404);
+        let answer = bench.post(Host::Operate, "/actuator/backups", &json!({"backupId": 5}));
+        assert_eq!(answer.status, 404);
+        assert_eq!(answer.value()["message"], "No repository with name [camunda] could be found.");
+    }
+}
+
+#[test]
+fn a_leader_that_goes_in_the_window_leaves_its_partition_paused_at_an_older_position() {
+    let mut config = seeded(Config::demo_8_6(), 1);
+    (config.brokers, config.partitions, config.replication) = (3, 3, 3);
+    let mut bench = Bench::new(config);
+    bench.pass(20_000);
+    bench.step(Step::Pause, 100);
+    let (before, _) = bench.world.exporting(2).expect("partition 2");
+    bench.world.faults.brokers_down.insert(1);
+    bench.pass(100);
+    let (after, phase) = bench.world.exporting(2).expect("partition 2 has a new leader");
+    assert!(after < before, "{after} is not below {before}");
+    assert_eq!(phase.wire(), "SOFT_PAUSED");
+    let failed = bench.post(Host::Gateway, "/actuator/exporting/resume", &Value::Null).value();
+    assert_eq!(failed["status"], 500);
+    bench.world.faults.brokers_down.clear();
+    assert_eq!(bench.post(Host::Gateway, "/actuator/exporting/resume", &Value::Null).value()["status"], 204);
+}
+
+#[test]
+fn a_pause_half_happens_while_the_gateway_does_not_know_that_a_broker_is_gone() {
+    let mut config = seeded(Config::demo_8_6(), 1);
+    (config.brokers, config.partitions, config.replication) = (3, 3, 3);
+    let mut bench = Bench::new(config);
+    bench.world.faults.brokers_down.insert(2);
+    let answer = bench.post(Host::Gateway, "/actuator/exporting/pause?soft=true", &Value::Null);
+    assert_eq!((answer.status, &answer.value()["status"]), (200, &json!(500)));
+    let phase = |bench: &mut Bench, node: u32| {
+        let body = bench.get(Host::Broker(node), "/actuator/partitions").value();
+        body["1"]["exporterPhase"].clone()
+    };
+    assert_eq!(phase(&mut bench, 0), "SOFT_PAUSED");
+    bench.world.faults.brokers_down.clear();
+    assert_eq!(phase(&mut bench, 2), "EXPORTING");
+}
+
+#[test]
+fn a_foreign_resume_in_the_window_loses_records() {
+    let lost = (0..200).any(|seed| {
+        let mut bench = Bench::new(seeded(Config::demo_8_6(), seed));
+        before_runtime(&mut bench);
+        bench.post(Host::Gateway, "/actuator/exporting/resume", &Value::Null);
+        bench.pass(2_000);
+        bench.run(&SPLIT[7..], 100);
+        bench.world.restore(100).has(LossKind::Lost)
+    });
+    assert!(lost);
+}
