@@ -4,5 +4,7 @@
 //! Nothing here decides what a run does next, and no adapter knows another: HTTP goes through [`transport`] alone.
 
 pub mod camunda;
+pub mod clock;
 pub mod search;
 pub mod transport;
+pub mod vault;

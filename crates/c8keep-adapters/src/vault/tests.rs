@@ -1,0 +1,150 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use c8keep_core::fault::{Effect, FaultKind};
+use c8keep_engine::ports::Vault;
+
+use super::{FolderVault, sha256_hex};
+
+const MANIFEST: &str = "default/backups/17/manifest.json";
+
+fn vault() -> (FolderVault, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (FolderVault::new(folder.path().join("a/vault")), folder)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn an_object_comes_back_as_it_was_written() {
+    let (vault, _folder) = vault();
+    assert_eq!(vault.read(MANIFEST).await.unwrap(), None);
+    assert_eq!(vault.list("default").await.unwrap(), Vec::<String>::new());
+    let sha256 = vault.create(MANIFEST, b"{}\n").await.unwrap();
+    assert_eq!(sha256, sha256_hex(b"{}\n"));
+    assert_eq!(sha256, "ca3d163bab055381827226140568f3bef7eaac187cebd76878e0b63e9e442356");
+    assert_eq!(vault.read(MANIFEST).await.unwrap().unwrap(), b"{}\n");
+    assert_eq!(vault.list("default/").await.unwrap(), [MANIFEST]);
+    let file = vault.root().join(MANIFEST);
+    assert_eq!((mode(&file), mode(file.parent().unwrap()), mode(vault.root())), (0o600, 0o700, 0o700));
+}
+
+#[tokio::test]
+async fn sha256sum_can_check_it() {
+    let (vault, _folder) = vault();
+    vault.create(MANIFEST, b"{\"a\":1}").await.unwrap();
+    let folder = vault.root().join("default/backups/17");
+    let check = || {
+        let run =
+            Command::new("sha256sum").args(["-c", "manifest.json.sha256"]).current_dir(&folder).output();
+        run.unwrap().status.success()
+    };
+    assert!(check());
+    fs::write(folder.join("manifest.json"), b"{\"a\":2}").unwrap();
+    assert!(!check());
+}
+
+#[tokio::test]
+async fn an_object_is_never_written_again() {
+    let (vault, _folder) = vault();
+    let first = vault.create(MANIFEST, b"one").await.unwrap();
+    assert_eq!(vault.create(MANIFEST, b"one").await.unwrap(), first, "the same bytes are success");
+    let fault = vault.create(MANIFEST, b"two").await.unwrap_err();
+    assert_eq!((fault.kind, fault.effect), (FaultKind::Refused, Effect::None));
+    assert_eq!(vault.read(MANIFEST).await.unwrap().unwrap(), b"one");
+}
+
+#[tokio::test]
+async fn damage_is_seen_when_reading() {
+    let (vault, _folder) = vault();
+    vault.create(MANIFEST, b"one").await.unwrap();
+    fs::write(vault.root().join(MANIFEST), b"onf").unwrap();
+    let fault = vault.read(MANIFEST).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Damaged);
+    assert!(fault.answer.contains(&sha256_hex(b"one")) && fault.hint.contains("copy"), "{fault:?}");
+}
+
+/// The writer died between the object and its checksum.
+#[tokio::test]
+async fn a_missing_checksum_is_added_by_writing_again() {
+    let (vault, _folder) = vault();
+    vault.create(MANIFEST, b"one").await.unwrap();
+    let checksum = vault.root().join(format!("{MANIFEST}.sha256"));
+    fs::remove_file(&checksum).unwrap();
+    assert_eq!(vault.read(MANIFEST).await.unwrap().unwrap(), b"one");
+    vault.create(MANIFEST, b"one").await.unwrap();
+    assert!(checksum.exists());
+}
+
+#[tokio::test]
+async fn leftovers_of_a_crash_are_no_objects() {
+    let (vault, _folder) = vault();
+    vault.create(MANIFEST, b"one").await.unwrap();
+    fs::write(vault.root().join("default/backups/17/.new-1-1"), b"half").unwrap();
+    assert_eq!(vault.list("default").await.unwrap(), [MANIFEST]);
+    let names: Vec<_> = fs::read_dir(vault.root().join("default/backups/17")).unwrap().flatten().collect();
+    assert_eq!(names.len(), 3, "our own temporary files are gone: {names:?}");
+}
+
+#[tokio::test]
+async fn of_many_who_write_different_bytes_exactly_one_wins() {
+    let (vault, _folder) = vault();
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..16_u8 {
+        let vault = vault.clone();
+        tasks.spawn(async move { (n, vault.create(MANIFEST, &[b'a' + n; 4096]).await) });
+    }
+    let ended = tasks.join_all().await;
+    let winners: Vec<u8> = ended.iter().filter(|(_, r)| r.is_ok()).map(|(n, _)| *n).collect();
+    assert_eq!(winners.len(), 1, "{ended:?}");
+    assert!(ended.iter().filter_map(|(_, r)| r.as_ref().err()).all(|f| f.kind == FaultKind::Refused));
+    // Reading compares with the checksum, so it is the winner's too.
+    assert_eq!(vault.read(MANIFEST).await.unwrap().unwrap(), [b'a' + winners[0]; 4096]);
+}
+
+#[tokio::test]
+async fn paths_cannot_leave_the_vault() {
+    let (vault, _folder) = vault();
+    for bad in ["", "/etc/x", "../x", "a/../x", "a//x", "./a", "a/.hidden", "a\\b", "a\nb", "a/", "a.sha256"]
+    {
+        assert_eq!(vault.create(bad, b"x").await.unwrap_err().kind, FaultKind::Usage, "{bad:?}");
+        assert!(vault.read(bad).await.is_err(), "{bad:?}");
+    }
+    assert!(vault.list("../").await.is_err() && vault.check("../x").await.is_err());
+    assert!(!vault.root().exists(), "nothing was made");
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_written_to_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, b"in the way").unwrap();
+    let vault = FolderVault::new(file.join("vault"));
+    for fault in [vault.create(MANIFEST, b"x").await.unwrap_err(), vault.check("default").await.unwrap_err()]
+    {
+        assert_eq!((fault.kind, fault.effect), (FaultKind::Storage, Effect::None), "{fault:?}");
+        assert!(fault.is_retryable() && fault.target.contains("file/vault"), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn checking_leaves_nothing_behind() {
+    let (vault, _folder) = vault();
+    vault.check("default").await.unwrap();
+    assert_eq!(vault.list("").await.unwrap(), Vec::<String>::new());
+    assert_eq!(fs::read_dir(vault.root().join("default/doctor")).unwrap().count(), 0);
+    assert!(vault.place().starts_with("folder ") && vault.place().ends_with("a/vault"));
+}
+
+#[tokio::test]
+async fn an_object_larger_than_any_of_ours_is_not_read() {
+    let (vault, _folder) = vault();
+    vault.create(MANIFEST, b"x").await.unwrap();
+    let file = fs::OpenOptions::new().write(true).open(vault.root().join(MANIFEST)).unwrap();
+    file.set_len(64 * 1024 * 1024 + 1).unwrap();
+    assert_eq!(vault.read(MANIFEST).await.unwrap_err().kind, FaultKind::Damaged);
+}
