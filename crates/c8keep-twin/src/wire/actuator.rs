@@ -14,6 +14,7 @@ pub fn answer(world: &World, host: Host, request: &Request, rest: &[&str]) -> An
         [] => Answer::json(200, ACTUATOR, &links(world, host)),
         ["info"] => Answer::json(200, ACTUATOR, &info(world)),
         ["health"] => Answer::json(200, ACTUATOR, &health(broker)),
+        ["health", _] => Answer::json(200, ACTUATOR, &json!({"status": "UP"})),
         ["configprops"] => Answer::json(200, ACTUATOR, &configprops::body(world, host, None)),
         ["configprops", prefix] => match configprops::body(world, host, Some(prefix)) {
             body if body["contexts"]["application"]["beans"] == json!({}) => not_found(world, request),

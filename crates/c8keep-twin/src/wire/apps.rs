@@ -12,7 +12,7 @@ use crate::world::search::{Snapshot, SnapshotState};
 use crate::world::timestamp;
 use serde_json::{Value, json};
 
-/// How long 8.8 calls a backup with absent parts "in progress" (`incomplete-check-timeout`, default 5 minutes).
+/// How long 8.7 and later call a backup with absent parts "in progress" (`incomplete-check-timeout`, default 5 minutes).
 const GRACE: i64 = 300_000_000;
 
 /// Answers on the management port of an application of its own.
@@ -141,7 +141,8 @@ fn get(world: &World, app: App, id: u64) -> Answer {
         return fault(world, app, status, &format!("No repository with name [{repository}] could be found."));
     }
     let found = world.parts_found(app, id);
-    let split = matches!(app, App::Operate | App::Tasklist);
+    // What real servers of 8.6.0 were seen to do; later versions answer a plain 404.
+    let split = matches!(app, App::Operate | App::Tasklist) && world.config.dialect() < (8, 7);
     let elastic = world.config.search == Product::Elasticsearch;
     if found.is_empty() {
         return match (split, elastic) {
@@ -184,9 +185,10 @@ fn state(world: &World, app: App, found: &[(&String, &Snapshot)]) -> &'static st
     } else if any(SnapshotState::Running) {
         "IN_PROGRESS"
     } else if found.len() < usize::try_from(app.parts()).unwrap_or(0) {
-        // Before 8.8 there is no grace at all: the state flashes between two parts (camunda issue 33717).
+        // Up to 8.6 and in Optimize there is no grace: the state flashes between two parts (camunda issue 33717).
+        let grace = app != App::Optimize && world.config.dialect() >= (8, 7);
         let last = found.iter().filter_map(|(_, snapshot)| snapshot.ended).max().unwrap_or(0);
-        if app == App::History && world.at() - last < GRACE { "IN_PROGRESS" } else { "INCOMPLETE" }
+        if grace && world.at() - last < GRACE { "IN_PROGRESS" } else { "INCOMPLETE" }
     } else {
         "COMPLETED"
     }

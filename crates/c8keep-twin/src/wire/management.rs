@@ -27,8 +27,10 @@ pub fn broker(world: &mut World, node: u32, request: &Request) -> Answer {
 
 /// Answers on the application port.
 pub fn rest(world: &World, request: &Request) -> Answer {
+    // 8.5 had the first version of this interface (camunda-docs 8.5, REST API).
+    let topology = if world.config.dialect() < (8, 6) { "/v1/topology" } else { "/v2/topology" };
     match (request.method.as_str(), request.path.as_str()) {
-        ("GET", "/v2/topology") => Answer::json(200, JSON, &status::topology(world)),
+        ("GET", path) if path == topology => Answer::json(200, JSON, &status::topology(world)),
         _ => not_found(world, request),
     }
 }

@@ -129,10 +129,15 @@ fn nodes(world: &World, request: &Request) -> Answer {
         Product::OpenSearch => OPEN,
     };
     let mut node = json!({ "version": version });
-    if !request.query.contains_key("filter_path") {
+    let filter = request.query.get("filter_path");
+    if filter.is_none() {
         node["name"] = json!("twin-search-1");
     }
-    reply(world, 200, &json!({"cluster_name": "twin-search", "nodes": {node_id(world): node}}))
+    let mut body = json!({"nodes": {node_id(world): node}});
+    if filter.is_none_or(|filter| filter.contains("cluster_name")) {
+        body["cluster_name"] = json!("twin-search");
+    }
+    reply(world, 200, &body)
 }
 
 fn patterns(list: &str) -> Vec<&str> {

@@ -14,6 +14,9 @@ pub fn internal_port(broker: u32) -> u32 {
 /// `GET /actuator/partitions`: only what this broker itself carries.
 pub fn partitions(world: &World, node: u32) -> Answer {
     let mut body = Map::new();
+    if world.faults.brokers_busy.contains(&node) && world.answers.is_multiple_of(2) {
+        return Answer::json(200, ACTUATOR, &Value::Object(body));
+    }
     for (id, partition) in world.partitions.iter().filter(|(_, p)| p.replicas.contains_key(&node)) {
         body.insert(id.to_string(), partition_status(world, partition, node));
     }

@@ -17,6 +17,8 @@ pub struct Faults {
     pub unreachable: BTreeSet<Host>,
     /// Hosts that answer every request with an HTML page, as a wrong port or a proxy does.
     pub html: BTreeSet<Host>,
+    /// Brokers that are busy: every other time they answer `{}` when asked for their partitions.
+    pub brokers_busy: BTreeSet<u32>,
     /// Partitions whose runtime backups fail.
     pub partitions_failing: BTreeSet<u32>,
     /// Accepted runtime backups never appear, as with a full or missing bucket.

@@ -187,3 +187,13 @@ fn a_foreign_resume_in_the_window_loses_records() {
     });
     assert!(lost);
 }
+
+#[test]
+fn a_busy_broker_says_nothing_of_its_partitions_and_more_when_asked_again() {
+    let mut bench = bench();
+    bench.world.faults.brokers_busy.insert(0);
+    let mut ask = || bench.get(Host::Broker(0), "/actuator/partitions").value();
+    let answers = [ask(), ask()];
+    assert!(answers.contains(&json!({})), "{answers:?}");
+    assert!(answers.iter().any(|answer| answer["1"]["role"] == "LEADER"), "{answers:?}");
+}

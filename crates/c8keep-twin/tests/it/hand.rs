@@ -11,7 +11,7 @@ pub struct Bench {
 }
 
 /// One documented step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     Pause,
     History,

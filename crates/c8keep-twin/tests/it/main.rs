@@ -4,5 +4,6 @@ mod faults;
 mod hand;
 mod http;
 mod likeness;
+mod mutants;
 mod oracle;
 mod witness;
