@@ -134,7 +134,8 @@ impl Config {
                 runtime_appears: 120,
                 runtime: 900,
             },
-            rhythm: Rhythm::default(),
+            // Frequent local snapshots: whoever lifts the pause is punished at once.
+            rhythm: Rhythm { snapshot: 400, snapshot_takes: 50, ..Rhythm::default() },
             seed: 86,
         }
     }
@@ -158,6 +159,7 @@ impl Config {
                 runtime_appears: 150,
                 runtime: 4_160,
             },
+            rhythm: Rhythm::default(),
             seed: 88,
             ..Self::demo_8_6()
         }

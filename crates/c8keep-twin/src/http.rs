@@ -40,6 +40,8 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Served {
     pub addresses: BTreeMap<Host, SocketAddr>,
     tasks: Vec<JoinHandle<()>>,
+    /// Connections outlive their listener; once closed they answer nothing more.
+    closed: Arc<AtomicBool>,
 }
 
 impl Served {
@@ -51,6 +53,7 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
+        self.closed.store(true, Ordering::SeqCst);
         for task in &self.tasks {
             task.abort();
         }
@@ -74,11 +77,18 @@ pub async fn serve(world: Arc<Mutex<World>>, now: Clock) -> io::Result<Served> {
         }
         world.advance(now());
     }
+    let closed = Arc::new(AtomicBool::new(false));
     let tasks = listeners.into_iter().map(|(host, listener)| {
-        let (world, now) = (Arc::clone(&world), Arc::clone(&now));
+        let (world, now, closed) = (Arc::clone(&world), Arc::clone(&now), Arc::clone(&closed));
         let app = Router::new().fallback(move |ConnectInfo(cut): ConnectInfo<Cut>, request: HttpRequest| {
-            let (world, now) = (Arc::clone(&world), Arc::clone(&now));
-            async move { respond(&world, &now, host, request, &cut).await }
+            let (world, now, closed) = (Arc::clone(&world), Arc::clone(&now), Arc::clone(&closed));
+            async move {
+                let answer = respond(&world, &now, host, request, &cut).await;
+                if closed.load(Ordering::SeqCst) {
+                    cut.0.store(true, Ordering::SeqCst);
+                }
+                answer
+            }
         });
         tokio::spawn(async move {
             let service = app.into_make_service_with_connect_info::<Cut>();
@@ -86,7 +96,8 @@ pub async fn serve(world: Arc<Mutex<World>>, now: Clock) -> io::Result<Served> {
             let _ = axum::serve(CuttableListener(listener), service).await;
         })
     });
-    Ok(Served { addresses, tasks: tasks.collect() })
+    let tasks = tasks.collect();
+    Ok(Served { addresses, tasks, closed })
 }
 
 async fn respond(

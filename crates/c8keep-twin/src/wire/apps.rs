@@ -87,7 +87,12 @@ fn fault(world: &World, app: App, status: u16, text: &str) -> Answer {
         App::History => message(status, text),
         // Optimize answers with a code, a localised message and a detailed one (its ErrorResponseDto).
         App::Optimize => {
-            let body = json!({"errorCode": "badRequestError", "errorMessage": text, "detailedMessage": text});
+            let code = match status {
+                404 => "notFoundError",
+                409 => "conflictError",
+                _ => "badRequestError",
+            };
+            let body = json!({"errorCode": code, "errorMessage": text, "detailedMessage": text});
             Answer::json(status, JSON, &body)
         }
     }

@@ -154,7 +154,8 @@ pub fn handle(world: &mut World, host: Host, request: &Request, now: Timestamp) 
         Host::Rest => management::rest(world, request),
         Host::Broker(node) => management::broker(world, node, request),
         Host::Operate | Host::Tasklist | Host::Optimize => apps::answer(world, host, request),
-        Host::Gateway => spring_error(world, 503, "Service Unavailable", &request.path),
+        // Nobody is behind the shared address.
+        Host::Gateway => return Response::Dropped,
     })
 }
 

@@ -71,6 +71,10 @@ fn create(world: &mut World, request: &Request) -> Answer {
             message(202, &text).after(world, COMMAND_MS)
         }
         Err(Refused::NoStore) => message(400, NO_STORE),
+        Err(Refused::NoLeader { partition }) => message(
+            502,
+            &format!("Expected to send a request to the leader of partition {partition}, but it has none."),
+        ),
         Err(Refused::IdNotAbove { latest }) => message(
             409,
             &format!(

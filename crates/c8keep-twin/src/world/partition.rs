@@ -200,7 +200,9 @@ impl Partition {
         self.taking = None;
         if let Some(replica) = broker.and_then(|broker| self.replicas.get(&broker)) {
             for (id, exporter) in &mut self.exporters {
-                exporter.acked = replica.known.get(id).copied().unwrap_or(0);
+                // A replica never knows less than the snapshot that all of them have.
+                let saved = self.snapshot.as_ref().and_then(|snapshot| snapshot.acked.get(id)).copied();
+                exporter.acked = replica.known.get(id).copied().max(saved).unwrap_or(0);
                 exporter.exported = exporter.acked;
             }
         }

@@ -43,7 +43,13 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     NoStore,
-    IdNotAbove { latest: u64 },
+    /// The gateway sends nothing while it knows no leader of a partition.
+    NoLeader {
+        partition: u32,
+    },
+    IdNotAbove {
+        latest: u64,
+    },
 }
 
 impl Runtime {
@@ -61,6 +67,10 @@ impl World {
     pub(crate) fn take_runtime_backup(&mut self, id: u64) -> Result<(), Refused> {
         if self.config.store.is_none() {
             return Err(Refused::NoStore);
+        }
+        if let Some((partition, _)) = self.partitions.iter().find(|(_, partition)| partition.leader.is_none())
+        {
+            return Err(Refused::NoLeader { partition: *partition });
         }
         if id <= self.runtime.latest {
             return Err(Refused::IdNotAbove { latest: self.runtime.latest });

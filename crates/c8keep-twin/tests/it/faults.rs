@@ -189,6 +189,74 @@ fn a_foreign_resume_in_the_window_loses_records() {
 }
 
 #[test]
+fn in_the_demo_a_lifted_pause_loses_records_in_every_seed() {
+    for seed in 0..20 {
+        let mut bench = Bench::new(Config { seed, ..Config::demo_8_6() });
+        bench.run(&SPLIT[..5], 100);
+        let frozen: Vec<u64> = [1, 2].map(|id| bench.world.exporting(id).expect("a leader").0).to_vec();
+        bench.post(Host::Gateway, "/actuator/exporting/resume", &Value::Null);
+        bench.run(&SPLIT[5..], 100);
+        let verdict = bench.world.restore(100);
+        assert!(verdict.has(LossKind::Lost), "seed {seed}: {verdict}");
+        assert!(verdict.instances_restored < verdict.instances_at_checkpoint, "seed {seed}: {verdict}");
+        let body = bench.get(Host::Gateway, "/actuator/backups/100").value();
+        let beyond = body["details"].as_array().expect("details").iter().any(|detail| {
+            let place = usize::try_from(detail["partitionId"].as_u64().expect("an id") - 1).expect("small");
+            let id = detail["snapshotId"].as_str().expect("a snapshot");
+            id.split('-').nth(3).and_then(|part| part.parse::<u64>().ok()) > Some(frozen[place])
+        });
+        assert!(beyond, "seed {seed}: nobody could tell from {body}");
+    }
+}
+
+#[test]
+fn a_leader_change_in_the_window_loses_nothing() {
+    for seed in 0..30 {
+        let mut config = seeded(Config::demo_8_6(), seed);
+        (config.brokers, config.partitions, config.replication) = (3, 3, 3);
+        let mut bench = Bench::new(config);
+        bench.run(&SPLIT[..5], 100);
+        bench.world.faults.brokers_down.insert(u32::try_from(seed % 3).expect("small"));
+        bench.run(&SPLIT[5..9], 100);
+        let verdict = bench.world.restore(100);
+        assert!(verdict.whole(), "seed {seed}: {verdict}");
+    }
+}
+
+#[test]
+fn a_leader_that_never_heard_of_the_pause_loses_records_in_some_seed() {
+    let lost = (0..200).any(|seed| {
+        let mut config = seeded(Config::demo_8_6(), seed);
+        (config.brokers, config.partitions, config.replication) = (3, 3, 3);
+        let mut bench = Bench::new(config);
+        bench.run(&SPLIT[..4], 100);
+        // Broker 1 misses the pause, comes back, and leads the partitions of broker 0 after its death.
+        bench.world.faults.brokers_down.insert(1);
+        bench.step(Step::Pause, 100);
+        bench.world.faults.brokers_down.clear();
+        bench.pass(100);
+        bench.world.faults.brokers_down.insert(0);
+        bench.run(&SPLIT[5..9], 100);
+        bench.world.restore(100).has(LossKind::Lost)
+    });
+    assert!(lost);
+}
+
+#[test]
+fn without_a_leader_nothing_is_taken_and_no_id_is_burnt() {
+    let mut config = seeded(Config::demo_8_6(), 1);
+    (config.brokers, config.partitions, config.replication) = (2, 2, 1);
+    let mut bench = Bench::new(config);
+    bench.world.faults.brokers_down.insert(1);
+    assert_eq!(bench.post(Host::Gateway, "/actuator/backups", &json!({"backupId": 1})).status, 502);
+    bench.world.faults.brokers_down.insert(0);
+    let request = Request::get("/actuator");
+    assert_eq!(handle(&mut bench.world, Host::Gateway, &request, bench.now), Response::Dropped);
+    bench.world.faults.brokers_down.clear();
+    assert_eq!(bench.post(Host::Gateway, "/actuator/backups", &json!({"backupId": 1})).status, 202);
+}
+
+#[test]
 fn a_busy_broker_says_nothing_of_its_partitions_and_more_when_asked_again() {
     let mut bench = bench();
     bench.world.faults.brokers_busy.insert(0);
