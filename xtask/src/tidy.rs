@@ -51,6 +51,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         if has_extension(path, "rs") {
             findings.extend(source::check(path, content));
             findings.extend(functions::check(path, content));
+            findings.extend(edges::check_adapters(path, content));
         }
         if path.ends_with("Cargo.toml") {
             findings.extend(manifests::check_manifest(path, content));

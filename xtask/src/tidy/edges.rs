@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::Finding;
+use super::{Finding, lexer};
 
 /// Who may import whom. `None` stands for everybody.
 const ALLOWED: &[(&str, Option<&[&str]>)] = &[
@@ -72,6 +72,38 @@ pub(super) fn check(metadata: &Value) -> Vec<Finding> {
     findings
 }
 
+/// The crate whose folders are one outside system each.
+const ADAPTERS: &str = "crates/c8keep-adapters/src/";
+
+/// Which other folders an adapter may name, besides `transport`, through which all of them speak.
+const ADAPTERS_KNOWN: &[(&str, &[&str])] = &[("discovery", &["camunda", "search"])];
+
+/// No adapter knows another, so that each can be read, tested and replaced alone.
+pub(super) fn check_adapters(path: &str, text: &str) -> Vec<Finding> {
+    let Some((own, _)) = path.strip_prefix(ADAPTERS).and_then(|rest| rest.split_once('/')) else {
+        return Vec::new();
+    };
+    let known = ADAPTERS_KNOWN.iter().find(|(name, _)| *name == own).map_or(&[][..], |(_, known)| known);
+    let code = lexer::code_only(text);
+    let mut findings = Vec::new();
+    for (at, mark) in code.match_indices("crate::") {
+        let named: String =
+            code[at + mark.len()..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let allowed = named == own || named == "transport" || known.contains(&named.as_str());
+        let glued =
+            code[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$');
+        if !allowed && !glued {
+            let line = 1 + code[..at].matches('\n').count();
+            findings.push(Finding::new(
+                format!("{path}:{line}"),
+                "edges",
+                format!("{own} must not know {named}"),
+            ));
+        }
+    }
+    findings
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -115,5 +147,19 @@ mod tests {
             ["c8keep-core: [edges] is pure by its manifest, but names tokio"]
         );
         assert!(found("c8keep-core", "tokio", Some("dev"), None).is_empty());
+    }
+
+    #[test]
+    fn no_adapter_knows_another() {
+        let found = |path: &str, text: &str| check_adapters(path, text).len();
+        let search = "crates/c8keep-adapters/src/search/mod.rs";
+        assert_eq!(
+            found(search, "use crate::transport::ask;\nuse crate::search::wire;\n// crate::camunda\n"),
+            0
+        );
+        assert_eq!(found(search, "use crate::camunda::wire;\n"), 1);
+        assert_eq!(found("crates/c8keep-adapters/src/discovery/mod.rs", "use crate::camunda::wire;\n"), 0);
+        assert_eq!(found("crates/c8keep-adapters/src/lib.rs", "use crate::camunda::wire;\n"), 0);
+        assert_eq!(found("crates/c8keep/src/main.rs", "use crate::camunda::wire;\n"), 0);
     }
 }
