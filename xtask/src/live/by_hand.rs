@@ -30,14 +30,7 @@ pub async fn check(cluster: &mut Cluster) -> Result<()> {
     load.more(50, Duration::from_mins(2)).await?;
     let started = load.stop().await?;
     let expected = Expected::new(&started, backup.posted, backup.complete);
-    cluster.destroy().await?;
-    say(format_args!(
-        "  destroyed; restoring {} snapshots and {} brokers",
-        backup.snapshots.len(),
-        rest.len()
-    ));
-    cluster.restore(id, &backup.snapshots).await?;
-    cluster.start().await?;
+    cluster.lose_and_restore(id, &backup.snapshots).await?;
     let found = Found::after_restore(cluster).await?;
     say(format_args!("  {}", found.is_whole(&expected)?));
     Ok(())

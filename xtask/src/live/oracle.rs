@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::peers::cluster::Cluster;
 use crate::peers::http;
 use crate::peers::load::{PROCESS, Started, key_of};
+use crate::say::say;
 
 const CATCH_UP_LIMIT: Duration = Duration::from_mins(5);
 const PAGE: usize = 5_000;
@@ -50,13 +51,15 @@ pub struct Found {
 impl Found {
     /// Waits until everything that the restored engine exports is exported, then looks.
     pub async fn after_restore(cluster: &Cluster) -> Result<Self> {
+        let begin = Instant::now();
         exported(cluster).await?;
-        let records = records(cluster).await?;
-        let engine = engine(cluster).await?;
+        let exported = begin.elapsed();
+        let (records, engine) = (records(cluster).await?, engine(cluster).await?);
         let operate = match cluster.operate {
             Some(_) => Some(operate(cluster, &engine).await?),
             None => None,
         };
+        say(format_args!("  exported after {exported:.0?}, all seen after {:.0?}", begin.elapsed()));
         Ok(Self { engine, records, operate })
     }
 
@@ -109,9 +112,12 @@ async fn exported(cluster: &Cluster) -> Result<()> {
     let body = json!({ "processDefinitionId": PROCESS });
     let mut marks = BTreeSet::new();
     for _ in 0..MARKS_MAX {
-        let answer =
-            http::post(&format!("{rest}/v2/process-instances"), Some(&body)).await?.good()?.json()?;
-        let key = key_of(&answer["processInstanceKey"]).with_context(|| format!("no key in {answer}"))?;
+        // A leader that has just started may be too slow for the gateway's own deadline.
+        let key = http::until("a new instance", CATCH_UP_LIMIT, async || {
+            let answer = http::post(&format!("{rest}/v2/process-instances"), Some(&body)).await?;
+            Ok(key_of(&answer.good()?.json()?["processInstanceKey"]))
+        })
+        .await?;
         partitions.remove(&(key >> KEY_BITS));
         marks.insert(key);
         if partitions.is_empty() {

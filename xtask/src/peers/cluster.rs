@@ -2,6 +2,7 @@
 //! process of it; `down` does the same in order and waits.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
@@ -110,6 +111,22 @@ impl Cluster {
         for broker in &self.brokers {
             broker.restore(id).await?;
         }
+        Ok(())
+    }
+
+    /// A total loss and the way back: destroyed, restored, started, ready.
+    pub async fn lose_and_restore(&mut self, id: u64, snapshots: &[String]) -> Result<()> {
+        let begin = Instant::now();
+        self.destroy().await?;
+        let destroyed = begin.elapsed();
+        self.restore(id, snapshots).await?;
+        let restored = begin.elapsed();
+        self.start().await?;
+        say(format_args!(
+            "  destroyed after {destroyed:.0?}, restored from {} snapshots and the store after {restored:.0?}, ready after {:.0?}",
+            snapshots.len(),
+            begin.elapsed()
+        ));
         Ok(())
     }
 

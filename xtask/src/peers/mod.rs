@@ -3,11 +3,13 @@
 
 pub mod broker;
 pub mod cluster;
+pub mod face88;
 pub mod http;
 pub mod load;
 mod packages;
 mod ports;
 mod process;
+pub mod proxy;
 pub mod search;
 pub mod store;
 mod tools;
