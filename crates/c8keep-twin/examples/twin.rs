@@ -2,13 +2,14 @@
 //!
 //! Prints the addresses as JSON and ends after `--seconds N` (default 600), or when standard input is closed.
 
-use c8keep_twin::{Config, Product, World, http};
-use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use c8keep_twin::{Config, Product, World, http};
+use jiff::Timestamp;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -1,7 +1,8 @@
 //! The addresses at which an installation can be spoken to.
 
-use serde::{Deserialize, Serialize};
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 /// One served address. Broker 0 carries the embedded gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -3,16 +3,6 @@
 //! This is the only place in the crate that waits: an answer that a real server would give later is held back until
 //! the caller's clock says so.
 
-use crate::host::Host;
-use crate::wire::{Answer, Request, Response, handle};
-use crate::world::World;
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Request as HttpRequest};
-use axum::http::Response as HttpResponse;
-use axum::serve::{IncomingStream, Listener};
-use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,9 +11,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request as HttpRequest};
+use axum::http::Response as HttpResponse;
+use axum::serve::{IncomingStream, Listener};
+use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use crate::host::Host;
+use crate::wire::{Answer, Request, Response, handle};
+use crate::world::World;
 
 /// No request of the backup procedure is larger than a few hundred bytes.
 const MAX_BODY: usize = 1024 * 1024;

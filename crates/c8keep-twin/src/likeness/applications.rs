@@ -1,10 +1,11 @@
 //! Situations of Operate and Tasklist of 8.6.
 
+use serde_json::{Value, json};
+
 use super::{Case, Move, Source, Stage, case, send};
 use crate::config::Product::{self, Elasticsearch, OpenSearch};
 use crate::host::Host::{self, Operate, Tasklist};
 use crate::wire::Request;
-use serde_json::{Value, json};
 
 fn on(product: Product, host: Host, name: &'static str) -> Case {
     case(Source::Camunda86, Stage::Loaded(product), host, name)

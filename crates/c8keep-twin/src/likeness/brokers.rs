@@ -1,10 +1,11 @@
 //! Situations of brokers of 8.6.
 
+use serde_json::{Value, json};
+
 use super::{Case, Move, Source, Stage, case, send};
 use crate::config::Product::Elasticsearch;
 use crate::host::Host;
 use crate::wire::Request;
-use serde_json::{Value, json};
 
 const HOST: Host = Host::Broker(0);
 const LOADED: Stage = Stage::Loaded(Elasticsearch);

@@ -1,10 +1,11 @@
 //! Situations of 8.8 and Optimize, which cannot be had: compared with the documents' own example answers.
 
+use serde_json::json;
+
 use super::{Case, Move, Source, Stage, case, send};
 use crate::config::Product::{Elasticsearch, OpenSearch};
 use crate::host::Host;
 use crate::wire::Request;
-use serde_json::json;
 
 /// The id in the page's examples.
 const ID: u64 = 1_748_937_221;

@@ -12,13 +12,15 @@ mod shape;
 
 pub use shape::{Rules, meaning_diff, shape_diff};
 
+use std::sync::OnceLock;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
 use crate::config::{Config, Product, Repositories};
 use crate::host::Host;
 use crate::wire::{Answer, Request, Response, handle};
 use crate::world::World;
-use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
-use std::sync::OnceLock;
 
 /// Where a recorded answer comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! Situations of the search servers: the same on both products.
 
+use serde_json::{Value, json};
+
 use super::{Case, Move, Source, Stage, case, send};
 use crate::config::Product;
 use crate::host::Host::Search;
 use crate::wire::Request;
-use serde_json::{Value, json};
 
 const SNAPSHOT_MAPS: &[&str] = &["/snapshots/[]/indices"];
 

@@ -1,11 +1,13 @@
 //! The read-only actuator endpoints: links, info, health, exporters, metrics.
 
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
 use super::{ACTUATOR, Answer, JSON, Request, configprops, not_found, status};
 use crate::host::Host;
 use crate::world::World;
 use crate::world::partition::Phase;
-use serde_json::{Map, Value, json};
-use std::fmt::Write;
 
 /// `GET /actuator/<rest>`; endpoints that change something are handled before.
 pub fn answer(world: &World, host: Host, request: &Request, rest: &[&str]) -> Answer {
@@ -58,7 +60,8 @@ fn links(world: &World, host: Host) -> Value {
         ("backupHistory", "backupHistory"),
         ("backupHistory-backupId", "backupHistory/{backupId}"),
     ];
-    const APP: &[(&str, &str)] = &[("backups", "backups"), ("usage-metrics", "usage-metrics")];
+    const APP: &[(&str, &str)] = &[("backups", "backups")];
+    const USAGE: &[(&str, &str)] = &[("usage-metrics", "usage-metrics")];
     const ALL: &[(&str, &str)] = &[
         ("prometheus", "prometheus"),
         ("health", "health"),
@@ -73,6 +76,7 @@ fn links(world: &World, host: Host) -> Value {
     let own: &[&[(&str, &str)]] = match host {
         Host::Broker(_) if world.config.unified() => &[BROKER, UNIFIED, ALL],
         Host::Broker(_) => &[BROKER, SPLIT, ALL],
+        Host::Operate | Host::Tasklist => &[APP, USAGE, ALL],
         _ => &[APP, ALL],
     };
     let mut links = Map::new();

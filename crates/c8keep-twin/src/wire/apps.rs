@@ -1,5 +1,7 @@
 //! `/actuator/backups` of Operate, Tasklist and Optimize, and `/actuator/backupHistory` (8.8).
 
+use serde_json::{Value, json};
+
 use super::management::message;
 use super::runtime::backup_id;
 use super::{ACTUATOR, Answer, JSON, PROBLEM, Request, actuator, not_found, spring_error};
@@ -10,7 +12,6 @@ use crate::world::apps::{App, Refused};
 use crate::world::draw::instance_uuid;
 use crate::world::search::{Snapshot, SnapshotState};
 use crate::world::timestamp;
-use serde_json::{Value, json};
 
 /// How long 8.7 and later call a backup with absent parts "in progress" (`incomplete-check-timeout`, default 5 minutes).
 const GRACE: i64 = 300_000_000;

@@ -3,11 +3,12 @@
 //! Only what an outsider can use is here; the real answer is some hundred keys longer. The web applications show their
 //! passwords unmasked, and so does the twin.
 
+use serde_json::{Map, Value, json};
+
 use super::actuator::address;
 use crate::config::Product;
 use crate::host::Host;
 use crate::world::World;
-use serde_json::{Map, Value, json};
 
 /// The whole answer, or the beans below one prefix.
 pub fn body(world: &World, host: Host, prefix: Option<&str>) -> Value {
@@ -88,7 +89,7 @@ fn broker(world: &World, node: u32) -> Value {
         },
         "data": {
             "directory": format!("/var/lib/camunda/z-{node}"), "logSegmentSize": "16777216B",
-            "snapshotPeriod": format!("PT{}S", config.rhythm.snapshot / 1000),
+            "snapshotPeriod": format!("PT{}S", f64::from(config.rhythm.snapshot) / 1000.0),
             "disk": {
                 "enableMonitoring": true, "monitoringInterval": "PT1S",
                 "freeSpace": {"processing": "2147483648B", "replication": "1073741824B"},

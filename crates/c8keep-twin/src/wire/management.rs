@@ -1,10 +1,11 @@
 //! The brokers' management ports, and the topology on the application port.
 
+use serde_json::{Value, json};
+
 use super::{ACTUATOR, Answer, JSON, Request, actuator, not_found, runtime, status};
 use crate::world::World;
 use crate::world::exporting::ExportingFault;
 use crate::world::partition::Phase;
-use serde_json::{Value, json};
 
 /// Answers on the management port of one broker.
 pub fn broker(world: &mut World, node: u32, request: &Request) -> Answer {

@@ -12,11 +12,13 @@ pub mod search;
 pub mod snapshots;
 pub mod status;
 
-use crate::host::Host;
-use crate::world::World;
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::Value;
-use std::collections::BTreeMap;
+
+use crate::host::Host;
+use crate::world::World;
 
 /// Content type of most actuator endpoints.
 pub const ACTUATOR: &str = "application/vnd.spring-boot.actuator.v3+json";

@@ -1,12 +1,14 @@
 //! `/actuator/backups` (up to 8.7) and `/actuator/backupRuntime` (8.8): runtime backups.
 
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
 use super::management::message;
 use super::{ACTUATOR, Answer, Request, not_found, spring_error};
 use crate::world::World;
 use crate::world::draw::draw;
 use crate::world::runtime::{COMMAND_MS, PartitionBackup, Refused, State};
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 
 const NO_STORE: &str =
     "No backup store is configured. To use this feature, configure backup in broker configuration.";

@@ -1,11 +1,12 @@
 //! Elasticsearch and OpenSearch: root, health, indices; snapshots are in [`super::snapshots`].
 
+use serde_json::{Map, Value, json};
+
 use super::{Answer, JSON, Request, snapshots};
 use crate::config::Product;
 use crate::world::World;
 use crate::world::draw::uuid;
 use crate::world::search::any_matches;
-use serde_json::{Map, Value, json};
 
 const ELASTIC: &str = "8.16.6";
 const OPEN: &str = "2.19.1";

@@ -1,11 +1,12 @@
 //! The snapshot API of both search products, with the differences that real servers showed.
 
+use serde_json::{Map, Value, json};
+
 use super::search::{error, index_missing, no_handler, node_id, reply};
 use super::{Answer, Request};
 use crate::config::Product;
 use crate::world::search::{CreateFault, Order, Repository, Snapshot, SnapshotState, any_matches};
 use crate::world::{World, timestamp};
-use serde_json::{Map, Value, json};
 
 /// Below `/_snapshot`.
 pub fn answer(world: &mut World, request: &Request, rest: &[&str]) -> Answer {

@@ -1,10 +1,11 @@
 //! What brokers say about partitions and topology.
 
+use serde_json::{Map, Value, json};
+
 use super::{ACTUATOR, Answer};
 use crate::world::World;
 use crate::world::draw::below;
 use crate::world::partition::Partition;
-use serde_json::{Map, Value, json};
 
 /// Port on which brokers talk to each other; the only one that the topology names.
 pub fn internal_port(broker: u32) -> u32 {

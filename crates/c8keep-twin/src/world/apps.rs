@@ -1,11 +1,12 @@
 //! The web applications and Optimize: importers, and backups that are taken part by part from a queue in memory.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
 use super::faults::hits;
 use super::partition::{ExporterId, ValueType};
 use super::search::{CreateFault, Order, Snapshot, SnapshotState};
 use super::{Event, Micros, World, millis};
 use crate::config::{Config, Durations};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// An application with a history backup of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

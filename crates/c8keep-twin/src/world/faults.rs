@@ -1,8 +1,10 @@
 //! Switches for misbehaviour, as data. They are independent of each other; the default is a healthy installation.
 
-use crate::host::Host;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::Host;
 
 /// What is wrong with the installation. Set by tests and by the demo at any instant; looked at from then on.
 ///

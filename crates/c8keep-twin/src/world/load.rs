@@ -1,9 +1,10 @@
 //! The workload: process instances that are created, work for a while and end, some of them across partitions.
 
+use std::collections::BTreeMap;
+
 use super::draw::below;
 use super::partition::{Record, ValueType};
 use super::{Micros, World};
-use std::collections::BTreeMap;
 
 /// The world stops creating instances here, so that a forgotten twin stays small (about 200 MB).
 const MAX_INSTANCES: u64 = 3_000_000;

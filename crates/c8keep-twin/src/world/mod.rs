@@ -14,8 +14,8 @@ pub mod runtime;
 pub mod search;
 pub mod verdict;
 
-use crate::config::Config;
-use crate::host::Host;
+use std::collections::BTreeMap;
+
 use apps::{App, AppState};
 use draw::below;
 use faults::Faults;
@@ -24,7 +24,9 @@ use load::Load;
 use partition::{Exporter, ExporterId, Partition, Phase, Replica};
 use runtime::Runtime;
 use search::SearchState;
-use std::collections::BTreeMap;
+
+use crate::config::Config;
+use crate::host::Host;
 
 /// Microseconds since the epoch: the world's inner time.
 pub type Micros = i64;

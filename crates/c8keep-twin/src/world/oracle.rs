@@ -4,13 +4,14 @@
 //! Exporters start again after the position acknowledged inside the runtime backup, importers after the one they had
 //! stored. What neither the snapshots nor these two bring back is lost for ever.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::World;
 use super::apps::{App, Role};
 use super::partition::{ExporterId, Partition, Record, ValueType};
 use super::runtime::{PartitionBackup, State};
 use super::search::{Content, Reach, Snapshot, SnapshotState};
 use super::verdict::{Loss, LossKind, NAMED, Verdict};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// What the snapshots of one id bring back.
 #[derive(Default)]

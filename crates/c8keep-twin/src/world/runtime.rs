@@ -1,9 +1,10 @@
 //! Runtime backups of the partitions and the store that keeps them.
 
+use std::collections::BTreeMap;
+
 use super::draw::below;
 use super::partition::{LocalSnapshot, ValueType};
 use super::{Event, Micros, World, millis};
-use std::collections::BTreeMap;
 
 /// Within this time every partition has processed the command that creates the checkpoint.
 pub const COMMAND_MS: u32 = 120;

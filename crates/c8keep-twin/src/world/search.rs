@@ -3,14 +3,16 @@
 //! An index holds what exporters and importers have written; its content is told by how far they have come (the
 //! *reach*). A snapshot copies each of its indices at an instant of its own: it is not a point in time.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::apps::{App, Role};
 use super::draw::{below, uuid};
 use super::faults::hits;
 use super::partition::{ExporterId, Record, ValueType};
 use super::{Event, Micros, World, millis};
 use crate::config::{Config, Product};
-use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// Per partition, the highest position that an index contains.
 pub type Reach = BTreeMap<u32, u64>;

@@ -1,7 +1,8 @@
 //! What a restore would bring back, and what not.
 
-use serde::{Deserialize, Serialize};
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 /// How many process instances a loss names at most; the count is always whole.
 pub const NAMED: usize = 20;

@@ -1,8 +1,9 @@
 //! Each switch for misbehaviour shows outside what the real fault shows.
 
-use crate::hand::{Bench, SPLIT, Step, seeded};
 use c8keep_twin::{Config, Host, LossKind, Product, Repositories, Request, Response, handle};
 use serde_json::{Value, json};
+
+use crate::hand::{Bench, SPLIT, Step, seeded};
 
 fn bench() -> Bench {
     Bench::new(seeded(Config::demo_8_6(), 1))

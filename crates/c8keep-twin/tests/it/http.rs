@@ -1,13 +1,15 @@
 //! The world over real sockets, with a clock that the test moves by hand.
 
-use crate::hand::seeded;
+use std::sync::{Arc, Mutex};
+
 use c8keep_twin::http::{Clock, Served, serve};
 use c8keep_twin::{Config, Host, World};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::hand::seeded;
 
 struct Stand {
     world: Arc<Mutex<World>>,

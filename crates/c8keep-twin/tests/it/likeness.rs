@@ -1,7 +1,8 @@
 //! The twin answers as the real servers did.
 
-use c8keep_twin::likeness::{Source, cases, replay};
 use std::collections::BTreeSet;
+
+use c8keep_twin::likeness::{Source, cases, replay};
 
 #[test]
 fn the_twin_answers_as_the_real_servers_did() {

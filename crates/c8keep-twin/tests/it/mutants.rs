@@ -2,9 +2,11 @@
 //!
 //! A harmful one that never shows in any seed is a hole in the twin; a harmless one that shows is a lie of the oracle.
 
-use crate::hand::{Bench, Step, UNIFIED, seeded};
-use c8keep_twin::{Config, LossKind, Verdict};
 use std::collections::BTreeMap;
+
+use c8keep_twin::{Config, LossKind, Verdict};
+
+use crate::hand::{Bench, Step, UNIFIED, seeded};
 
 /// What a wrong order does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,10 @@
 //! The oracle proves itself: the documented orders lose nothing in any seed, the wrong ones lose something in some.
 
-use crate::hand::{Bench, SPLIT, Step, UNIFIED, seeded};
-use c8keep_twin::{Config, LossKind, Verdict};
 use std::collections::BTreeSet;
+
+use c8keep_twin::{Config, LossKind, Verdict};
+
+use crate::hand::{Bench, SPLIT, Step, UNIFIED, seeded};
 
 fn take(base: &Config, steps: &[Step], seed: u64) -> Verdict {
     let mut bench = Bench::new(seeded(base.clone(), seed));

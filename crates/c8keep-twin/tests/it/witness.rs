@@ -1,8 +1,9 @@
 //! The soft-pause witness behaves as it did on a real broker of 8.6.0.
 
-use crate::hand::{Bench, SPLIT, Step, seeded};
 use c8keep_twin::{Config, Host};
 use serde_json::Value;
+
+use crate::hand::{Bench, SPLIT, Step, seeded};
 
 fn exported(bench: &mut Bench) -> Vec<i64> {
     let body = bench.get(Host::Broker(0), "/actuator/partitions").value();
