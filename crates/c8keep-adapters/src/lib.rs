@@ -5,6 +5,8 @@
 
 pub mod camunda;
 pub mod clock;
+pub mod discovery;
+pub mod journal;
 pub mod search;
 pub mod transport;
 pub mod vault;
