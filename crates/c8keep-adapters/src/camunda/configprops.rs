@@ -323,6 +323,7 @@ impl Told {
             } else {
                 (arg(&args, &["url"]), arg(&args, &["index", "prefix"]))
             };
+            let url = url.map(|url| without_login(&url));
             self.exporters.insert(id, Exporter { class, url, prefix });
         }
     }
@@ -361,8 +362,17 @@ impl Told {
 
     fn learn_search(&mut self, property: String, url: Option<String>) {
         if let Some(url) = url.filter(|u| is_told(u)) {
-            self.searches.push((property, url));
+            self.searches.push((property, without_login(&url)));
         }
+    }
+}
+
+/// An address may hold a password, which is not ours to keep.
+fn without_login(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        (None, Some((_, host))) => host.to_owned(),
+        _ => url.to_owned(),
     }
 }
 

@@ -134,7 +134,9 @@ impl CamundaClient {
     }
 
     async fn read_broker(&self, broker: &BrokerAddress) -> BrokerReading {
-        let read = match Endpoint::parse(&broker.address) {
+        // The address in a plan has no login; the one that discovery used may have.
+        let known = self.cluster_addresses().find(|known| known.address() == broker.address).cloned();
+        let read = match known.map_or_else(|| Endpoint::parse(&broker.address), Ok) {
             Ok(endpoint) => partitions_of(&*self.transport, &endpoint).await,
             Err(fault) => Err(fault),
         };

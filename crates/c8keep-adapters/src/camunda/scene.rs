@@ -13,6 +13,7 @@ use crate::transport::{Request, Response, Transport, TransportError};
 #[derive(Debug, Default)]
 pub(crate) struct Scene {
     answers: Mutex<BTreeMap<String, Vec<Response>>>,
+    fallbacks: Vec<(String, Response)>,
     asked: Mutex<Vec<Request>>,
 }
 
@@ -34,6 +35,13 @@ impl Scene {
         let text = |key: &str| fixture.request[key].as_str().unwrap().to_owned();
         let request = format!("{} {address}{}", text("method"), text("path"));
         self.on(&request, fixture.status, &fixture.body)
+    }
+
+    /// An answer to everything that begins like this and has none of its own.
+    pub(crate) fn fallback(mut self, start: &str, status: u16, body: &Value) -> Scene {
+        let response = Response { status, content_type: None, body: body.to_string().into() };
+        self.fallbacks.push((start.to_owned(), response));
+        self
     }
 
     /// Servers that do not exist are the default; this one exists and answers 404 in JSON, as Spring does.
@@ -61,7 +69,10 @@ impl Transport for Scene {
         match answers.get_mut(&key) {
             Some(left) if left.len() > 1 => Ok(left.remove(0)),
             Some(left) => Ok(left[0].clone()),
-            None => Err(TransportError { cause: "connection refused".into(), may_have_arrived: false }),
+            None => match self.fallbacks.iter().find(|(start, _)| key.starts_with(start)) {
+                Some((_, response)) => Ok(response.clone()),
+                None => Err(TransportError { cause: "connection refused".into(), may_have_arrived: false }),
+            },
         }
     }
 }

@@ -1,0 +1,141 @@
+//! Discovery: from one management address to everything that a plan needs, by asking the servers about themselves.
+//!
+//! It only reads. What is configured wins over what is found; where the two contradict each other, that is told. It
+//! never guesses a repository or a component: a backup that silently lacks one is the worst kind.
+//!
+//! Two halves: `observe` asks and keeps what was answered, `resolve` is a pure function from what is configured and
+//! what was observed to an [`Installation`] or the [`Fault`] that says what is missing.
+
+mod candidates;
+mod observe;
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use c8keep_core::backup::HistoryApp;
+use c8keep_core::fault::Fault;
+use c8keep_core::installation::{Installation, SearchProduct};
+use secrecy::SecretString;
+
+use crate::camunda::CamundaClient;
+use crate::search::Search;
+use crate::transport::Transport;
+
+/// What the operator gave. Addresses as they were written; a login may be in them.
+#[derive(Debug, Clone, Default)]
+pub struct Configured {
+    /// The installation's name.
+    pub name: String,
+    /// Management address of the gateway (8.5–8.7) or the orchestration cluster.
+    pub management: Option<String>,
+    /// Application port, for `/v2/topology`.
+    pub rest: Option<String>,
+    /// Management addresses of all brokers; needed where they cannot be derived, such as several on one machine.
+    pub brokers: Vec<String>,
+    /// Operate's management address (8.5–8.7).
+    pub operate: Option<String>,
+    /// Tasklist's management address (8.5–8.7).
+    pub tasklist: Option<String>,
+    /// Optimize's management address.
+    pub optimize: Option<String>,
+    /// Applications that are left out on purpose.
+    pub off: BTreeSet<HistoryApp>,
+    /// Applications without which a backup is still partial rather than failed (`required: false`).
+    pub optional: BTreeSet<HistoryApp>,
+    /// Elasticsearch or OpenSearch.
+    pub search: Option<String>,
+    /// User and password for it, where they are not in the address.
+    pub search_login: Option<(String, SecretString)>,
+    /// Which product the operator thinks it is, as in `ELASTIC_ENDPOINT`.
+    pub search_product: Option<SearchProduct>,
+    /// The snapshot repository.
+    pub repository: Option<String>,
+    /// What to do with the exported records; discovered where it is not given.
+    pub records: Option<RecordsChoice>,
+}
+
+/// What the operator wants done with the exported records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordsChoice {
+    /// They lie in indices whose names begin with this.
+    Prefix(String),
+    /// They are left out.
+    Off,
+}
+
+/// An installation, ready to be spoken to.
+#[derive(Debug, Clone)]
+pub struct Discovered {
+    /// With every address and name resolved.
+    pub installation: Installation,
+    /// Its cluster and applications.
+    pub camunda: CamundaClient,
+    /// Its search server.
+    pub search: Search,
+    /// What was found where, for people.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that discovery has to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How much it matters.
+    pub level: Level,
+    /// What was found.
+    pub what: String,
+    /// Where: an address with the property, or "configured".
+    pub source: String,
+}
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Found and used.
+    Found,
+    /// Worth knowing: something is missing or could not be reached.
+    Note,
+    /// Two sources say different things; the configured one, or the first named, is used.
+    Contradiction,
+}
+
+/// Asks the servers and resolves the installation. Reads only.
+pub async fn discover(transport: Arc<dyn Transport>, configured: &Configured) -> Result<Discovered, Fault> {
+    let observed = observe::observe(&transport, configured).await?;
+    let resolved = resolve::resolve(configured, &observed)?;
+    let apps = observed.apps.iter().map(|(app, seen)| (*app, seen.endpoint.clone())).collect();
+    let camunda = CamundaClient::new(
+        Arc::clone(&transport),
+        resolved.installation.dialect,
+        observed.cluster.management.clone(),
+        observed.cluster.rest.as_ref().ok().cloned(),
+        apps,
+    );
+    let brokers = observed.brokers.iter().map(|broker| broker.endpoint.clone()).collect();
+    let product = resolved.installation.search.product;
+    let client = crate::search::SearchClient::new(transport, resolved.search);
+    Ok(Discovered {
+        installation: resolved.installation,
+        camunda: camunda.with_brokers(brokers),
+        search: client.of(product),
+        findings: resolved.findings,
+    })
+}
+
+impl Finding {
+    fn new(level: Level, what: impl Into<String>, source: impl Into<String>) -> Finding {
+        Finding { level, what: what.into(), source: source.into() }
+    }
+}
+
+impl std::fmt::Display for Level {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Level::Found => "found",
+            Level::Note => "note",
+            Level::Contradiction => "contradiction",
+        })
+    }
+}

@@ -1,0 +1,369 @@
+//! The asking half of discovery: which servers were asked, and what each answered. It decides nothing but whom to ask
+//! next, and keeps nothing of a configuration but what [`Told`] names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use c8keep_core::backup::HistoryApp;
+use c8keep_core::capability::{CamundaVersion, Dialect};
+use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_engine::ports::SearchStore;
+use futures::future::join_all;
+
+use super::Configured;
+use super::candidates::{fits, found_brokers, search_candidates, with_host_and_port};
+use crate::camunda::configprops::Told;
+use crate::camunda::topology::{self, Members, Topology};
+use crate::camunda::wire::Answer;
+use crate::camunda::{Call, configuration_of, configuration_prefix};
+use crate::search::{SearchClient, SearchIdentity};
+use crate::transport::{Endpoint, Response, Transport, ask};
+
+/// Everything that was seen.
+#[derive(Debug)]
+pub(super) struct Observed {
+    pub(super) cluster: ClusterSeen,
+    /// Brokers that were asked, whether they answered or not; the given management address first.
+    pub(super) brokers: Vec<BrokerSeen>,
+    /// Applications whose addresses are known; each has answered.
+    pub(super) apps: BTreeMap<HistoryApp, AppSeen>,
+    /// Search servers in the order in which they are believed.
+    pub(super) searches: Vec<SearchSeen>,
+    /// Names of the indices of the first search server that answered; `None` where it does not list them.
+    pub(super) indices: Option<Vec<String>>,
+    /// Registered repositories of that server.
+    pub(super) repositories: Vec<String>,
+}
+
+/// The cluster as its management address tells.
+#[derive(Debug)]
+pub(super) struct ClusterSeen {
+    pub(super) management: Endpoint,
+    pub(super) version: CamundaVersion,
+    pub(super) dialect: Dialect,
+    pub(super) endpoints: Vec<String>,
+    pub(super) members: Option<Members>,
+    pub(super) topology: Option<Topology>,
+    /// The application port, or why there is none.
+    pub(super) rest: Result<Endpoint, String>,
+    pub(super) told: Option<Told>,
+    /// Exporter status by id.
+    pub(super) exporters: Option<BTreeMap<String, String>>,
+}
+
+/// One broker's address.
+#[derive(Debug, Clone)]
+pub(super) struct BrokerSeen {
+    pub(super) endpoint: Endpoint,
+    pub(super) node: Option<u32>,
+    /// Why it cannot be read, if it cannot.
+    pub(super) unread: Option<String>,
+    pub(super) from: From,
+    pub(super) told: Option<Told>,
+}
+
+/// Where an address comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum From {
+    Management,
+    Configured,
+    Found,
+}
+
+/// One application.
+#[derive(Debug)]
+pub(super) struct AppSeen {
+    pub(super) endpoint: Endpoint,
+    pub(super) version: Option<String>,
+    pub(super) told: Option<Told>,
+}
+
+/// One search server that somebody names.
+#[derive(Debug)]
+pub(super) struct SearchSeen {
+    pub(super) endpoint: Endpoint,
+    pub(super) source: String,
+    pub(super) identity: Result<SearchIdentity, Fault>,
+}
+
+/// An address that was found may lead nowhere from here; it is not waited for.
+const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+/// Nobody has more brokers; a longer list is a mistake.
+const BROKERS_MAX: usize = 64;
+const REST_PORT_DEFAULT: u16 = 8080;
+const DOING: &str = "looking for the installation";
+
+/// Every variable or key that gives a management address.
+pub(super) const MANAGEMENT_HINT: &str = "set ORCHESTRATION_CLUSTER_MANAGEMENT_API (for example http://localhost:9600) or CAMUNDA_RELEASE_NAME, or \
+     `management` in the configuration; for Camunda 8.5–8.7 also OPERATE_MANAGEMENT_API and TASKLIST_MANAGEMENT_API";
+
+pub(super) async fn observe(
+    transport: &Arc<dyn Transport>,
+    configured: &Configured,
+) -> Result<Observed, Fault> {
+    let given = configured.management.as_deref().ok_or_else(|| {
+        Fault::new(FaultKind::Usage, DOING, "the configuration", "no management address is given")
+            .with_hint(MANAGEMENT_HINT)
+    })?;
+    let asker = Asker { transport, configured };
+    let mut cluster = asker.cluster(Endpoint::parse(given)?).await?;
+    let brokers = asker.brokers(&cluster).await?;
+    if cluster.told.as_ref().is_none_or(|told| told.broker.is_none()) {
+        let broker = brokers.iter().find_map(|b| b.told.clone().filter(|told| told.broker.is_some()));
+        cluster.told = broker.or(cluster.told);
+    }
+    let apps = asker.apps(&cluster).await?;
+    let searches = asker.searches(&cluster, &apps).await?;
+    let (indices, repositories) = match searches.iter().find(|s| s.identity.is_ok()) {
+        Some(seen) => asker.contents(seen).await,
+        None => (None, Vec::new()),
+    };
+    Ok(Observed { cluster, brokers, apps, searches, indices, repositories })
+}
+
+struct Asker<'a> {
+    transport: &'a Arc<dyn Transport>,
+    configured: &'a Configured,
+}
+
+impl Asker<'_> {
+    async fn get(&self, endpoint: &Endpoint, path: &str) -> Result<(Call, Response), Fault> {
+        let request = endpoint.get(path);
+        let response = ask(&**self.transport, DOING, &request).await?;
+        Ok((Call::new(DOING, request.describe()), response))
+    }
+
+    /// An answer that may be missing: the question is a bonus.
+    async fn try_get(&self, endpoint: &Endpoint, path: &str) -> Option<Response> {
+        self.transport.send(endpoint.get(path).with_deadline(PROBE_DEADLINE)).await.ok()
+    }
+
+    async fn version(&self, endpoint: &Endpoint) -> Result<String, Fault> {
+        let (call, response) = self.get(endpoint, "/actuator/info").await?;
+        let answer = Answer::of(&response);
+        topology::version(&answer).ok_or_else(|| {
+            if answer.is_success() {
+                call.unreadable(&answer, "it has no build.version")
+            } else {
+                call.unexpected(&answer)
+            }
+        })
+    }
+
+    async fn cluster(&self, management: Endpoint) -> Result<ClusterSeen, Fault> {
+        let told_version = self.version(&management).await?;
+        let (call, links) = self.get(&management, "/actuator").await?;
+        let endpoints = match topology::endpoints(&Answer::of(&links)) {
+            Some(endpoints) => endpoints,
+            None => self.endpoints_by_asking(&management).await,
+        };
+        let unsupported = |why: String| {
+            Fault::precondition(DOING, &call.target, why, "see the README for the versions that c8keep knows")
+        };
+        let version: CamundaVersion = told_version.parse().map_err(unsupported)?;
+        // Operate and Tasklist have /actuator/backups, too: only the gateway can pause exporting.
+        if !endpoints.iter().any(|e| e == "exporting") {
+            let answer = format!("Camunda {version}, but without the endpoint exporting");
+            return Err(call.fault(FaultKind::Usage, answer).with_hint(
+                "this is the address of a web application, not of the gateway or the orchestration cluster; "
+                    .to_owned()
+                    + MANAGEMENT_HINT,
+            ));
+        }
+        let dialect =
+            Dialect::detect(&version, &endpoints).map_err(|unknown| unsupported(unknown.to_string()))?;
+        let members = self.try_get(&management, "/actuator/cluster").await;
+        let members = members.and_then(|response| topology::members(&Answer::of(&response)));
+        let exporters = self.try_get(&management, "/actuator/exporters").await;
+        let told = configuration_of(&**self.transport, &management, "zeebe.broker").await?;
+        let mut seen = ClusterSeen {
+            management,
+            version,
+            dialect,
+            endpoints,
+            members,
+            topology: None,
+            rest: Err(String::new()),
+            told,
+            exporters: exporters.and_then(|response| topology::exporters(&Answer::of(&response))),
+        };
+        match self.rest(&seen).await? {
+            Ok((rest, topology)) => (seen.rest, seen.topology) = (Ok(rest), Some(topology)),
+            Err(why) => seen.rest = Err(why),
+        }
+        Ok(seen)
+    }
+
+    /// The list of links can be switched off; the endpoints answer all the same.
+    async fn endpoints_by_asking(&self, management: &Endpoint) -> Vec<String> {
+        const NAMES: [&str; 3] = ["backups", "backupRuntime", "backupHistory"];
+        let mut endpoints = Vec::new();
+        for name in NAMES {
+            let answer = self.try_get(management, &format!("/actuator/{name}")).await;
+            if answer.is_some_and(|response| response.status != 404) {
+                endpoints.push(name.to_owned());
+            }
+        }
+        // There is no harmless question to `exporting`; what has `cluster` is a gateway, which has it, too.
+        if self.try_get(management, "/actuator/cluster").await.is_some_and(|response| response.is_success()) {
+            endpoints.push("exporting".to_owned());
+        }
+        endpoints
+    }
+
+    /// The application port: the configured one, or the management host with the port that it tells.
+    async fn rest(&self, seen: &ClusterSeen) -> Result<Result<(Endpoint, Topology), String>, Fault> {
+        let candidate = if let Some(address) = &self.configured.rest {
+            Endpoint::parse(address)?
+        } else {
+            let told = configuration_of(&**self.transport, &seen.management, "server").await?;
+            let port = told.and_then(|told| told.rest_port).unwrap_or(REST_PORT_DEFAULT);
+            match with_host_and_port(&seen.management, None, Some(port)) {
+                Some(endpoint) => endpoint,
+                None => return Ok(Err("its address cannot be derived".into())),
+            }
+        };
+        let target = candidate.join("/v2/topology");
+        let answer =
+            match self.transport.send(candidate.get("/v2/topology").with_deadline(PROBE_DEADLINE)).await {
+                Ok(response) => response,
+                Err(error) => return Ok(Err(format!("{target}: {error}"))),
+            };
+        let answer = Answer::of(&answer);
+        let Some(topology) = topology::topology(&answer) else {
+            return Ok(Err(format!("{target} answered {}", answer.told())));
+        };
+        if !fits(&topology, seen) {
+            return Ok(Err(format!("{target} is another cluster's")));
+        }
+        Ok(Ok((candidate, topology)))
+    }
+
+    async fn brokers(&self, cluster: &ClusterSeen) -> Result<Vec<BrokerSeen>, Fault> {
+        let mut candidates = vec![(cluster.management.clone(), From::Management, None)];
+        if self.configured.brokers.is_empty() {
+            let found = found_brokers(cluster).into_iter().map(|(e, node)| (e, From::Found, node));
+            candidates.extend(found);
+        } else {
+            for address in &self.configured.brokers {
+                candidates.push((Endpoint::parse(address)?, From::Configured, None));
+            }
+        }
+        if candidates.len() > BROKERS_MAX {
+            let answer = format!("{} brokers, more than the {BROKERS_MAX} that are asked", candidates.len());
+            return Err(Fault::new(FaultKind::Usage, DOING, "the configuration", answer));
+        }
+        let seen =
+            join_all(candidates.into_iter().map(|(endpoint, from, node)| self.broker(endpoint, from, node)));
+        Ok(seen.await)
+    }
+
+    async fn broker(&self, endpoint: Endpoint, from: From, node: Option<u32>) -> BrokerSeen {
+        let mut seen = BrokerSeen { endpoint, node, unread: None, from, told: None };
+        let request = seen.endpoint.get("/actuator/partitions").with_deadline(PROBE_DEADLINE);
+        let response = match self.transport.send(request).await {
+            Ok(response) => response,
+            Err(error) => return BrokerSeen { unread: Some(error.to_string()), ..seen },
+        };
+        let answer = Answer::of(&response);
+        let is_map = answer.json::<BTreeMap<u32, serde_json::Value>>().is_ok();
+        if !answer.is_success() || !is_map {
+            return BrokerSeen { unread: Some(answer.told()), ..seen };
+        }
+        let told = configuration_of(&**self.transport, &seen.endpoint, "zeebe.broker").await;
+        seen.told = told.ok().flatten();
+        // What the broker says of itself beats the name under which it was found.
+        seen.node = seen.told.as_ref().and_then(|told| told.broker.as_ref()?.node).or(seen.node);
+        seen
+    }
+
+    /// A configured application must answer; one that does not is a fault before the pause and not inside it.
+    async fn apps(&self, cluster: &ClusterSeen) -> Result<BTreeMap<HistoryApp, AppSeen>, Fault> {
+        let mut apps = BTreeMap::new();
+        if cluster.dialect == Dialect::UnifiedActuators {
+            let endpoint = cluster.management.clone();
+            let told = configuration_of(&**self.transport, &endpoint, "camunda").await?;
+            let version = Some(cluster.version.to_string());
+            apps.insert(HistoryApp::Webapps, AppSeen { endpoint, version, told });
+        }
+        for (app, address) in self.configured.app_addresses(cluster.dialect) {
+            let endpoint = Endpoint::parse(address)?;
+            let seen = self.app(app, endpoint).await?;
+            apps.insert(app, seen);
+        }
+        Ok(apps)
+    }
+
+    async fn app(&self, app: HistoryApp, endpoint: Endpoint) -> Result<AppSeen, Fault> {
+        // Optimize is only known from documents, which promise no /actuator/info; its list of backups they do.
+        let path = if app == HistoryApp::Optimize { "/actuator/backups" } else { "/actuator/info" };
+        let (call, response) = self.get(&endpoint, path).await?;
+        let answer = Answer::of(&response);
+        if answer.is_html() || matches!(answer.status, 300..=399 | 401 | 403 | 404 | 405) {
+            return Err(call.unexpected(&answer));
+        }
+        let links = self.try_get(&endpoint, "/actuator").await;
+        let links = links.and_then(|links| topology::endpoints(&Answer::of(&links))).unwrap_or_default();
+        if links.iter().any(|name| name == "exporting") {
+            // The same path means runtime backups there: asking it for a history would burn an id of the brokers.
+            return Err(call
+                .fault(FaultKind::Usage, format!("this is a broker or gateway, not {app}"))
+                .with_hint(format!("give the management address of {app} itself")));
+        }
+        let info = self.try_get(&endpoint, "/actuator/info").await;
+        let version = info.and_then(|info| topology::version(&Answer::of(&info)));
+        let told = match configuration_prefix(app) {
+            Some(prefix) => configuration_of(&**self.transport, &endpoint, prefix).await?,
+            None => None,
+        };
+        Ok(AppSeen { endpoint, version, told })
+    }
+
+    async fn searches(
+        &self,
+        cluster: &ClusterSeen,
+        apps: &BTreeMap<HistoryApp, AppSeen>,
+    ) -> Result<Vec<SearchSeen>, Fault> {
+        let candidates = search_candidates(self.configured, cluster, apps)?;
+        let seen = candidates.into_iter().map(|(endpoint, source)| async move {
+            let client = SearchClient::new(Arc::clone(self.transport), endpoint.clone());
+            let identity = client.identity().await;
+            SearchSeen { endpoint, source, identity }
+        });
+        Ok(join_all(seen).await)
+    }
+
+    async fn contents(&self, seen: &SearchSeen) -> (Option<Vec<String>>, Vec<String>) {
+        let Ok(identity) = &seen.identity else { return (None, Vec::new()) };
+        let client = SearchClient::new(Arc::clone(self.transport), seen.endpoint.clone());
+        let patterns: Vec<String> = INDEX_PATTERNS.iter().map(|(_, pattern)| (*pattern).to_owned()).collect();
+        let indices = client.of(identity.product).indices(&patterns).await;
+        let repositories = client.repositories().await.unwrap_or_default();
+        let names = indices.ok().map(|all| all.into_iter().map(|index| index.name).collect());
+        (names, repositories.into_iter().map(|r| r.name).collect())
+    }
+}
+
+/// Index names that betray an application (Camunda docs 8.5–8.10, "Index patterns").
+pub(super) const INDEX_PATTERNS: [(HistoryApp, &str); 3] = [
+    (HistoryApp::Operate, "operate-*"),
+    (HistoryApp::Tasklist, "tasklist-*"),
+    (HistoryApp::Optimize, "optimize-*"),
+];
+
+impl Configured {
+    /// The configured applications that count in a dialect.
+    pub(super) fn app_addresses(&self, dialect: Dialect) -> Vec<(HistoryApp, &str)> {
+        let split = dialect == Dialect::SplitActuators;
+        [
+            (HistoryApp::Operate, self.operate.as_deref().filter(|_| split)),
+            (HistoryApp::Tasklist, self.tasklist.as_deref().filter(|_| split)),
+            (HistoryApp::Optimize, self.optimize.as_deref()),
+        ]
+        .into_iter()
+        .filter(|(app, _)| !self.off.contains(app))
+        .filter_map(|(app, address)| Some((app, address?)))
+        .collect()
+    }
+}

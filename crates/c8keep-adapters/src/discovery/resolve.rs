@@ -1,0 +1,194 @@
+//! The deciding half of discovery: a pure function from what is configured and what was observed to an installation,
+//! or to the fault that says what is missing and how to give it. It asks nobody and never prefers a guess to a fault.
+
+mod apps;
+mod records;
+mod search;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use c8keep_core::fault::Fault;
+use c8keep_core::installation::{BrokerAddress, Fingerprint, Installation, NotCovered, Records};
+
+use super::observe::{BrokerSeen, ClusterSeen, From, Observed};
+use super::{Configured, Finding, Level};
+use crate::transport::Endpoint;
+
+/// An installation with what is to be said about it.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub(super) installation: Installation,
+    /// The search server with its login.
+    pub(super) search: Endpoint,
+    pub(super) findings: Vec<Finding>,
+}
+
+const DOING: &str = "resolving the installation";
+
+/// What no backup of c8keep contains (Camunda docs 8.5–8.10, "Backup and restore": none of these has a backup API).
+const NEVER_COVERED: [(&str, &str); 5] = [
+    (
+        "Management Identity and Keycloak databases",
+        "outside this procedure: back up the databases behind them",
+    ),
+    ("Web Modeler database", "not configured: dump its PostgreSQL on its own"),
+    ("document store", "outside this procedure: use the means of the bucket that holds the documents"),
+    (
+        "configuration and secrets",
+        "outside this procedure: keep Helm values, environment and secrets on their own",
+    ),
+    ("Connectors and Console", "outside this procedure: they are deployed again"),
+];
+
+pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Result<Resolved, Fault> {
+    let mut findings = Vec::new();
+    cluster_findings(&observed.cluster, &mut findings);
+    let brokers = brokers(configured, observed, &mut findings);
+    let search = search::choose(configured, observed, &mut findings)?;
+    let records = records::choose(configured, observed, &mut findings)?;
+    let mut not_covered = Vec::new();
+    let apps = apps::choose(configured, observed, &mut findings, &mut not_covered)?;
+    let repository = apps::repository(configured, observed, &mut findings)?;
+    if let Records::Excluded { reason } = &records {
+        not_covered.push(NotCovered { what: "exported records".into(), why: reason.clone() });
+    }
+    let never = NEVER_COVERED.map(|(what, why)| NotCovered { what: what.into(), why: why.into() });
+    not_covered.extend(never);
+    let cluster = &observed.cluster;
+    let installation = Installation {
+        name: configured.name.clone(),
+        fingerprint: fingerprint(cluster, &search.address.cluster_uuid, &records),
+        version: cluster.version.clone(),
+        dialect: cluster.dialect,
+        management: cluster.management.address().to_owned(),
+        brokers,
+        apps,
+        search: search.address,
+        repository,
+        records,
+        not_covered,
+    };
+    Ok(Resolved { installation, search: search.endpoint, findings })
+}
+
+/// From 8.9 on the cluster tells an id of its own; before that only the place of its data is unique.
+fn fingerprint(cluster: &ClusterSeen, cluster_uuid: &str, records: &Records) -> Fingerprint {
+    let told = cluster.members.as_ref().and_then(|members| members.cluster_id.clone());
+    let prefix = match records {
+        Records::Prefix { prefix } => prefix,
+        Records::Excluded { .. } => "-",
+    };
+    match told.filter(|id| !id.trim().is_empty()) {
+        Some(id) => Fingerprint(id),
+        None => Fingerprint::of_search(cluster_uuid, prefix),
+    }
+}
+
+fn cluster_findings(cluster: &ClusterSeen, findings: &mut Vec<Finding>) {
+    let what = format!("Camunda {}, {}", cluster.version, cluster.dialect);
+    findings.push(Finding::new(Level::Found, what, cluster.management.join("/actuator/info")));
+    match &cluster.rest {
+        Ok(rest) => findings.push(Finding::new(
+            Level::Found,
+            "the topology, which tells whether all brokers are there",
+            rest.join("/v2/topology"),
+        )),
+        Err(why) => findings.push(Finding::new(
+            Level::Note,
+            "whether all brokers are there cannot be told before the pause: the application port is out of reach; \
+             set `rest` to it",
+            why,
+        )),
+    }
+    if let Some(broker) = cluster.told.as_ref().and_then(|told| told.broker.as_ref())
+        && let Some(store) = &broker.store
+    {
+        let location = broker.location.as_deref().map_or_else(String::new, |place| format!(", {place}"));
+        let source = cluster.management.join("/actuator/configprops");
+        findings.push(Finding::new(Level::Found, format!("backup store {store}{location}"), source));
+    }
+}
+
+/// The brokers for the witness. One that was found and is out of reach is neither dead nor listed; a configured one is
+/// listed either way. Behind the management address may be a service that leads to any broker, so where the same node
+/// was reached at an address of its own, that one counts.
+fn brokers(configured: &Configured, observed: &Observed, findings: &mut Vec<Finding>) -> Vec<BrokerAddress> {
+    let reached = |b: &&BrokerSeen| b.unread.is_none();
+    let own: BTreeSet<u32> = observed
+        .brokers
+        .iter()
+        .filter(reached)
+        .filter(|b| b.from != From::Management)
+        .filter_map(|b| b.node)
+        .collect();
+    let mut listed: BTreeMap<String, BrokerAddress> = BTreeMap::new();
+    let mut nodes = BTreeSet::new();
+    for seen in &observed.brokers {
+        let address = seen.endpoint.address();
+        let twice = match seen.node {
+            Some(node) if seen.from == From::Management => own.contains(&node),
+            Some(node) => !nodes.insert(node),
+            None => false,
+        };
+        if let Some(why) = &seen.unread {
+            // A gateway of its own is no broker; that is no news.
+            if seen.from != From::Management {
+                findings.push(Finding::new(
+                    Level::Note,
+                    format!("broker out of reach from here: {why}"),
+                    address,
+                ));
+            }
+        } else if twice {
+            continue;
+        } else {
+            let node = seen.node.map_or_else(|| "?".into(), |n| n.to_string());
+            findings.push(Finding::new(Level::Found, format!("broker {node}"), address));
+        }
+        if seen.unread.is_none() || seen.from == From::Configured {
+            let reached = seen.unread.is_none();
+            let broker = BrokerAddress { node: seen.node, address: address.to_owned(), reached };
+            listed.entry(address.to_owned()).or_insert(broker);
+        }
+    }
+    let mut brokers: Vec<BrokerAddress> = listed.into_values().collect();
+    brokers.sort_by_key(|b| (b.node.is_none(), b.node));
+    note_partial(configured, observed, &brokers, findings);
+    brokers
+}
+
+fn note_partial(
+    configured: &Configured,
+    observed: &Observed,
+    brokers: &[BrokerAddress],
+    findings: &mut Vec<Finding>,
+) {
+    let cluster = &observed.cluster;
+    let told = cluster.told.as_ref().and_then(|told| told.broker.as_ref());
+    let expected = cluster
+        .members
+        .as_ref()
+        .map(|m| m.count)
+        .or(cluster.topology.as_ref().and_then(|t| t.size))
+        .or(told.and_then(|broker| broker.cluster_size));
+    let reached = brokers.iter().filter(|b| b.reached).count();
+    let source = cluster.management.join("/actuator/cluster");
+    let how = if configured.brokers.is_empty() {
+        "set `brokers` to the management addresses of all of them"
+    } else {
+        "see that every address in `brokers` is reachable, and that they are different brokers"
+    };
+    match expected {
+        Some(expected) if reached < expected as usize => {
+            let what = format!(
+                "{reached} of {expected} brokers are reached, so the proof that the pause held may stay partial; {how}"
+            );
+            findings.push(Finding::new(Level::Note, what, source));
+        }
+        None if reached == 0 => {
+            let what = format!("no broker is reached, so nothing can prove that the pause held; {how}");
+            findings.push(Finding::new(Level::Note, what, source));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,197 @@
+//! Which applications have a backup of their own, and the repository that all of them must share. An application whose
+//! indices exist is never left out silently: it has an address, or it is switched off by name.
+
+use std::collections::BTreeSet;
+
+use c8keep_core::backup::HistoryApp;
+use c8keep_core::capability::Dialect;
+use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::installation::{AppAddress, NotCovered};
+
+use super::DOING;
+use crate::discovery::observe::{INDEX_PATTERNS, Observed};
+use crate::discovery::{Configured, Finding, Level};
+
+pub(in crate::discovery) fn choose(
+    configured: &Configured,
+    observed: &Observed,
+    findings: &mut Vec<Finding>,
+    not_covered: &mut Vec<NotCovered>,
+) -> Result<Vec<AppAddress>, Fault> {
+    let cluster = &observed.cluster;
+    let wanted: &[HistoryApp] = match cluster.dialect {
+        Dialect::SplitActuators => &[HistoryApp::Operate, HistoryApp::Tasklist, HistoryApp::Optimize],
+        Dialect::UnifiedActuators => &[HistoryApp::Webapps, HistoryApp::Optimize],
+    };
+    if cluster.dialect == Dialect::UnifiedActuators
+        && !cluster.endpoints.iter().any(|e| e.eq_ignore_ascii_case("backupHistory"))
+    {
+        return Err(Fault::precondition(
+            DOING,
+            cluster.management.join("/actuator"),
+            "the endpoint backupHistory is missing",
+            "it exists only where the secondary storage is Elasticsearch or OpenSearch; a relational one is not \
+             backed up by this version of c8keep",
+        ));
+    }
+    let mut apps = Vec::new();
+    for app in wanted {
+        if configured.off.contains(app) {
+            let why = "switched off in the configuration".into();
+            not_covered.push(NotCovered { what: app.to_string(), why });
+        } else if let Some(seen) = observed.apps.get(app) {
+            mistaken(*app, observed)?;
+            let repository = seen.told.as_ref().and_then(|told| own_repository(*app, &told.repositories));
+            let version = seen.version.as_deref().map_or_else(String::new, |v| format!(" {v}"));
+            findings.push(Finding::new(Level::Found, format!("{app}{version}"), seen.endpoint.address()));
+            apps.push(AppAddress {
+                app: *app,
+                address: seen.endpoint.address().to_owned(),
+                repository: repository.map(|(_, name)| name.clone()),
+                required: !configured.optional.contains(app),
+            });
+        } else {
+            absent(*app, observed, findings)?;
+        }
+    }
+    for (app, address) in
+        [(HistoryApp::Operate, &configured.operate), (HistoryApp::Tasklist, &configured.tasklist)]
+    {
+        if cluster.dialect == Dialect::UnifiedActuators && address.is_some() {
+            let what = format!("an address of {app} is not needed from 8.8 on and is not used");
+            findings.push(Finding::new(Level::Note, what, "configured"));
+        }
+    }
+    Ok(apps)
+}
+
+/// Operate and Tasklist have the same paths: with their addresses exchanged or the same twice, one of them would be
+/// backed up under the other's name and the other not at all.
+fn mistaken(app: HistoryApp, observed: &Observed) -> Result<(), Fault> {
+    let Some(seen) = observed.apps.get(&app) else { return Ok(()) };
+    let address = seen.endpoint.address();
+    let same = observed.apps.iter().find(|(other, s)| **other != app && s.endpoint.address() == address);
+    if let Some((other, _)) = same {
+        let answer = format!("{app} and {other} have the same address");
+        let hint = "each application has a management address of its own";
+        return Err(Fault::new(FaultKind::Usage, DOING, address, answer).with_hint(hint));
+    }
+    let told = seen.told.iter();
+    let properties: Vec<&str> = told
+        .flat_map(|t| t.repositories.iter().chain(&t.searches).chain(&t.record_prefixes))
+        .map(|(property, _)| property.as_str())
+        .collect();
+    let speaks_as = |other: HistoryApp| {
+        let prefix = crate::camunda::configuration_prefix(other).unwrap_or("?");
+        properties.iter().any(|property| property.starts_with(prefix))
+    };
+    let others = [HistoryApp::Operate, HistoryApp::Tasklist].into_iter().filter(|other| *other != app);
+    match others.into_iter().find(|other| app != HistoryApp::Webapps && !speaks_as(app) && speaks_as(*other))
+    {
+        Some(other) => {
+            let hint = format!("give the management address of {app} itself");
+            Err(Fault::new(FaultKind::Usage, DOING, address, format!("{other} answers there, not {app}"))
+                .with_hint(hint))
+        }
+        None => Ok(()),
+    }
+}
+
+/// No address: fine where there is nothing to back up, a precondition where its indices say otherwise.
+fn absent(app: HistoryApp, observed: &Observed, findings: &mut Vec<Finding>) -> Result<(), Fault> {
+    let variable = match app {
+        HistoryApp::Operate => "OPERATE_MANAGEMENT_API",
+        HistoryApp::Tasklist => "TASKLIST_MANAGEMENT_API",
+        HistoryApp::Optimize => "OPTIMIZE_MANAGEMENT_API",
+        HistoryApp::Webapps => "ORCHESTRATION_CLUSTER_MANAGEMENT_API",
+    };
+    let search = observed.searches.iter().find(|s| s.identity.is_ok()).map_or("", |s| s.endpoint.address());
+    let pattern = INDEX_PATTERNS.iter().find(|(of, _)| *of == app).map_or("", |(_, pattern)| *pattern);
+    let prefix = pattern.trim_end_matches('*');
+    let Some(indices) = &observed.indices else {
+        let what = format!(
+            "whether there is {app} cannot be told: indices are not listed; set {variable} if there is"
+        );
+        findings.push(Finding::new(Level::Note, what, search));
+        return Ok(());
+    };
+    let found: Vec<&String> = indices.iter().filter(|name| name.starts_with(prefix)).collect();
+    let Some(first) = found.first() else {
+        let what = format!("no {app}: no index {pattern}, no address");
+        findings.push(Finding::new(Level::Note, what, search));
+        return Ok(());
+    };
+    Err(Fault::precondition(
+        DOING,
+        search,
+        format!(
+            "{} indices of {app} exist ({first}, …), but its management address is not known",
+            found.len()
+        ),
+        format!("set {variable} (or `{app}.management` in the configuration), or switch {app} off by name"),
+    ))
+}
+
+/// What an application tells of its repository; an application that shares its server with another may tell both.
+fn own_repository(app: HistoryApp, told: &[(String, String)]) -> Option<&(String, String)> {
+    let own = crate::camunda::configuration_prefix(app).unwrap_or_default();
+    told.iter().find(|(property, _)| property.starts_with(own)).or(told.first())
+}
+
+/// The one repository: configured, or what the applications say. Different ones would scatter the parts of a backup.
+pub(in crate::discovery) fn repository(
+    configured: &Configured,
+    observed: &Observed,
+    findings: &mut Vec<Finding>,
+) -> Result<String, Fault> {
+    let mut said: Vec<(String, String)> = Vec::new();
+    if let Some(name) = &configured.repository {
+        said.push(("the configuration".into(), name.clone()));
+    }
+    let used = observed.apps.iter().filter(|(app, _)| !configured.off.contains(app));
+    for (app, seen) in used {
+        let own = seen.told.as_ref().and_then(|told| own_repository(*app, &told.repositories));
+        if let Some((property, name)) = own {
+            said.push((format!("{property} at {}", seen.endpoint.address()), name.clone()));
+        } else {
+            let what = format!("{app} does not tell its repository; whether it is the same is not checked");
+            findings.push(Finding::new(Level::Note, what, seen.endpoint.address()));
+        }
+    }
+    let names: BTreeSet<&str> = said.iter().map(|(_, name)| name.as_str()).collect();
+    match names.into_iter().collect::<Vec<_>>().as_slice() {
+        [name] => {
+            let sources: Vec<&str> = said.iter().map(|(source, _)| source.as_str()).collect();
+            findings.push(Finding::new(
+                Level::Found,
+                format!("snapshot repository {name}"),
+                sources.join(", "),
+            ));
+            Ok((*name).to_owned())
+        }
+        [] => {
+            let registered = if observed.repositories.is_empty() {
+                "none is known to be registered".to_owned()
+            } else {
+                format!("registered there: {}", observed.repositories.join(", "))
+            };
+            let search = observed.searches.iter().find(|s| s.identity.is_ok());
+            let target = search.map_or("the applications", |s| s.endpoint.address());
+            let answer = format!("nobody tells which snapshot repository to use; {registered}");
+            Err(Fault::new(FaultKind::Usage, DOING, target, answer).with_hint(
+                "set ELASTIC_SNAPSHOT_REPOSITORY or OPENSEARCH_SNAPSHOT_REPOSITORY, or `search.repository`, to the \
+                 one that all components are configured with",
+            ))
+        }
+        _ => {
+            let each: Vec<String> =
+                said.iter().map(|(source, name)| format!("{source} says {name}")).collect();
+            Err(Fault::precondition(
+                DOING,
+                "the snapshot repositories",
+                each.join("; "),
+                "configure every component with the same repository: parts of one backup must lie in one place",
+            ))
+        }
+    }
+}
