@@ -257,10 +257,12 @@ impl Search {
         read(doing, repository, request, &response)
     }
 
-    /// Everything that has a default is said: the two products and their versions differ in defaults.
+    /// Everything that has a default is said, because the two products differ in defaults: without `expand_wildcards`
+    /// Elasticsearch 8 takes closed indices too and OpenSearch (seen on 2.19.1) silently leaves them out.
     fn body_of(&self, wanted: &SnapshotRequest) -> Value {
         let mut body = json!({
             "indices": wanted.pattern,
+            "expand_wildcards": "all",
             "ignore_unavailable": false,
             "partial": false,
             "include_global_state": true,

@@ -76,12 +76,12 @@ async fn a_server_without_a_root_page_is_found_out_too() {
     let (root, status, body) = fixture("elasticsearch-8.19.16", "root");
     let (nodes, ok, told) = fixture("elasticsearch-8.19.16", "nodes-local-version");
     assert_eq!(status, 405);
-    let state = json!({"cluster_uuid": "abc"});
-    let script = Scripted::default().on(&root, status, &body).on(&nodes, ok, &told);
-    let (search, _) = scripted(Elasticsearch, script.on("GET /_cluster/state/version", 200, &state));
+    let (state, _, uuid) = fixture("elasticsearch-8.19.16", "cluster-state-uuid");
+    let script = Scripted::default().on(&root, status, &body).on(&nodes, ok, &told).on(&state, ok, &uuid);
+    let (search, _) = scripted(Elasticsearch, script);
     let identity = search.client.identity().await.unwrap();
     assert_eq!((identity.product, identity.version.as_str()), (Elasticsearch, "8.19.16"));
-    assert_eq!(identity.cluster_uuid, "abc");
+    assert_eq!(identity.cluster_uuid, "tZfEQtVZQSuPZ-I8_UiWyA");
 }
 
 /// OpenSearch may pretend to be 7.10.2 (`compatibility.override_main_response_version`).
@@ -126,10 +126,33 @@ async fn a_snapshot_is_created_without_waiting() {
         let body = request.body.unwrap();
         assert_eq!(body["indices"], "zeebe-record*");
         assert_eq!(body["include_global_state"], true, "said explicitly");
+        assert_eq!(body["expand_wildcards"], "all", "see the next test");
         assert_eq!((&body["ignore_unavailable"], &body["partial"]), (&json!(false), &json!(false)));
         assert_eq!(body["metadata"]["c8keep"], json!({"run": "backup-17", "backup_id": 17}));
         let features = (product == Elasticsearch).then(|| json!(["none"]));
         assert_eq!(body.get("feature_states"), features.as_ref(), "{name}");
+    }
+}
+
+/// What is listed before the pause must be what the snapshot takes: a closed index is left out by OpenSearch unless
+/// the request says otherwise, and nothing in the answer tells.
+#[tokio::test]
+async fn closed_and_hidden_indices_are_listed_and_asked_for_alike() {
+    for (name, product) in [("elasticsearch-8.19.16", Elasticsearch), ("opensearch-2.19.1", Opensearch)] {
+        let (search, _) = server(name, product, "cat-indices-closed-hidden");
+        let listed = search.indices(&["zeebe-record*".into()]).await.unwrap();
+        let listed: Vec<&str> = listed.iter().map(|i| i.name.as_str()).collect();
+        let taken = async |exchange: &str| {
+            let (_, _, body) = fixture(name, exchange);
+            let snapshot = body["snapshot"]["snapshot"].as_str().unwrap().to_owned();
+            let list = json!({"snapshots": [body["snapshot"]]});
+            let path = format!("GET /_snapshot/camunda/{snapshot}");
+            let (search, _) = scripted(product, Scripted::default().on(&path, 200, &list));
+            search.snapshot("camunda", &snapshot).await.unwrap().unwrap().evidence.indices
+        };
+        assert_eq!(taken("create-closed-hidden-all").await, listed);
+        let by_default = taken("create-closed-hidden-by-default").await;
+        assert_eq!(by_default.len(), listed.len() - usize::from(product == Opensearch), "{by_default:?}");
     }
 }
 
