@@ -2,19 +2,33 @@
 //! packages, the program under test is the release build, and everything ends with this process.
 
 mod by_hand;
+mod evidence;
 mod oracle;
+mod program;
+mod single;
+mod three;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use self::program::Program;
 use crate::peers::cluster::{Cluster, Options};
+use crate::peers::load;
 use crate::peers::search::Kind;
 use crate::peers::{self, run_folder};
 use crate::say::say;
 
+const HOT_BACKUP: &str = "hot-backup";
+const PUT_BACK: &str = "put-back";
+const UNIFIED_ORDER: &str = "unified-order";
+const CONTROL: &str = "control";
+const WITNESS_OF_ALL: &str = "witness-of-all";
+const GONE_BEFORE: &str = "gone-before";
+const GONE_AT_PAUSE: &str = "gone-at-pause";
+const RELEASE_WAIT: &str = "release-wait";
 const PROMISE_LIMIT: Duration = Duration::from_mins(15);
 
 #[derive(Debug, clap::Args)]
@@ -25,7 +39,7 @@ pub struct Args {
     /// Every point of every promise, not one pass of each
     #[arg(long)]
     long: bool,
-    /// One promise by its name (`by-hand` is the self-check of this tool, without c8keep)
+    /// One promise by its name (`by-hand` and `by-hand-control` check this tool itself, without c8keep)
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
 }
@@ -67,37 +81,118 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 async fn all(suite: &mut Suite, products: Products, dir: &Path) -> Result<()> {
-    for kind in [Kind::Es, Kind::Os] {
-        let wanted = match products {
-            Products::Es => kind == Kind::Es,
-            Products::Os => kind == Kind::Os,
-            Products::Both => true,
-        };
-        if wanted {
-            single_broker(suite, kind, dir.join(kind.name())).await?;
+    let kinds: &[Kind] = match products {
+        Products::Es => &[Kind::Es],
+        Products::Os => &[Kind::Os],
+        Products::Both => &[Kind::Es, Kind::Os],
+    };
+    if suite.wants_by_name(by_hand::NAME) || suite.wants_by_name(by_hand::CONTROL) {
+        for kind in kinds {
+            self_check(suite, *kind, &dir.join(kind.name())).await?;
         }
+        return Ok(());
+    }
+    let program = Program::build(dir).await?;
+    for kind in kinds {
+        one_broker(suite, *kind, &dir.join(kind.name()), &program).await?;
+    }
+    // What three brokers show does not depend on the search product; both are shown only in the long run.
+    let last = if suite.long { kinds } else { &kinds[kinds.len() - 1..] };
+    for kind in last {
+        three_brokers(suite, *kind, &dir.join(format!("three-{}", kind.name())), &program).await?;
     }
     Ok(())
 }
 
-async fn single_broker(suite: &mut Suite, kind: Kind, dir: PathBuf) -> Result<()> {
-    if !suite.wants_any(&[by_hand::NAME]) {
+async fn self_check(suite: &mut Suite, kind: Kind, dir: &Path) -> Result<()> {
+    let Some(mut cluster) = suite.cluster(&with_apps(kind, dir)).await else { return Ok(()) };
+    if suite.wants_by_name(by_hand::NAME) {
+        suite.promise(by_hand::NAME, kind, by_hand::PROMISE, by_hand::check(&mut cluster)).await;
+    } else {
+        let text = by_hand::CONTROL_PROMISE;
+        suite.promise(by_hand::CONTROL, kind, text, by_hand::check_control(&mut cluster)).await;
+    }
+    cluster.down().await
+}
+
+async fn one_broker(suite: &mut Suite, kind: Kind, dir: &Path, program: &Program) -> Result<()> {
+    if !suite.wants_any(&[HOT_BACKUP, PUT_BACK, UNIFIED_ORDER, CONTROL]) {
         return Ok(());
     }
-    let options = Options {
+    let Some(mut cluster) = suite.cluster(&with_apps(kind, dir)).await else { return Ok(()) };
+    load::deploy(&cluster.brokers[0].rest()).await?;
+    let program = program.at(&dir.join("c8keep"), [])?;
+    let mut taken = None;
+    if suite.wants_any(&[HOT_BACKUP, PUT_BACK]) {
+        let text = "a hot backup under load; its evidence is what the servers say; the witness is proven";
+        let shown = async {
+            taken = Some(single::hot_backup(&cluster, &program).await?);
+            Ok(())
+        };
+        suite.promise(HOT_BACKUP, kind, text, shown).await;
+    }
+    if suite.wants(PUT_BACK) {
+        let text = "everything destroyed and put back: every instance of the checkpoint is there, once";
+        let shown = async {
+            let taken = taken.take().context("there is no backup to put back")?;
+            single::put_back(&mut cluster, &taken).await
+        };
+        suite.promise(PUT_BACK, kind, text, shown).await;
+    }
+    if suite.wants(UNIFIED_ORDER) {
+        let text = "the order of the 8.8 page over its endpoints on the real engine: complete and proven";
+        let with_restore = suite.long;
+        let shown = async {
+            let taken = single::unified_order(&cluster, &program).await?;
+            if with_restore { single::put_back(&mut cluster, &taken).await } else { Ok(()) }
+        };
+        suite.promise(UNIFIED_ORDER, kind, text, shown).await;
+    }
+    if suite.wants(CONTROL) {
+        let text = "a foreign hand lifts the pause: violated, exit code 1, and a restore misses records";
+        suite.promise(CONTROL, kind, text, single::control(&mut cluster, &program)).await;
+    }
+    cluster.down().await
+}
+
+async fn three_brokers(suite: &mut Suite, kind: Kind, dir: &Path, program: &Program) -> Result<()> {
+    if !suite.wants_any(&[WITNESS_OF_ALL, GONE_BEFORE, GONE_AT_PAUSE, RELEASE_WAIT]) {
+        return Ok(());
+    }
+    let dir = dir.to_owned();
+    let program = program.at(&dir.join("c8keep"), [])?;
+    let options = Options { search: kind, brokers: 3, partitions: 3, operate: false, tasklist: false, dir };
+    let Some(mut cluster) = suite.cluster(&options).await else { return Ok(()) };
+    load::deploy(&cluster.brokers[0].rest()).await?;
+    if suite.wants(WITNESS_OF_ALL) {
+        let text = "three brokers, three partitions: the witness is read from all three";
+        suite.promise(WITNESS_OF_ALL, kind, text, three::witness_of_all(&cluster, &program)).await;
+    }
+    if suite.wants(GONE_BEFORE) {
+        let text = "one broker gone before the run: refused with the reason (10), before the pause";
+        suite.promise(GONE_BEFORE, kind, text, three::gone_before(&mut cluster, &program)).await;
+    }
+    if suite.wants(GONE_AT_PAUSE) {
+        let text = "gone between check and pause: says what is paused where, releases as soon as it is back";
+        suite.promise(GONE_AT_PAUSE, kind, text, three::gone_at_pause(&mut cluster, &program)).await;
+    }
+    if suite.wants(RELEASE_WAIT) {
+        let text = "told to stop waiting for the lost broker: exit code 20, and `resume-exporting` mends it";
+        suite.promise(RELEASE_WAIT, kind, text, three::told_to_stop_waiting(&mut cluster, &program)).await;
+    }
+    cluster.down().await
+}
+
+fn with_apps(kind: Kind, dir: &Path) -> Options {
+    Options {
         search: kind,
         brokers: 1,
         partitions: 2,
         operate: true,
         // Tasklist 8.6.0 wants an index setting of a plugin which this OpenSearch does not have.
         tasklist: kind == Kind::Es,
-        dir,
-    };
-    let Some(mut cluster) = suite.cluster(&options).await else { return Ok(()) };
-    if suite.wants_by_name(by_hand::NAME) {
-        suite.promise(by_hand::NAME, kind, by_hand::PROMISE, by_hand::check(&mut cluster)).await;
+        dir: dir.to_owned(),
     }
-    cluster.down().await
 }
 
 impl Suite {

@@ -16,6 +16,8 @@ const CATCH_UP_LIMIT: Duration = Duration::from_mins(5);
 const PAGE: usize = 5_000;
 const PAGES_MAX: usize = 200;
 const JOBS_AT_ONCE: usize = 1_000;
+/// Short, so that the next oracle finds the same jobs; long enough to see them all.
+const JOB_TIMEOUT_MS: u64 = 30_000;
 const MARKS_MAX: usize = 50;
 /// The partition of a key stands above these bits.
 const KEY_BITS: u32 = 51;
@@ -50,15 +52,12 @@ pub struct Found {
 
 impl Found {
     /// Waits until everything that the restored engine exports is exported, then looks.
-    pub async fn after_restore(cluster: &Cluster) -> Result<Self> {
+    pub async fn after_restore(cluster: &Cluster, with_operate: bool) -> Result<Self> {
         let begin = Instant::now();
         exported(cluster).await?;
         let exported = begin.elapsed();
         let (records, engine) = (records(cluster).await?, engine(cluster).await?);
-        let operate = match cluster.operate {
-            Some(_) => Some(operate(cluster, &engine).await?),
-            None => None,
-        };
+        let operate = if with_operate { Some(operate(cluster, &engine).await?) } else { None };
         say(format_args!("  exported after {exported:.0?}, all seen after {:.0?}", begin.elapsed()));
         Ok(Self { engine, records, operate })
     }
@@ -152,10 +151,10 @@ pub async fn leaders(cluster: &Cluster) -> Result<BTreeMap<u32, (i64, i64)>> {
 async fn engine(cluster: &Cluster) -> Result<BTreeSet<u64>> {
     let rest = cluster.brokers.iter().find(|broker| broker.is_started()).context("no broker runs")?.rest();
     let body = json!({
-        "type": "pay", "worker": "oracle", "timeout": 900_000, "maxJobsToActivate": JOBS_AT_ONCE,
+        "type": "pay", "worker": "oracle", "timeout": JOB_TIMEOUT_MS, "maxJobsToActivate": JOBS_AT_ONCE,
         "fetchVariable": ["n"], "requestTimeout": -1,
     });
-    let mut instances = BTreeSet::new();
+    let mut instances = BTreeMap::new();
     let mut empty = 0;
     for _ in 0..PAGES_MAX * 5 {
         let answer = http::post(&format!("{rest}/v2/jobs/activation"), Some(&body)).await?.good()?.json()?;
@@ -163,12 +162,16 @@ async fn engine(cluster: &Cluster) -> Result<BTreeSet<u64>> {
         for job in jobs {
             let key = key_of(&job["processInstanceKey"])
                 .with_context(|| format!("a job without instance: {job}"))?;
-            ensure!(instances.insert(key), "the engine has instance {key} twice");
+            let former = instances.insert(key, job["jobKey"].clone());
+            ensure!(
+                former.is_none_or(|job_key| job_key == job["jobKey"]),
+                "instance {key} waits at two jobs"
+            );
         }
         empty = if jobs.is_empty() { empty + 1 } else { 0 };
         // A partition that is busy may answer nothing once.
         if empty == 3 {
-            return Ok(instances);
+            return Ok(instances.into_keys().collect());
         }
     }
     bail!("more than {} instances", instances.len())

@@ -1,0 +1,180 @@
+//! The promises on three brokers: the witness from all of them, and a broker that is gone before the run or at the
+//! worst instant inside it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use super::evidence::Manifest;
+use super::program::{Program, Running};
+use super::single::{self, BACKUP_LIMIT};
+use crate::peers::cluster::Cluster;
+use crate::peers::http;
+use crate::peers::proxy::{Gate, Point};
+use crate::peers::search::REPOSITORY;
+use crate::say::say;
+
+const VICTIM: usize = 2;
+const STEP_LIMIT: Duration = Duration::from_mins(5);
+const PAUSE: &str = "/actuator/exporting/pause";
+const RESUME: &str = "/actuator/exporting/resume";
+
+/// The witness is read from all three brokers.
+pub async fn witness_of_all(cluster: &Cluster, program: &Program) -> Result<()> {
+    let gate = gate(cluster).await?;
+    let program = configured(cluster, program, &gate, "witness")?;
+    let taken = single::take(cluster, &program, &gate, "/actuator/backups").await?;
+    let manifest = Manifest::of(taken.shown())?;
+    manifest.agrees_with(cluster, taken.id, 2).await?;
+    let read = manifest.brokers_read()?;
+    ensure!(read == BTreeSet::from([0, 1, 2]), "the witness was read from brokers {read:?}");
+    single::exports(cluster).await
+}
+
+/// One broker gone before the run: refused with the reason, and nothing was paused.
+pub async fn gone_before(cluster: &mut Cluster, program: &Program) -> Result<()> {
+    let gate = gate(cluster).await?;
+    let program = configured(cluster, program, &gate, "before")?;
+    victim(cluster)?.kill().await?;
+    members(cluster, 2).await?;
+    let done = program.run(&["backup"], BACKUP_LIMIT).await?.with_code(10)?;
+    ensure!(done.err.contains("broker"), "the reason does not speak of a broker:\n{}", done.err);
+    let asked: Vec<String> =
+        gate.log().into_iter().filter(|one| one.method == "POST").map(|one| one.path).collect();
+    ensure!(asked.is_empty(), "it sent {asked:?} to a cluster that it refused");
+    single::exports(cluster).await?;
+    back(cluster).await
+}
+
+/// Gone between the check and the pause: what is paused where is told, and the release goes out until it is taken.
+pub async fn gone_at_pause(cluster: &mut Cluster, program: &Program) -> Result<()> {
+    let mut gate = gate(cluster).await?;
+    let program = configured(cluster, program, &gate, "pause")?;
+    let running = half_paused(cluster, &program, &gate, &["backup"]).await?;
+    let mut running = running;
+    let mut since = Instant::now();
+    for _ in 0..2 {
+        since = gate.seen("POST", RESUME, since, STEP_LIMIT).await?.at + Duration::from_millis(1);
+    }
+    ensure!(running.is_alive()?, "it gave up although nobody told it to");
+    let status = program.status().await?;
+    ensure!(status["exporting"]["state"] == "paused", "status says {}", status["exporting"]);
+    let told = status["exporting"]["where_"].to_string();
+    for paused in paused(cluster).await? {
+        ensure!(told.contains(&paused), "status does not say that {paused} is paused: {told}");
+    }
+    ensure!(!status["open_runs"].as_array().context("no open runs")?.is_empty(), "no open run: {status}");
+    back(cluster).await?;
+    let done = running.ended(BACKUP_LIMIT).await?.with_code(1)?;
+    ensure!(done.err.contains("paused"), "standard error does not speak of the pause:\n{}", done.err);
+    let posts = gate.log().into_iter().filter(|one| one.method == "POST");
+    let strange: Vec<String> =
+        posts.map(|one| one.path).filter(|path| !path.starts_with(PAUSE) && path != RESUME).collect();
+    ensure!(strange.is_empty(), "it went on with {strange:?} after a pause that had failed");
+    single::exports(cluster).await
+}
+
+/// Told to stop waiting, it ends with 20, and a later `resume-exporting` puts it right.
+pub async fn told_to_stop_waiting(cluster: &mut Cluster, program: &Program) -> Result<()> {
+    let gate = gate(cluster).await?;
+    let program = configured(cluster, program, &gate, "wait")?;
+    let running = half_paused(cluster, &program, &gate, &["backup", "--release-wait", "15s"]).await?;
+    let done = running.ended(BACKUP_LIMIT).await?.with_code(20)?;
+    ensure!(done.err.contains("paused"), "standard error does not speak of the pause:\n{}", done.err);
+    ensure!(!paused(cluster).await?.is_empty(), "nothing is paused: the instant was missed");
+    back(cluster).await?;
+    program.run(&["resume-exporting"], BACKUP_LIMIT).await?.with_code(0)?;
+    single::exports(cluster).await
+}
+
+/// Starts a backup and kills one broker at the instant at which the pause is on its way.
+async fn half_paused(
+    cluster: &mut Cluster,
+    program: &Program,
+    gate: &Gate,
+    args: &[&str],
+) -> Result<Running> {
+    let mut pause = gate.hold(Point::BeforeForwarding, "POST", PAUSE);
+    let running = program.start(args)?;
+    pause.reached(BACKUP_LIMIT).await?;
+    victim(cluster)?.kill().await?;
+    pause.go();
+    let half = http::until("a half pause", Duration::from_mins(1), async || {
+        let paused = paused(cluster).await?;
+        Ok((!paused.is_empty()).then_some(paused))
+    });
+    let half = half.await.context("the gateway knew of the lost broker already: the instant was missed")?;
+    say(format_args!("  half paused: {}", half.join(", ")));
+    Ok(running)
+}
+
+/// `partition N` of every partition that a reached leader reports as paused.
+async fn paused(cluster: &Cluster) -> Result<Vec<String>> {
+    let mut paused = Vec::new();
+    for broker in cluster.brokers.iter().filter(|broker| broker.is_started()) {
+        for (partition, status) in broker.partitions().await? {
+            if status["role"] == "LEADER" && status["exporterPhase"] == "SOFT_PAUSED" {
+                paused.push(format!("partition {partition}"));
+            }
+        }
+    }
+    Ok(paused)
+}
+
+async fn back(cluster: &mut Cluster) -> Result<()> {
+    victim(cluster)?.start()?;
+    victim(cluster)?.ready().await?;
+    members(cluster, 3).await
+}
+
+/// Waits until the gateway knows so many brokers, and a leader for every partition.
+async fn members(cluster: &Cluster, count: usize) -> Result<()> {
+    let rest = cluster.brokers.first().context("no broker")?.rest();
+    http::until(&format!("a cluster of {count} brokers"), STEP_LIMIT, async || {
+        let topology = http::get(&format!("{rest}/v2/topology")).await?.good()?.json()?;
+        let brokers = topology["brokers"].as_array().context("no brokers")?;
+        let leads = |partition: &&Value| partition["role"] == "leader" && partition["health"] == "healthy";
+        let partitions = brokers.iter().filter_map(|broker| broker["partitions"].as_array()).flatten();
+        let led: BTreeSet<u64> =
+            partitions.clone().filter(leads).filter_map(|one| one["partitionId"].as_u64()).collect();
+        let healthy = partitions.clone().all(|one| one["health"] == "healthy");
+        let whole = count < cluster.brokers.len() || partitions.count() == led.len() * count;
+        ensure!(brokers.len() == count && led.len() == 3 && healthy && whole, "{topology}");
+        Ok(Some(()))
+    })
+    .await
+}
+
+/// A configuration file with the addresses of all brokers: on one host the topology cannot tell their ports apart.
+fn configured(cluster: &Cluster, program: &Program, gate: &Gate, name: &str) -> Result<Program> {
+    let home = program.home().join(name);
+    fs::create_dir_all(&home)?;
+    let brokers: Vec<String> = cluster
+        .brokers
+        .iter()
+        .map(|broker| if broker.node == 0 { gate.url() } else { broker.management() })
+        .collect();
+    let settings = json!({
+        "management": gate.url(),
+        "rest": cluster.brokers.first().context("no broker")?.rest(),
+        "brokers": brokers,
+        "operate": { "enabled": false },
+        "tasklist": { "enabled": false },
+        "search": { "address": cluster.search.url(), "repository": REPOSITORY },
+    });
+    let file = home.join("c8keep.yaml");
+    // JSON is YAML.
+    fs::write(&file, settings.to_string())?;
+    program.at(&home, [("C8KEEP_CONFIG", file.to_string_lossy().into_owned())])
+}
+
+async fn gate(cluster: &Cluster) -> Result<Gate> {
+    Gate::before(&cluster.brokers.first().context("no broker")?.management()).await
+}
+
+fn victim(cluster: &mut Cluster) -> Result<&mut crate::peers::broker::Broker> {
+    cluster.brokers.get_mut(VICTIM).context("no third broker")
+}
