@@ -151,28 +151,30 @@ impl World {
     pub fn indices(&self) -> BTreeMap<String, Index> {
         let mut indices = BTreeMap::new();
         if !self.faults.records_absent {
-            for ((kind, day), docs) in &self.search.records {
+            for (kind, day) in self.search.records.keys() {
+                let content = Content::Records { kind: *kind, day: *day };
                 let name = kind.index_name().map(|name| self.record_index(name, *day)).unwrap_or_default();
-                indices.insert(
-                    name,
-                    Index { content: Content::Records { kind: *kind, day: *day }, docs: *docs },
-                );
+                indices.insert(name, Index { content, docs: self.docs(content) });
             }
         }
         for app in self.apps.keys() {
             for part in app.indices() {
-                let docs = match part.role {
-                    Role::Position => u64::from(self.config.partitions) * 3,
-                    Role::Data(kinds) => kinds
-                        .iter()
-                        .map(|kind| self.search.apps.get(&(*app, *kind)).copied().unwrap_or(0))
-                        .sum(),
-                };
                 let content = Content::App { app: *app, role: part.role };
-                indices.insert(part.index.to_owned(), Index { content, docs });
+                indices.insert(part.index.to_owned(), Index { content, docs: self.docs(content) });
             }
         }
         indices
+    }
+
+    fn docs(&self, content: Content) -> u64 {
+        match content {
+            Content::Records { kind, day } => self.search.records.get(&(kind, day)).copied().unwrap_or(0),
+            // An importer keeps a few documents for each partition.
+            Content::App { role: Role::Position, .. } => u64::from(self.config.partitions) * 3,
+            Content::App { app, role: Role::Data(kinds) } => {
+                kinds.iter().map(|kind| self.search.apps.get(&(app, *kind)).copied().unwrap_or(0)).sum()
+            }
+        }
     }
 
     fn record_index(&self, kind: &str, day: u32) -> String {
@@ -254,10 +256,11 @@ impl World {
     }
 
     pub(super) fn index_copied(&mut self, repository: &str, snapshot: &str, index: &str) {
-        let docs = self.indices().get(index).map_or(0, |index| index.docs);
         let content =
             self.search.snapshot(repository, snapshot).and_then(|s| s.indices.get(index)).map(|c| c.content);
-        let Some(reach) = content.map(|content| self.reach(content)) else { return };
+        let Some((reach, docs)) = content.map(|content| (self.reach(content), self.docs(content))) else {
+            return;
+        };
         if let Some(copy) =
             self.search.snapshot_mut(repository, snapshot).and_then(|s| s.indices.get_mut(index))
         {

@@ -6,4 +6,6 @@ mod http;
 mod likeness;
 mod mutants;
 mod oracle;
+mod products;
+mod proof;
 mod witness;

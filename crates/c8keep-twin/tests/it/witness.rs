@@ -77,3 +77,21 @@ fn a_hard_pause_stops_exporting() {
     bench.pass(3_000);
     assert_eq!(count(&mut bench), before);
 }
+
+#[test]
+fn an_idle_installation_takes_no_further_local_snapshots() {
+    let mut bench = Bench::new(Config { load: 0, ..seeded(Config::demo_8_6(), 4) });
+    bench.world.set_load(50, bench.now);
+    bench.pass(5_000);
+    bench.world.set_load(0, bench.now);
+    bench.pass(20_000);
+    let snapshots = |bench: &mut Bench| {
+        let body = bench.get(Host::Broker(0), "/actuator/partitions").value();
+        [body["1"]["snapshotId"].clone(), body["2"]["snapshotId"].clone()]
+    };
+    let before = snapshots(&mut bench);
+    assert!(before.iter().all(Value::is_string), "{before:?}");
+    bench.post(Host::Gateway, "/actuator/exporting/pause?soft=true", &Value::Null);
+    bench.pass(60_000);
+    assert_eq!(snapshots(&mut bench), before);
+}
