@@ -265,14 +265,12 @@ impl Camunda for CamundaClient {
             Err(_) if matches!(answer.status, 500 | 502..=504) && !answer.is_html() => None,
             Err(fault) => return Err(fault),
         };
-        for address in self.cluster_addresses() {
-            let Ok(response) = self.transport.send(address.get("/actuator/prometheus")).await else {
-                continue;
-            };
-            if response.is_success() {
-                let id = topology::gauge_max(&response.body, CHECKPOINT_GAUGE);
-                highest = highest.max(id.and_then(|id| BackupId::new(id).ok()));
-            }
+        let metrics = self.cluster_addresses().map(|address| {
+            self.transport.send(address.get("/actuator/prometheus").with_deadline(PARTITIONS_DEADLINE))
+        });
+        for response in join_all(metrics).await.into_iter().flatten().filter(Response::is_success) {
+            let id = topology::gauge_max(&response.body, CHECKPOINT_GAUGE);
+            highest = highest.max(id.and_then(|id| BackupId::new(id).ok()));
         }
         Ok(highest)
     }

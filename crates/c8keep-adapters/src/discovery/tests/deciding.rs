@@ -211,7 +211,10 @@ fn one_search_server_under_two_names_is_one() {
 fn a_default_of_the_product_not_in_use_contradicts_nothing() {
     let mut defaults = observed();
     defaults.searches.push(server("localhost:9200", "camunda.operate.opensearch.url of operate", "u9"));
-    assert!(contradictions(&resolved(&Configured::default(), &defaults).unwrap()).is_empty());
+    defaults.searches.push(unreachable("localhost:9201", "camunda.operate.opensearch.url of operate"));
+    let told = resolved(&Configured::default(), &defaults).unwrap();
+    assert!(contradictions(&told).is_empty());
+    assert!(told.findings.iter().all(|f| !f.what.contains("localhost")), "{:?}", told.findings);
 }
 
 #[test]
