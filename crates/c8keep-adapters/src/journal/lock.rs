@@ -40,7 +40,7 @@ impl HostLock {
             }
         }
         let since = Timestamp::now().round(Unit::Second).unwrap_or_default();
-        let holder = format!("{by}, pid {}, since {since}", std::process::id());
+        let holder = format!("{by} since {since}");
         // The text is for people; a lock without it is a lock all the same.
         let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(holder.as_bytes()));
         Ok(HostLock { _file: file, holder })

@@ -157,18 +157,18 @@ async fn a_stale_term_is_refused() {
 async fn two_cannot_hold_one_installation() {
     let place = Place::new();
     let (one, two) = (place.open().await, place.open().await);
-    let first = one.claim("default", "c8keep backup").await.unwrap();
-    let fault = two.claim("default", "c8keep serve").await.unwrap_err();
+    let first = one.claim("default", "7@host").await.unwrap();
+    let fault = two.claim("default", "8@host").await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Locked);
-    assert!(fault.answer.contains("c8keep backup, pid "), "who has it: {fault:?}");
-    two.claim("other", "c8keep serve").await.unwrap();
+    assert!(fault.answer.contains("held by 7@host since 20"), "who has it: {fault:?}");
+    two.claim("other", "8@host").await.unwrap();
     let reader = place.read().await;
     let holder = reader.holder("default").await.unwrap().unwrap();
-    assert!(holder.starts_with("c8keep backup, pid ") && holder.contains(", since 20"), "{holder}");
+    assert!(holder.starts_with("7@host since 20"), "{holder}");
     assert_eq!(one.holder("default").await.unwrap(), Some(holder));
     drop(one);
     assert_eq!(reader.holder("default").await.unwrap(), None);
-    assert_eq!(two.claim("default", "c8keep serve").await.unwrap(), Term(first.0 + 1));
+    assert_eq!(two.claim("default", "8@host").await.unwrap(), Term(first.0 + 1));
 }
 
 /// Whoever asks for the holder takes the lock for an instant; no claim may fail by that.

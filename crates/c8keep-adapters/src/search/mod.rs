@@ -312,8 +312,9 @@ fn read<T: DeserializeOwned>(
     request: &Request,
     response: &Response,
 ) -> Result<T, Fault> {
-    // A web page keeps its own message ("is this the management port?") whatever its status.
-    if response.is_success() || response.is_html() {
+    // A web page with 404 is a wrong address and says so; with 401, 429 or 5xx it is a proxy in front of the right one.
+    let is_wrong_place = response.is_html() && matches!(response.status, 400 | 404..=428);
+    if response.is_success() || is_wrong_place {
         return read_json(doing, request, response);
     }
     Err(refusal(doing, repository, request, response))

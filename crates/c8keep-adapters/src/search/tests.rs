@@ -104,6 +104,9 @@ async fn a_wrong_address_is_said_to_be_one() {
     let (search, _) = scripted(Elasticsearch, Scripted::default().on("GET /", 404, &page));
     let fault = search.client.identity().await.unwrap_err();
     assert!(fault.answer.contains("404 with an HTML page"), "{fault:?}");
+    let (search, _) = scripted(Elasticsearch, Scripted::default().on("GET /", 503, &page));
+    let fault = search.client.identity().await.unwrap_err();
+    assert_eq!((fault.kind, fault.retry), (FaultKind::Unreachable, Retry::Again), "a proxy's page passes");
 }
 
 #[tokio::test]
@@ -221,6 +224,9 @@ async fn verifying_asks_every_node() {
         assert_eq!(judged(&fault), (FaultKind::Precondition, Retry::Never, Effect::None));
         assert!(fault.answer.contains("Not a directory"), "the innermost cause is told: {fault:?}");
     }
+    let nobody = Scripted::default().on("POST /_snapshot/camunda/_verify", 200, &json!({"nodes": {}}));
+    let fault = scripted(Elasticsearch, nobody).0.verify_repository("camunda").await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Strange, "verified by no node at all");
 }
 
 /// Trap 1: `_status` says SUCCESS of a PARTIAL snapshot on Elasticsearch. Our verdict comes from `GET`.
@@ -355,6 +361,14 @@ async fn progress_comes_from_the_status_of_a_running_snapshot() {
     let (search, _) = scripted(Elasticsearch, Scripted::default().on(path, 200, &unknown));
     let nothing = SnapshotProgress { shards_done: 1, shards_total: 1, bytes_done: 0, bytes_total: 0 };
     assert_eq!(search.snapshot_progress("a", "b").await.unwrap(), Some(nothing), "-1 means unknown");
+    let going = json!({"snapshots": [{"shards_stats": {"done": 1, "total": 2},
+        "stats": {"incremental": {"size_in_bytes": 9}}}]});
+    let (search, _) = scripted(Elasticsearch, Scripted::default().on(path, 200, &going));
+    assert_eq!(
+        search.snapshot_progress("a", "b").await.unwrap().unwrap().bytes_done,
+        0,
+        "not told is not done"
+    );
     let (search, _) = scripted(Opensearch, Scripted::default().on(path, 429, &json!({"error": {}})));
     assert_eq!(search.snapshot_progress("a", "b").await.unwrap(), None, "too many shards for this API");
 }
@@ -368,7 +382,7 @@ async fn our_run_is_found_in_the_metadata() {
         assert_eq!(view.evidence.state, "SUCCESS");
         assert!(!view.evidence.uuid.is_empty() && !view.evidence.version.is_empty());
     }
-    let ours = json!({"responses": [{"repository": "a", "snapshots": [{"snapshot": "b",
+    let ours = json!({"responses": [{"repository": "a", "snapshots": [{"snapshot": "another"}, {"snapshot": "b",
         "metadata": {"c8keep": {"run": "backup-17", "backup_id": 17}, "other": 1}}]}]});
     let (search, _) = scripted(Elasticsearch, Scripted::default().on("GET /_snapshot/a/b", 200, &ours));
     let view = search.snapshot("a", "b").await.unwrap().unwrap();

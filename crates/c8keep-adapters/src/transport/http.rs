@@ -127,5 +127,9 @@ fn cause_of(error: &reqwest::Error) -> String {
     {
         return "the connection was closed in the middle".into();
     }
+    // What rustls makes of an answer in plain HTTP.
+    if text.contains("InvalidContentType") {
+        return "what answers there does not speak TLS".into();
+    }
     super::excerpt(text.as_bytes())
 }

@@ -104,9 +104,13 @@ impl Request {
         self
     }
 
-    /// `POST http://host:9600/actuator/…`, for messages.
+    /// `POST http://host:9600/actuator/…`, for messages; a list of a hundred index names is cut.
     pub fn describe(&self) -> String {
-        format!("{} {}", self.method, self.url)
+        const CHARS_MAX: usize = 200;
+        match self.url.char_indices().nth(CHARS_MAX) {
+            Some((at, _)) => format!("{} {}…", self.method, &self.url[..at]),
+            None => format!("{} {}", self.method, self.url),
+        }
     }
 }
 

@@ -170,13 +170,20 @@ async fn https_needs_the_certificates_to_be_loaded() {
     let error = get(&Endpoint::parse("https://127.0.0.1:1").unwrap()).await.unwrap_err();
     assert!(!error.may_have_arrived && error.cause.contains("TLS"), "{error:?}");
     let transport = HttpTransport::new(true).unwrap();
-    // Plain HTTP behind an https address: the handshake fails, nothing has arrived.
-    let (endpoint, task) = server(Then::Answer("HTTP/1.1 400 Bad Request\r\n\r\n")).await;
-    let endpoint = Endpoint::parse(&endpoint.address().replace("http", "https")).unwrap();
-    task.abort();
-    let error =
-        transport.send(endpoint.get("/").with_deadline(Duration::from_millis(300))).await.unwrap_err();
+    // Plain HTTP behind an https address: the handshake fails, so no request was sent.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        let _ = stream.read(&mut [0; 1024]).await;
+    });
+    let endpoint = Endpoint::parse(&address).unwrap();
+    let error = transport.send(endpoint.get("/")).await.unwrap_err();
     assert!(!error.may_have_arrived, "{error:?}");
+    let fault = transport_fault("pausing", &endpoint.post("/"), &error);
+    assert!(fault.hint.contains("TLS") && fault.effect == Effect::None, "{fault:?}");
+    server.await.unwrap();
 }
 
 #[test]
@@ -217,6 +224,8 @@ fn addresses_are_read_leniently_and_shown_without_secrets() {
     );
     assert_eq!(parse("https://h.example/ctx/").join("actuator"), "https://h.example/ctx/actuator");
     assert_eq!(parse(" h:9200/es ").join("/_cat/indices?h=index"), "http://h:9200/es/_cat/indices?h=index");
+    let long = parse("h").get(&format!("/_cat/indices/{}", "zeebe-record*,".repeat(100))).describe();
+    assert!(long.chars().count() < 210 && long.ends_with('…'), "{long}");
     assert_eq!(parse("[::1]:9600").address(), "http://[::1]:9600");
     assert!(parse("https://h").needs_tls() && !parse("h").needs_tls());
     let given = parse("http://a:b@h").with_login("u", "p".into()).get("/").login.unwrap();
