@@ -48,6 +48,8 @@ fn server(on: impl Fn(&'static str) -> Case) -> Vec<Case> {
         on("unknown-route"),
         on("wrong-method"),
         on("cat-indices"),
+        on("cat-snapshots").after([create("fs_none_sync")]),
+        on("flush"),
         on("count-after-restore"),
     ]
 }
@@ -55,6 +57,14 @@ fn server(on: impl Fn(&'static str) -> Case) -> Vec<Case> {
 fn repositories(on: impl Fn(&'static str) -> Case) -> Vec<Case> {
     let gone = || send(Search, "DELETE", "/_snapshot/camunda", &Value::Null);
     let second = json!({"type": "fs", "settings": {"location": "/var/snapshots/ro"}});
+    let slow = json!({"type": "fs", "settings": {"location": "/var/snapshots/slow"}});
+    let order = json!({"indices": "zeebe-record*"});
+    let busy = |name| {
+        on(name).after([
+            send(Search, "PUT", "/_snapshot/slow", &slow),
+            send(Search, "PUT", "/_snapshot/slow/run", &order),
+        ])
+    };
     vec![
         on("repo-get"),
         on("repo-list"),
@@ -67,6 +77,11 @@ fn repositories(on: impl Fn(&'static str) -> Case) -> Vec<Case> {
         on("repo-register-unknown-type"),
         on("repo-delete").after([send(Search, "PUT", "/_snapshot/ro", &second)]),
         on("repo-delete-missing"),
+        on("param-master-timeout").after([create("a")]),
+        on("param-cluster-manager-timeout").after([create("a")]),
+        on("create-param-master-timeout"),
+        busy("running-repo-change"),
+        busy("running-repo-delete"),
     ]
 }
 
@@ -80,6 +95,8 @@ fn creating(on: impl Fn(&'static str) -> Case) -> Vec<Case> {
         on("create-sync-full-options").maps(&["/snapshot/metadata"]),
         on("create-no-match-wildcard"),
         on("create-unknown-field"),
+        on("create-feature-unknown"),
+        on("create-feature-none-plus"),
     ]
 }
 
@@ -114,6 +131,10 @@ fn reading(on: impl Fn(&'static str) -> Case) -> Vec<Case> {
         on("get-all").after([create("c8keep_sync")]),
         on("get-two").after(both()),
         on("get-wildcard").after(both()),
+        on("get-size-order").after([create("c"), create("b"), create("a")]),
+        on("get-index-details").after([create("c8keep_sync")]).maps(&["/snapshots/[]/index_details"]),
+        on("get-include-repository-false").after([create("c8keep_sync")]),
+        on("running-get-all").after([start("run")]).asking("/_snapshot/camunda/_all"),
         on("get-just-started").after([start("c8keep_async")]),
         on("running-current").after([start("run")]).asking("/_snapshot/camunda/_current"),
         on("get-current-none"),
@@ -144,6 +165,10 @@ fn progress(on: impl Fn(&'static str) -> Case) -> Vec<Case> {
             .asking("/_snapshot/camunda/run/_status")
             .maps(SNAPSHOT_MAPS),
         on("running-status-all").after([start("run")]).maps(SNAPSHOT_MAPS),
+        on("running-create-same-name-sync").after([
+            send(Search, "PUT", "/_snapshot/slow", &json!({"type": "fs", "settings": {"location": "/s"}})),
+            send(Search, "PUT", "/_snapshot/slow/run", &json!({"indices": "zeebe-record*"})),
+        ]),
         {
             let again = json!({"indices": "zeebe-record*", "include_global_state": false});
             let mut same = on("running-create-same-name").after([start("run")]);
@@ -164,5 +189,6 @@ fn deleting(on: impl Fn(&'static str) -> Case) -> Vec<Case> {
         on("delete-one-present-one-missing").after([create("c8keep_post")]),
         on("delete-wildcard").after([create("fs_none_sync")]),
         on("get-deleted"),
+        on("delete-wait-false").after([create("c8keep_array")]),
     ]
 }

@@ -22,6 +22,12 @@ pub fn answer(world: &mut World, request: &Request) -> Answer {
         ("GET", ["_cat", "indices", pattern]) => cat(world, request, pattern),
         ("GET" | "POST", ["_count"]) => count(world, request, "*"),
         ("GET" | "POST", [pattern, "_count"]) => count(world, request, pattern),
+        ("GET", ["_cat", "snapshots", repository]) => snapshots::cat(world, repository, request),
+        ("POST", [pattern, "_flush"]) => {
+            let patterns = patterns(pattern);
+            let shards = world.indices().keys().filter(|name| any_matches(&patterns, name)).count();
+            reply(world, 200, &json!({"_shards": {"total": shards, "successful": shards, "failed": 0}}))
+        }
         (_, ["_snapshot", rest @ ..]) => snapshots::answer(world, request, rest),
         ("GET", [name]) if name.starts_with('_') => {
             let reason = format!("Invalid index name [{name}], must not start with '_'.");

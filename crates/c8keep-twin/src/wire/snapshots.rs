@@ -1,104 +1,74 @@
 //! The snapshot API of both search products, with the differences that real servers showed.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::search::{error, index_missing, no_handler, node_id, reply};
+use super::parameters::{Call, refuse};
+use super::progress::progress;
+use super::repositories::{register, repositories, repository_missing, unregister, verify};
+use super::search::{error, index_missing, no_handler, reply};
 use super::{Answer, Request};
 use crate::config::Product;
-use crate::world::search::{CreateFault, Order, Repository, Snapshot, SnapshotState, any_matches};
+use crate::world::draw::uuid;
+use crate::world::search::{CreateFault, Order, Snapshot, SnapshotState, any_matches};
 use crate::world::{World, timestamp};
+
+/// Marks the request that gives the late answer of a create that waits; no client sends it.
+const CREATED: &str = "\u{0}created";
 
 /// Below `/_snapshot`.
 pub fn answer(world: &mut World, request: &Request, rest: &[&str]) -> Answer {
-    match (request.method.as_str(), rest) {
-        ("GET", [] | ["_all" | "*"]) => repositories(world, "*"),
-        ("GET", ["_status"]) => status(world, "*", None),
-        ("GET", [repository, "_status"]) => status(world, repository, None),
-        ("GET", [repository]) => repositories(world, repository),
-        ("PUT" | "POST", [repository]) => register(world, repository, request),
-        ("DELETE", [repository]) => unregister(world, repository),
-        ("POST", [repository, "_verify"]) => verify(world, repository),
-        ("GET", [repository, names, "_status"]) => status(world, repository, Some(names)),
-        ("GET", [repository, names]) => get(world, repository, names, request),
-        ("PUT" | "POST", [repository, name]) => create(world, repository, name, request),
-        ("DELETE", [repository, names]) => delete(world, repository, names),
-        (method, [_, _, "_status"]) => {
-            let text = format!(
-                "Incorrect HTTP method for uri [{}] and method [{method}], allowed: [GET]",
-                request.path
-            );
-            reply(world, 405, &json!({"error": text, "status": 405}))
-        }
-        _ => no_handler(world, request),
+    let Some(call) = call(request, rest) else { return unrouted(world, request, rest) };
+    if let Some(refused) = refuse(world, request, call) {
+        return refused;
+    }
+    let first = rest.first().copied().unwrap_or("*");
+    let second = rest.get(1).copied().unwrap_or_default();
+    match call {
+        Call::GetRepository if matches!(first, "_all" | "*") => repositories(world, "*"),
+        Call::GetRepository => repositories(world, first),
+        Call::PutRepository => register(world, first, request),
+        Call::DeleteRepository => unregister(world, first),
+        Call::Verify => verify(world, first),
+        Call::Create => create(world, first, second, request),
+        Call::Get => get(world, first, second, request),
+        Call::Delete => delete(world, first, second),
+        Call::Status => match rest {
+            ["_status"] => status(world, "*", None),
+            [repository, "_status"] => status(world, repository, None),
+            _ => status(world, first, Some(second)),
+        },
     }
 }
 
-fn repository_missing(world: &World, name: &str) -> Answer {
-    error(world, 404, "repository_missing_exception", &format!("[{name}] missing"))
+fn call(request: &Request, rest: &[&str]) -> Option<Call> {
+    Some(match (request.method.as_str(), rest) {
+        ("GET", ["_status"] | [_, "_status"] | [_, _, "_status"]) => Call::Status,
+        ("GET", [] | [_]) => Call::GetRepository,
+        ("PUT" | "POST", [_]) => Call::PutRepository,
+        ("DELETE", [_]) => Call::DeleteRepository,
+        ("POST", [_, "_verify"]) => Call::Verify,
+        ("GET", [_, _]) => Call::Get,
+        ("PUT" | "POST", [_, _]) => Call::Create,
+        ("DELETE", [_, _]) => Call::Delete,
+        _ => return None,
+    })
+}
+
+fn unrouted(world: &World, request: &Request, rest: &[&str]) -> Answer {
+    if !matches!(rest, [_, _, "_status"]) {
+        return no_handler(world, request);
+    }
+    let Request { method, path, .. } = request;
+    let text = format!("Incorrect HTTP method for uri [{path}] and method [{method}], allowed: [GET]");
+    reply(world, 405, &json!({"error": text, "status": 405}))
 }
 
 fn snapshot_missing(world: &World, repository: &str, name: &str) -> Answer {
     error(world, 404, "snapshot_missing_exception", &format!("[{repository}:{name}] is missing"))
 }
 
-fn repositories(world: &World, pattern: &str) -> Answer {
-    let chosen = world.search.repositories.iter().filter(|(name, _)| any_matches(&[pattern], name));
-    let body: Map<String, Value> =
-        chosen.map(|(name, r)| (name.clone(), json!({"type": r.kind, "settings": r.settings}))).collect();
-    if body.is_empty() && !pattern.contains('*') {
-        return repository_missing(world, pattern);
-    }
-    reply(world, 200, &Value::Object(body))
-}
-
-fn register(world: &mut World, name: &str, request: &Request) -> Answer {
-    let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-    let Some(kind) = body["type"].as_str() else {
-        let reason = "Validation Failed: 1: type is missing;";
-        return error(world, 400, "action_request_validation_exception", reason);
-    };
-    if kind != "fs" {
-        let reason = format!("[{name}] repository type [{kind}] does not exist");
-        return error(world, 500, "repository_exception", &reason);
-    }
-    let (kind, settings) = (kind.to_owned(), body["settings"].clone());
-    let fresh = Repository {
-        kind: kind.clone(),
-        settings: settings.clone(),
-        snapshots: std::collections::BTreeMap::new(),
-    };
-    // Snapshots live in the storage: registering again finds them.
-    let known = world.search.repositories.entry(name.to_owned()).or_insert(fresh);
-    known.kind = kind;
-    known.settings = settings;
-    reply(world, 200, &json!({"acknowledged": true}))
-}
-
-fn verify(world: &World, name: &str) -> Answer {
-    if world.search.repositories.contains_key(name) {
-        reply(world, 200, &json!({"nodes": {node_id(world): {"name": "twin-search-1"}}}))
-    } else {
-        repository_missing(world, name)
-    }
-}
-
-fn unregister(world: &mut World, name: &str) -> Answer {
-    match world.search.repositories.remove(name) {
-        Some(_) => reply(world, 200, &json!({"acknowledged": true})),
-        None => repository_missing(world, name),
-    }
-}
-
 fn create(world: &mut World, repository: &str, name: &str, request: &Request) -> Answer {
-    const KNOWN: &[&str] =
-        &["wait_for_completion", "master_timeout", "pretty", "human", "error_trace", "filter_path"];
     let opensearch = world.config.search == Product::OpenSearch;
-    let known =
-        |name: &String| KNOWN.contains(&name.as_str()) || (opensearch && name == "cluster_manager_timeout");
-    if let Some(unknown) = request.query.keys().find(|name| !known(name)) {
-        let reason = format!("request [{}] contains unrecognized parameter: [{unknown}]", request.path);
-        return error(world, 400, "illegal_argument_exception", &reason);
-    }
     if !world.search.repositories.contains_key(repository) {
         return repository_missing(world, repository);
     }
@@ -114,6 +84,15 @@ fn create(world: &mut World, repository: &str, name: &str, request: &Request) ->
         let kind = if opensearch { "json_e_o_f_exception" } else { "x_content_parse_exception" };
         return error(world, 400, kind, "Unexpected end-of-input within/between Object entries");
     };
+    let features = names(&body["feature_states"]);
+    if !opensearch && features.len() > 1 && features.iter().any(|feature| feature == "none") {
+        let reason = format!(
+            "the feature_states value [none] indicates that no feature states should be snapshotted, but other \
+             feature states were requested: [{}]",
+            features.join(", ")
+        );
+        return error(world, 400, "illegal_argument_exception", &reason);
+    }
     let order = Order {
         patterns: names(&body["indices"]),
         global_state: body["include_global_state"].as_bool().unwrap_or(true),
@@ -132,8 +111,9 @@ fn accepted(world: &World, repository: &str, name: &str, wait: bool) -> Answer {
     if wait {
         let until = world.config.durations.records + 1;
         answer = answer.after(world, until);
-        let path = format!("/_snapshot/{repository}/{name}?twin_created=true");
-        answer.then = Some(Box::new(Request::get(&path)));
+        let mut then = Request::get(&format!("/_snapshot/{repository}/{name}"));
+        then.headers.insert(CREATED.to_owned(), "true".to_owned());
+        answer.then = Some(Box::new(then));
     }
     answer
 }
@@ -193,16 +173,88 @@ fn get(world: &World, repository: &str, wanted: &str, request: &Request) -> Answ
         Err(missing) => return snapshot_missing(world, repository, &missing),
     };
     let brief = request.query.get("verbose").is_some_and(|value| value == "false");
-    let all: Vec<Value> =
+    let mut all: Vec<Value> =
         chosen.iter().map(|(name, s)| snapshot(world, repository, name, s, brief)).collect();
-    if request.query.contains_key("twin_created") {
+    adjust(request, &chosen, &mut all);
+    if request.headers.contains_key(CREATED) {
         return reply(world, 200, &json!({"snapshot": all.first()}));
     }
     let body = match world.config.search {
-        Product::Elasticsearch => json!({"snapshots": all, "total": chosen.len(), "remaining": 0}),
+        Product::Elasticsearch => {
+            let remaining = chosen.len() - all.len();
+            let mut body = json!({"snapshots": all, "total": chosen.len(), "remaining": remaining});
+            if remaining > 0 {
+                body["next"] = json!(uuid(world.config.seed, wanted, remaining as u64));
+            }
+            body
+        }
         Product::OpenSearch => json!({ "snapshots": all }),
     };
     reply(world, 200, &body)
+}
+
+/// What only Elasticsearch knows: `include_repository`, `index_details`, `order`, `size`.
+fn adjust(request: &Request, chosen: &Chosen<'_>, all: &mut Vec<Value>) {
+    let asks = |name: &str, value: &str| request.query.get(name).is_some_and(|given| given == value);
+    for (body, (_, of)) in all.iter_mut().zip(chosen) {
+        let Value::Object(body) = body else { continue };
+        if asks("include_repository", "false") {
+            body.remove("repository");
+        }
+        if asks("index_details", "true") {
+            let detail = |index: &String| {
+                let docs = of.indices[index].copied.as_ref().map_or(0, |(_, docs)| *docs);
+                let bytes = 20_000 + docs * 64;
+                (
+                    index.clone(),
+                    json!({"shard_count": 1, "size_in_bytes": bytes, "max_segments_per_shard": 1}),
+                )
+            };
+            body.insert("index_details".to_owned(), Value::Object(of.indices.keys().map(detail).collect()));
+        }
+    }
+    if asks("order", "desc") {
+        all.reverse();
+    }
+    if let Some(size) = request.query.get("size").and_then(|size| size.parse().ok()) {
+        all.truncate(size);
+    }
+}
+
+/// `GET /_cat/snapshots/{repository}`, as JSON only.
+pub(crate) fn cat(world: &World, repository: &str, request: &Request) -> Answer {
+    if !world.search.repositories.contains_key(repository) {
+        return repository_missing(world, repository);
+    }
+    if request.query.get("format").is_none_or(|format| format != "json") {
+        return no_handler(world, request);
+    }
+    let row = |(name, of): (&String, &Snapshot)| {
+        let (total, failed) = (of.indices.len(), of.failed.len());
+        let ended = of.ended.unwrap_or(0);
+        let clock = |at: i64| timestamp(at).strftime("%H:%M:%S").to_string();
+        let mut row = json!({
+            "id": name, "status": state(of), "start_epoch": (of.started / 1_000_000).to_string(),
+            "start_time": clock(of.started), "end_epoch": (ended / 1_000_000).to_string(), "end_time": clock(ended),
+            "duration": format!("{}ms", of.ended.map_or(0, |ended| (ended - of.started) / 1000)),
+            "indices": total.to_string(), "successful_shards": (total - failed).to_string(),
+            "failed_shards": failed.to_string(), "total_shards": total.to_string(),
+        });
+        if world.config.search == Product::Elasticsearch {
+            row["repository"] = json!(repository);
+        }
+        row
+    };
+    let rows: Vec<Value> = world.search.snapshots(repository).into_iter().map(row).collect();
+    reply(world, 200, &Value::Array(rows))
+}
+
+fn state(of: &Snapshot) -> &'static str {
+    match of.state {
+        SnapshotState::Running => "IN_PROGRESS",
+        SnapshotState::Success => "SUCCESS",
+        SnapshotState::Partial => "PARTIAL",
+    }
 }
 
 type Chosen<'a> = Vec<(&'a String, &'a Snapshot)>;
@@ -272,13 +324,8 @@ fn snapshot(world: &World, repository: &str, name: &str, of: &Snapshot, brief: b
     let elastic = world.config.search == Product::Elasticsearch;
     let running = of.state == SnapshotState::Running;
     let indices: Vec<&String> = of.indices.keys().collect();
-    let state = match of.state {
-        SnapshotState::Running => "IN_PROGRESS",
-        SnapshotState::Success => "SUCCESS",
-        SnapshotState::Partial => "PARTIAL",
-    };
     let mut body = json!({
-        "snapshot": name, "uuid": of.uuid, "indices": indices, "data_streams": [], "state": state,
+        "snapshot": name, "uuid": of.uuid, "indices": indices, "data_streams": [], "state": state(of),
     });
     if elastic {
         body["repository"] = json!(repository);
@@ -319,94 +366,4 @@ fn failure(world: &World, index: &str) -> Value {
         "index": index, "index_uuid": index_uuid, "shard_id": 0, "reason": "primary shard is not allocated",
         "status": "INTERNAL_SERVER_ERROR",
     })
-}
-
-/// One entry of `_status`. For a finished PARTIAL one Elasticsearch says SUCCESS (real-server fixture `status-partial`).
-fn progress(world: &World, repository: &str, name: &str, of: &Snapshot) -> Value {
-    let running = of.state == SnapshotState::Running;
-    let state = match of.state {
-        SnapshotState::Running => "STARTED",
-        SnapshotState::Partial if world.config.search == Product::OpenSearch => "PARTIAL",
-        _ => "SUCCESS",
-    };
-    let mut indices = Map::new();
-    let mut sum = Shards::default();
-    for (index, copy) in &of.indices {
-        let failed = of.failed.contains(index);
-        let done = !failed && (copy.copied.is_some() || !running);
-        let docs = copy.copied.as_ref().map_or(0, |(_, docs)| *docs);
-        let one = Shards {
-            started: u64::from(!done && !failed),
-            done: u64::from(done),
-            failed: u64::from(failed),
-            files: if failed { 0 } else { 4 },
-            bytes: if failed { 0 } else { 20_000 + docs * 64 },
-            files_done: if done { 4 } else { 1 },
-        };
-        let phase = if failed {
-            "FAILURE"
-        } else if done {
-            "DONE"
-        } else {
-            "STARTED"
-        };
-        let mut shard = json!({"stage": phase, "stats": one.stats(of, running)});
-        if failed {
-            shard["reason"] = json!("primary shard is not allocated");
-        } else if running {
-            shard["node"] = json!(node_id(world));
-        }
-        let body = json!({
-            "shards_stats": one.counts(), "stats": one.stats(of, running), "shards": {"0": shard},
-        });
-        indices.insert(index.clone(), body);
-        sum.add(&one);
-    }
-    let mut totals = sum.stats(of, running);
-    let until = of.ended.unwrap_or(world.at());
-    totals["time_in_millis"] = json!((until - of.started) / 1000);
-    json!({
-        "snapshot": name, "repository": repository, "uuid": of.uuid, "state": state,
-        "include_global_state": of.global_state, "shards_stats": sum.counts(), "stats": totals, "indices": indices,
-    })
-}
-
-#[derive(Default)]
-struct Shards {
-    started: u64,
-    done: u64,
-    failed: u64,
-    files: u64,
-    bytes: u64,
-    files_done: u64,
-}
-
-impl Shards {
-    fn add(&mut self, other: &Self) {
-        self.started += other.started;
-        self.done += other.done;
-        self.failed += other.failed;
-        self.files += other.files;
-        self.bytes += other.bytes;
-        self.files_done += other.files_done;
-    }
-
-    fn counts(&self) -> Value {
-        json!({
-            "initializing": 0, "started": self.started, "finalizing": 0, "done": self.done, "failed": self.failed,
-            "total": self.started + self.done + self.failed,
-        })
-    }
-
-    fn stats(&self, of: &Snapshot, running: bool) -> Value {
-        let total = json!({"file_count": self.files, "size_in_bytes": self.bytes});
-        let mut stats = json!({
-            "incremental": total, "total": total, "start_time_in_millis": of.started / 1000, "time_in_millis": 0,
-        });
-        if running {
-            let bytes = self.bytes * self.files_done / self.files.max(1);
-            stats["processed"] = json!({"file_count": self.files_done, "size_in_bytes": bytes});
-        }
-        stats
-    }
 }

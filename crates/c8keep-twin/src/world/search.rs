@@ -33,6 +33,8 @@ pub struct Index {
 pub struct Repository {
     pub kind: String,
     pub settings: Value,
+    /// Whether a snapshot was ever written to it.
+    pub written: bool,
     pub snapshots: BTreeMap<String, Snapshot>,
 }
 
@@ -102,7 +104,10 @@ impl SearchState {
     pub fn new(config: &Config) -> Self {
         let repository = |name: &String| {
             let settings = serde_json::json!({"location": format!("/var/snapshots/{name}")});
-            (name.clone(), Repository { kind: "fs".to_owned(), settings, snapshots: BTreeMap::new() })
+            (
+                name.clone(),
+                Repository { kind: "fs".to_owned(), settings, written: false, snapshots: BTreeMap::new() },
+            )
         };
         Self {
             product: config.search,
@@ -250,6 +255,7 @@ impl World {
             metadata: order.metadata,
         };
         if let Some(repository) = self.search.repositories.get_mut(repository) {
+            repository.written = true;
             repository.snapshots.insert(name.to_owned(), snapshot);
         }
         Ok(())
