@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::backup::{BackupId, HistoryApp};
 use crate::witness::Witness;
@@ -229,6 +230,7 @@ pub struct BrokerReading {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
     /// Its replicas by partition.
+    #[serde(deserialize_with = "by_number")]
     pub partitions: BTreeMap<u32, PartitionReading>,
 }
 
@@ -276,6 +278,12 @@ pub struct RuntimePartition {
     pub created_at: Option<String>,
     /// When it last changed.
     pub updated_at: Option<String>,
+}
+
+/// Keys of a JSON object are text, and inside a tagged enum serde does not turn them into numbers by itself.
+fn by_number<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<u32, PartitionReading>, D::Error> {
+    let by_text = BTreeMap::<String, PartitionReading>::deserialize(from)?;
+    by_text.into_iter().map(|(key, value)| Ok((key.parse().map_err(D::Error::custom)?, value))).collect()
 }
 
 impl Facts {
@@ -338,5 +346,35 @@ impl Positions {
         let mut leaders =
             self.brokers.iter().flat_map(|b| b.partitions.values()).filter(|r| r.is_leader()).peekable();
         leaders.peek().is_some() && leaders.all(PartitionReading::is_soft_paused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{Answer, Event};
+
+    /// Facts lie inside two tagged enums in the journal, where serde loses the kind of map keys.
+    #[test]
+    fn positions_survive_the_journal() {
+        let reading = PartitionReading {
+            role: "LEADER".into(),
+            phase: "SOFT_PAUSED".into(),
+            exported: 1418,
+            processed: Some(8000),
+            snapshot: None,
+        };
+        let broker = BrokerReading {
+            node: Some(0),
+            address: "http://b".into(),
+            unread: None,
+            partitions: [(1, reading.clone()), (2, reading)].into(),
+        };
+        let at = Timestamp::UNIX_EPOCH;
+        let fact = Fact::FirstPositions(Positions { at, brokers: vec![broker] });
+        let event =
+            Event::Answered { step: "read-positions".into(), attempt: 1, answer: Answer::from(fact), at };
+        let stored = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&stored).unwrap(), event);
     }
 }

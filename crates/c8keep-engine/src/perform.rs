@@ -13,6 +13,8 @@ use c8keep_core::fault::Fault;
 use c8keep_core::plan::Action;
 use c8keep_core::run::{Answer, Mark, Order, Run, StepState};
 
+pub use probes::highest_id;
+
 use crate::World;
 
 /// Performs one order and says what came of it.

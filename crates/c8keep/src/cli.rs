@@ -1,0 +1,174 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use c8keep_core::BackupId;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+
+use crate::env;
+
+/// Consistent hot backups of Camunda 8 Self-Managed, in one command.
+///
+/// With the variables of Camunda's page "Create a backup" in the environment, `c8keep backup` performs all of its
+/// ten steps under one id, resumes exporting whatever happens, and proves that the pause held.
+#[derive(Debug, Parser)]
+#[command(name = "c8keep", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Configuration file; without one, the environment is enough
+    #[arg(long, short, global = true, env = env::CONFIG, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Name of the installation
+    #[arg(long, global = true, env = env::INSTALLATION, value_name = "NAME")]
+    pub installation: Option<String>,
+    /// How results are written to standard output
+    #[arg(long, short, global = true, value_enum, default_value = "text")]
+    pub output: Output,
+    /// Say more on standard error
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Plain lines instead of a live view
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Text,
+    /// For programs; `backup` writes one event a line
+    Json,
+    /// For programs
+    Yaml,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show what a backup would do, step by step, and what was found; changes nothing
+    Plan(PlanArgs),
+    /// Take a hot backup: the whole documented procedure under one id
+    Backup(BackupArgs),
+    /// Show whether exporting is paused, runs that are open, and the last backup
+    Status,
+    /// List backups and failed runs
+    List,
+    /// Show one backup with its evidence
+    Show {
+        /// An id, `latest`, or `latest~1` for the one before
+        #[arg(default_value = "latest")]
+        backup: String,
+    },
+    /// Let exporting run again after an interrupted backup
+    ResumeExporting(ResumeArgs),
+    /// Take, break and restore backups of a simulated installation, with nothing installed or running
+    Demo(DemoArgs),
+    /// Write a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// Id of the backup; generated (seconds since 1970) unless given
+    #[arg(long, env = env::BACKUP_ID, value_name = "ID")]
+    pub id: Option<BackupId>,
+    /// How long exporting may stay paused
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub hold_budget: Option<SignedDuration>,
+    /// How long a wait may see nothing move
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub stall: Option<SignedDuration>,
+    /// How long one wait may take in all
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub wait_deadline: Option<SignedDuration>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct BackupArgs {
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Show the plan and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What to do with a run that an earlier process left open [default: ask on a terminal, else release]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub on_open: Option<OnOpen>,
+    /// Stop trying to resume exporting after this time (exit code 20) instead of never
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub release_wait: Option<SignedDuration>,
+    /// Exit with 3 unless the positions prove that the pause held
+    #[arg(long)]
+    pub require_proof: bool,
+    /// Start again this often, each time under a higher generated id, when a backup fails
+    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=10))]
+    pub retry: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnOpen {
+    /// Go on with it under its own id, if its pause still holds
+    Finish,
+    /// Resume exporting, end it, and start a new run
+    Release,
+    /// Touch nothing and exit
+    Fail,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ResumeArgs {
+    /// Resume also a pause that c8keep did not make, or whose installation cannot be told
+    #[arg(long)]
+    pub yes: bool,
+    /// Resume even while another run is alive; its backup will fail
+    #[arg(long)]
+    pub force: bool,
+    /// Stop trying after this time (exit code 20) instead of never
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub release_wait: Option<SignedDuration>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Seed of the simulated installation
+    #[arg(long, default_value = "8")]
+    pub seed: u64,
+}
+
+fn duration(text: &str) -> Result<SignedDuration, String> {
+    match text.parse::<SignedDuration>() {
+        Ok(duration) if duration.is_positive() => Ok(duration),
+        _ => Err(format!("{text:?} is not a time; write it like 90s, 10m or 2h")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_positive() {
+        assert_eq!(duration("90s"), Ok(SignedDuration::from_secs(90)));
+        assert_eq!(duration("2h"), Ok(SignedDuration::from_hours(2)));
+        for bad in ["", "90", "-1s", "0s", "soon"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

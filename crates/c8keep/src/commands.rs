@@ -1,0 +1,71 @@
+//! The verbs, one file each.
+
+mod backup;
+mod catalog;
+mod completions;
+mod demo;
+mod drive;
+mod list;
+mod plan;
+mod resume_exporting;
+mod show;
+mod status;
+mod take_over;
+
+use serde::Serialize;
+
+use crate::cli::{Cli, Output, Verb};
+use crate::exit::Stop;
+use crate::printer::Printer;
+
+/// Runs the verb and returns the exit code.
+pub async fn run(cli: Cli) -> u8 {
+    start_log(cli.global.verbose);
+    let printer = Printer::new(&cli.global);
+    let global = &cli.global;
+    let ended = match &cli.verb {
+        Verb::Plan(args) => plan::run(global, args, printer).await,
+        Verb::Backup(args) => backup::run(global, args, printer).await,
+        Verb::Status => status::run(global, printer).await,
+        Verb::List => list::run(global, printer).await,
+        Verb::Show { backup } => show::run(global, backup, printer).await,
+        Verb::ResumeExporting(args) => resume_exporting::run(global, args, printer).await,
+        Verb::Demo(args) => demo::run(args, printer).await,
+        Verb::Completions { shell } => Ok(completions::run(*shell)),
+    };
+    match ended {
+        Ok(code) => code,
+        Err(stop) => {
+            tell(&stop, printer);
+            stop.code
+        }
+    }
+}
+
+/// A command that ended early, for people and for programs.
+fn tell(stop: &Stop, printer: Printer) {
+    #[derive(Serialize)]
+    struct Ended<'a> {
+        event: &'static str,
+        fault: &'a c8keep_core::Fault,
+        exit_code: u8,
+    }
+    let Some(fault) = &stop.fault else { return };
+    printer.fault(fault);
+    if printer.output() != Output::Text {
+        printer.line(&Ended { event: "result", fault, exit_code: stop.code });
+    }
+}
+
+/// Traces for `-v`, on standard error.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => "c8keep=debug,c8keep_adapters=debug,c8keep_engine=debug",
+        _ => "c8keep=trace,c8keep_adapters=trace,c8keep_engine=trace",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .init();
+}

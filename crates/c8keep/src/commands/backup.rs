@@ -1,0 +1,143 @@
+//! `backup`: the whole documented procedure under one id.
+
+use std::sync::Arc;
+
+use c8keep_core::Outcome;
+use c8keep_core::fault::FaultKind;
+use c8keep_core::run::StepState;
+use c8keep_engine::World;
+use c8keep_engine::drive::{Driven, End};
+use c8keep_engine::open_runs;
+use c8keep_engine::ports::Term;
+
+use super::take_over::{How, Taken, take_over, tell_unreleased};
+use crate::cli::{BackupArgs, Global, Output};
+use crate::exit::{self, Stop};
+use crate::printer::Printer;
+use crate::session::{self, Session, actor};
+use crate::settings::Settings;
+use crate::show::summary;
+use crate::show::time::span;
+
+pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) -> Result<u8, Stop> {
+    if args.dry_run {
+        return super::plan::run(global, &args.plan, printer).await;
+    }
+    let settings = Settings::load(global)?;
+    let journal = session::journal_to_write(&settings).await?;
+    let term = journal.claim(settings.name(), &actor()).await?;
+    let open = open_runs::open(&*journal, settings.name()).await?;
+    let paused = open.iter().any(|(run, _)| run.hold().is_open());
+    let guarded = |stop: Stop| if paused { stop.while_paused() } else { stop };
+    let assembled = session::assemble(&settings, journal).await;
+    let Session { world, findings } = assembled.map_err(|fault| guarded(fault.into()))?;
+    session::announce(&world.installation, &findings, printer);
+    let how = How { on_open: args.on_open, term, release_wait: args.release_wait, printer };
+    let was_open = !open.is_empty();
+    for (run, seq) in open {
+        if let Taken::Finished(driven) = take_over(&world, run, seq, &how).await? {
+            return Ok(tell(&world, &driven, args, printer));
+        }
+    }
+    if let (true, Some(id)) = (was_open, args.plan.id) {
+        printer.problem(
+            &format!("backup {id} was not started: an earlier run was open and has just been ended"),
+            &format!("start again with an id above {id}, or without one"),
+        );
+        return Ok(exit::FAILED);
+    }
+    let mut tries_left = if args.plan.id.is_some() { 0 } else { args.retry };
+    loop {
+        let driven = one(&world, &settings, args, term, printer).await?;
+        let code = tell(&world, &driven, args, printer);
+        if tries_left == 0 || !is_worth_another_id(&driven) {
+            return Ok(code);
+        }
+        tries_left -= 1;
+        printer.say("starting again under a higher id");
+    }
+}
+
+async fn one(
+    world: &Arc<World>,
+    settings: &Settings,
+    args: &BackupArgs,
+    term: Term,
+    printer: Printer,
+) -> Result<Driven, Stop> {
+    let plan = super::plan::make(world, settings, &args.plan).await?;
+    let (run, seq) = open_runs::begin(world, plan, &actor(), term).await?;
+    Ok(super::drive::drive(world, run, seq, term, args.release_wait, printer).await)
+}
+
+/// What failed outside may pass under a new id; a prerequisite or a signal will not.
+fn is_worth_another_id(driven: &Driven) -> bool {
+    let End::Closed(Outcome::Failed { fault, .. }) = &driven.end else { return false };
+    !matches!(
+        fault.kind,
+        FaultKind::Precondition | FaultKind::Unauthorised | FaultKind::Usage | FaultKind::Locked
+    )
+}
+
+/// Says how it ended, and returns the exit code.
+fn tell(world: &World, driven: &Driven, args: &BackupArgs, printer: Printer) -> u8 {
+    let code = exit::of(driven, args.require_proof);
+    let run = &driven.run;
+    let manifest = run.facts().published.as_ref().map(|path| format!("{}/{path}", world.vault.place()));
+    if printer.output() != Output::Text {
+        printer.line(&summary::result(driven, manifest.clone(), code));
+    }
+    match (&driven.end, &manifest) {
+        (End::Closed(Outcome::Complete | Outcome::Partial { .. }), Some(manifest)) => {
+            let text = summary::complete(run, &world.installation, manifest);
+            if printer.output() == Output::Text {
+                printer.result(&text, &());
+            }
+            warn(world, driven, printer);
+        }
+        (End::Closed(Outcome::Failed { step, fault }), _) => {
+            printer.fault(fault);
+            printer.say(&after_failure(driven, &format!("backup {} failed at {step}", run.plan().backup())));
+        }
+        (End::Closed(Outcome::Stopped { reason }), _) => {
+            printer.say(&after_failure(driven, &format!("backup {}: {reason}", run.plan().backup())));
+        }
+        (End::JournalLost { fault, released: true }, _) => {
+            printer.fault(fault);
+            printer.say("exporting was resumed all the same; the backup has failed");
+        }
+        _ => tell_unreleased(driven, printer),
+    }
+    code
+}
+
+/// What a complete backup still has to say.
+fn warn(world: &World, driven: &Driven, printer: Printer) {
+    if let Some(witness) = &driven.run.facts().witness
+        && let c8keep_core::witness::WitnessVerdict::Unproven { reason } = &witness.verdict
+    {
+        printer.say(&format!(
+            "warning: the backup is complete, but nothing proves that the pause held: {reason}; give every broker's \
+             management address as `brokers` in the configuration"
+        ));
+    }
+    for (step, state) in driven.run.steps() {
+        if let (true, StepState::Failed { fault, .. }) = (driven.run.is_past_pivot(), state) {
+            printer.say(&format!("warning: {}: {fault}", step.name));
+        }
+    }
+    if session::is_on_this_machine_only(&world.vault.place()) {
+        printer.say("note: journal and vault lie on this machine only; put the vault elsewhere with `vault` in the configuration");
+    }
+}
+
+/// Where exporting stands after a failure, and which id comes next.
+fn after_failure(driven: &Driven, what: &str) -> String {
+    let run = &driven.run;
+    let exporting = match run.hold().length(run.last_at()) {
+        None => "exporting was not touched".to_owned(),
+        Some(length) => format!("exporting runs again; it was paused for {}", span(length)),
+    };
+    let id = run.plan().backup().get();
+    format!("{what}; {exporting}\n  do not use id {id} again; the next free one is {}", id + 1)
+}

@@ -1,0 +1,98 @@
+//! `list`: backups with a manifest, and runs that failed.
+
+use c8keep_core::Outcome;
+use c8keep_core::run::Hold;
+use comfy_table::{Table, presets};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::catalog::{self, Entry};
+use crate::cli::Global;
+use crate::exit::{self, Stop};
+use crate::printer::Printer;
+use crate::session;
+use crate::settings::Settings;
+use crate::show::time::{instant, span};
+
+#[derive(Serialize)]
+struct Row {
+    backup: u64,
+    state: String,
+    at: Timestamp,
+    took_ms: Option<i64>,
+    paused_ms: Option<i64>,
+    witness: Option<String>,
+    camunda: Option<String>,
+    parts: Vec<String>,
+    why: Option<String>,
+}
+
+pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
+    let settings = Settings::load(global)?;
+    let journal = session::journal_to_read(&settings).await?;
+    let entries = catalog::entries(&*session::vault(&settings), &*journal, settings.name()).await?;
+    let rows: Vec<Row> = entries.iter().map(row).collect();
+    printer.result(&text(&rows), &rows);
+    Ok(exit::DONE)
+}
+
+fn row(entry: &Entry) -> Row {
+    let run = entry.run.as_ref();
+    let millis = |d: SignedDuration| i64::try_from(d.as_millis()).ok();
+    let paused = match (&entry.release, run.map(c8keep_core::Run::hold)) {
+        (Some(release), _) => {
+            release.paused_at.zip(release.resumed_at).map(|(from, to)| to.duration_since(from))
+        }
+        (None, Some(Hold::Released { since, at })) => Some(at.duration_since(since)),
+        _ => None,
+    };
+    let (state, why) = match (&entry.manifest, run.map(|r| (r, r.outcome()))) {
+        (Some(m), _) if m.parts.iter().any(|p| p.state != "whole") => ("partial".into(), None),
+        (Some(_), _) => ("complete".into(), None),
+        (None, Some((_, Some(Outcome::Failed { step, fault })))) => {
+            ("failed".into(), Some(format!("{step}: {}", fault.answer)))
+        }
+        (None, Some((_, Some(Outcome::Stopped { reason })))) => ("stopped".into(), Some(reason.to_string())),
+        (None, Some((run, None))) if run.hold().is_open() => ("open, exporting paused".into(), None),
+        (None, Some((_, None))) => ("open".into(), None),
+        // Published, and the manifest is gone from the vault.
+        (None, Some((_, Some(_)))) => ("manifest missing".into(), None),
+        (None, None) => ("unknown".into(), None),
+    };
+    let started = run.map(c8keep_core::Run::opened_at).or(entry.manifest.as_ref().map(|m| m.started_at));
+    let ended = entry.manifest.as_ref().map(|m| m.completed_at).or(run.map(c8keep_core::Run::last_at));
+    Row {
+        backup: entry.backup.get(),
+        state,
+        at: started.unwrap_or_default(),
+        took_ms: started.zip(ended).and_then(|(from, to)| millis(to.duration_since(from))),
+        paused_ms: paused.and_then(millis),
+        witness: entry.manifest.as_ref().map(|m| m.witness.witness.verdict.name().into()),
+        camunda: entry.manifest.as_ref().map(|m| m.versions.camunda.clone()),
+        parts: entry.manifest.iter().flat_map(|m| &m.parts).map(|p| p.component.to_string()).collect(),
+        why,
+    }
+}
+
+fn text(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "no backups yet; `c8keep plan` shows what the first one would do".into();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["BACKUP", "STATE", "STARTED", "TOOK", "PAUSED", "WITNESS", "CAMUNDA", "PARTS"]);
+    let time = |ms: Option<i64>| ms.map_or_else(|| "-".into(), |ms| span(SignedDuration::from_millis(ms)));
+    for row in rows {
+        table.add_row([
+            row.backup.to_string(),
+            row.state.clone(),
+            instant(row.at),
+            time(row.took_ms),
+            time(row.paused_ms),
+            row.witness.clone().unwrap_or_else(|| "-".into()),
+            row.camunda.clone().unwrap_or_else(|| "-".into()),
+            row.why.clone().unwrap_or_else(|| row.parts.join(" ")),
+        ]);
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,174 @@
+//! `show`: one backup with its evidence.
+
+use std::fmt::Write;
+
+use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::manifest::{Manifest, Release};
+use c8keep_core::run::{Mark, Outcome, StepState};
+use c8keep_core::{BackupId, Run};
+use serde::Serialize;
+
+use super::catalog::{self, Entry};
+use crate::cli::Global;
+use crate::exit::{self, Stop};
+use crate::printer::Printer;
+use crate::session;
+use crate::settings::Settings;
+use crate::show::frame::frame;
+use crate::show::live::plain;
+use crate::show::summary::witness_line;
+use crate::show::time::{instant, span};
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    backup: BackupId,
+    complete: bool,
+    outcome: Option<&'a Outcome>,
+    manifest: Option<&'a Manifest>,
+    release: Option<&'a Release>,
+    steps: Vec<StepShown<'a>>,
+    witness: Option<&'a c8keep_core::witness::Witness>,
+}
+
+#[derive(Serialize)]
+struct StepShown<'a> {
+    step: &'a str,
+    page: Option<u8>,
+    #[serde(flatten)]
+    state: &'a StepState,
+}
+
+pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Result<u8, Stop> {
+    let settings = Settings::load(global)?;
+    let journal = session::journal_to_read(&settings).await?;
+    let vault = session::vault(&settings);
+    let entries = catalog::entries(&*vault, &*journal, settings.name()).await?;
+    let entry = choose(&entries, wanted, settings.name())?;
+    let run = entry.run.as_ref();
+    let shown = Shown {
+        backup: entry.backup,
+        complete: entry.manifest.is_some(),
+        outcome: run.and_then(Run::outcome),
+        manifest: entry.manifest.as_ref(),
+        release: entry.release.as_ref(),
+        steps: run
+            .iter()
+            .flat_map(|run| run.steps())
+            .map(|(step, state)| StepShown { step: &step.name.0, page: step.page, state })
+            .collect(),
+        witness: run.and_then(|run| run.facts().witness.as_ref()),
+    };
+    let text = match &entry.manifest {
+        Some(manifest) => of_manifest(manifest, entry.release.as_ref(), &vault.place()),
+        None => run.map(of_run).unwrap_or_default(),
+    };
+    printer.result(&text, &shown);
+    Ok(exit::DONE)
+}
+
+/// `latest` and `latest~N` count backups that have a manifest.
+fn choose<'a>(entries: &'a [Entry], wanted: &str, installation: &str) -> Result<&'a Entry, Fault> {
+    let doing = format!("looking for backup {wanted}");
+    let none = |answer: String| {
+        Fault::new(FaultKind::Usage, doing.clone(), format!("installation {installation}"), answer)
+            .with_hint("`c8keep list` shows all backups")
+    };
+    if let Some(back) = wanted.strip_prefix("latest") {
+        let nth = match back.strip_prefix('~') {
+            None if back.is_empty() => 0,
+            Some(n) => n.parse().map_err(|_| none(format!("{wanted:?} is not an id, latest or latest~N")))?,
+            None => return Err(none(format!("{wanted:?} is not an id, latest or latest~N"))),
+        };
+        let mut complete = entries.iter().filter(|e| e.manifest.is_some());
+        return complete.nth(nth).ok_or_else(|| none("there are not that many complete backups".into()));
+    }
+    let id: BackupId = wanted.parse().map_err(|e| none(format!("{e}")))?;
+    entries.iter().find(|e| e.backup == id).ok_or_else(|| none("there is no such backup".into()))
+}
+
+fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "backup {} of {} ({})", m.backup, m.installation, m.fingerprint);
+    let _ = writeln!(
+        text,
+        "  taken      {} in {}",
+        instant(m.started_at),
+        span(m.completed_at.duration_since(m.started_at))
+    );
+    let _ = writeln!(
+        text,
+        "  versions   Camunda {} ({}), {} {}, c8keep {}",
+        m.versions.camunda,
+        m.versions.dialect,
+        m.versions.search_product,
+        m.versions.search,
+        m.versions.c8keep
+    );
+    let _ = writeln!(text, "  witness    {}", witness_line(&m.witness.witness));
+    if let Some((from, to)) = release.and_then(|r| r.paused_at.zip(r.resumed_at)) {
+        let _ = writeln!(
+            text,
+            "  paused     {}, from {} to {}",
+            span(to.duration_since(from)),
+            instant(from),
+            instant(to)
+        );
+    }
+    let _ = writeln!(text, "  in         {place}/{}/backups/{}", m.installation, m.backup);
+    for part in &m.parts {
+        let _ = writeln!(text, "\n{} ({})", part.component, part.state);
+        for snapshot in &part.snapshots {
+            let _ = writeln!(
+                text,
+                "  {}  {}  {} indices, {} of {} shards  {}",
+                snapshot.name,
+                snapshot.state,
+                snapshot.indices.len(),
+                snapshot.shards_successful,
+                snapshot.shards_total,
+                snapshot.uuid
+            );
+        }
+        for partition in &part.partitions {
+            let _ = writeln!(
+                text,
+                "  partition {}  {}  checkpoint {}  snapshot {}",
+                partition.partition,
+                partition.state,
+                partition.checkpoint.map_or_else(|| "?".into(), |c| c.to_string()),
+                partition.snapshot.as_deref().unwrap_or("none")
+            );
+        }
+    }
+    let _ = writeln!(text, "\nsteps");
+    for step in &m.steps {
+        let page = step.page.map_or_else(String::new, |n| n.to_string());
+        let took = step.ended_at.map(|end| span(end.duration_since(step.started_at))).unwrap_or_default();
+        let _ = writeln!(text, "  {page:>2} {:<21} {}  {took}", step.step, instant(step.started_at));
+    }
+    for what in &m.not_covered {
+        let _ = writeln!(text, "not in it: {} ({})", what.what, what.why);
+    }
+    if !m.uncovered_indices.is_empty() {
+        let _ = writeln!(text, "in no snapshot: {}", m.uncovered_indices.join(", "));
+    }
+    text
+}
+
+fn of_run(run: &Run) -> String {
+    let notes = run
+        .steps()
+        .filter_map(|(step, state)| match state {
+            StepState::Pending { mark: Mark { says, .. }, .. } => Some((step.name.clone(), says.clone())),
+            _ => None,
+        })
+        .collect();
+    let mut text = plain(&frame(run, &notes, run.last_at(), 0));
+    if let Some(witness) = &run.facts().witness {
+        let _ = writeln!(text, "witness: {}", witness_line(witness));
+    }
+    if let Some(Outcome::Failed { fault, .. }) = run.outcome() {
+        let _ = writeln!(text, "failed: {fault}\n  next {}", fault.hint);
+    }
+    text
+}

@@ -1,0 +1,132 @@
+//! Runs that an earlier process left open. Reading verbs only report them; `backup` and `resume-exporting` take them over.
+
+use std::sync::Arc;
+
+use c8keep_core::run::{Event, Hold, StopReason};
+use c8keep_core::{Outcome, Run};
+use c8keep_engine::World;
+use c8keep_engine::drive::{Driven, End};
+use c8keep_engine::open_runs;
+use c8keep_engine::ports::Term;
+use jiff::SignedDuration;
+
+use crate::cli::OnOpen;
+use crate::exit::{self, Stop};
+use crate::printer::Printer;
+use crate::session::actor;
+use crate::show::time::{ago, span};
+
+/// What became of an open run.
+pub(super) enum Taken {
+    /// It was finished under its own id: that was this command's backup.
+    Finished(Driven),
+    /// It was ended and exporting runs.
+    Released,
+}
+
+/// How to take over.
+pub(super) struct How {
+    pub(super) on_open: Option<OnOpen>,
+    pub(super) term: Term,
+    pub(super) release_wait: Option<SignedDuration>,
+    pub(super) printer: Printer,
+}
+
+/// Ends or finishes one open run.
+pub(super) async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How) -> Result<Taken, Stop> {
+    let printer = how.printer;
+    printer.say(&describe(&run, world.clock.now()));
+    let guarded = |stop: Stop| if run.hold().is_open() { stop.while_paused() } else { stop };
+    open_runs::check_fingerprint(world, &run).map_err(|fault| guarded(fault.into()))?;
+    let why_not = open_runs::why_not_finish(world, &run).await;
+    match choose(how, why_not.as_deref()) {
+        OnOpen::Fail => {
+            printer.problem(
+                "an open run was found and left alone, as --on-open fail asks",
+                "c8keep resume-exporting",
+            );
+            Err(guarded(Stop::with(exit::FAILED)))
+        }
+        OnOpen::Finish if why_not.is_none() => {
+            Ok(Taken::Finished(adopt_and_drive(world, run, seq, how, None).await?))
+        }
+        OnOpen::Finish | OnOpen::Release => {
+            if let (Some(OnOpen::Finish), Some(why)) = (how.on_open, why_not) {
+                printer.say(&format!("it cannot be finished: {why}; releasing it instead"));
+            }
+            let driven = adopt_and_drive(world, run, seq, how, Some(StopReason::TakenOver)).await?;
+            match &driven.end {
+                End::Closed(Outcome::Stopped { reason: StopReason::Signal }) => {
+                    Err(Stop::with(exit::INTERRUPTED))
+                }
+                End::Closed(_) => Ok(Taken::Released),
+                _ => {
+                    tell_unreleased(&driven, printer);
+                    Err(Stop::with(exit::of(&driven, false)))
+                }
+            }
+        }
+    }
+}
+
+async fn adopt_and_drive(
+    world: &Arc<World>,
+    mut run: Run,
+    mut seq: u64,
+    how: &How,
+    stop: Option<StopReason>,
+) -> Result<Driven, Stop> {
+    open_runs::adopt(world, &mut run, &mut seq, &actor(), how.term).await?;
+    if let Some(reason) = stop
+        && run.stopping().is_none()
+    {
+        let at = world.clock.now().max(run.last_at());
+        open_runs::append(world, &mut run, &mut seq, how.term, Event::StopAsked { reason, at }).await?;
+    }
+    Ok(super::drive::drive(world, run, seq, how.term, how.release_wait, how.printer).await)
+}
+
+fn choose(how: &How, why_not: Option<&str>) -> OnOpen {
+    match how.on_open {
+        Some(choice) => choice,
+        None if !how.printer.can_ask() => OnOpen::Release,
+        None => {
+            let finish = if why_not.is_none() { "[f]inish it, " } else { "" };
+            match how.printer.ask(&format!("{finish}[r]elease and end it, or [q]uit? (r)")).as_str() {
+                "f" | "finish" if why_not.is_none() => OnOpen::Finish,
+                "q" | "quit" => OnOpen::Fail,
+                _ => OnOpen::Release,
+            }
+        }
+    }
+}
+
+/// An open run in one line, with what it means for exporting.
+pub(super) fn describe(run: &Run, now: jiff::Timestamp) -> String {
+    let paused = match run.hold() {
+        Hold::NotTaken => "it had not paused exporting".to_owned(),
+        Hold::Open { since } | Hold::ReleasePending { since } => {
+            format!(
+                "it paused exporting {} ago and has not confirmed that it runs again",
+                span(now.duration_since(since))
+            )
+        }
+        Hold::Released { .. } => "exporting runs again".to_owned(),
+    };
+    format!("run {} by {} was left open {}: {paused}", run.id(), run.by(), ago(run.last_at(), now))
+}
+
+/// What is said when a release could not be confirmed.
+pub(super) fn tell_unreleased(driven: &Driven, printer: Printer) {
+    let run = &driven.run;
+    let last = run.plan().release().map(|step| run.state(&step.name));
+    let why = match (&driven.end, last) {
+        (End::JournalLost { fault, .. }, _) => fault.to_string(),
+        (_, Some(c8keep_core::run::StepState::Retrying { fault, .. })) => fault.to_string(),
+        _ => "it was not confirmed in time".into(),
+    };
+    printer.problem(
+        &format!("exporting may still be PAUSED: {why}"),
+        "bring every broker back, then run `c8keep resume-exporting`; until then the brokers' disks fill up",
+    );
+}

@@ -1,0 +1,34 @@
+//! Every environment variable that c8keep reads, in one place.
+
+/// Configuration file.
+pub const CONFIG: &str = "C8KEEP_CONFIG";
+/// Name of the installation.
+pub const INSTALLATION: &str = "C8KEEP_INSTALLATION";
+
+// The variables of Camunda's page "Create a backup" (8.8) and of its predecessors up to 8.7.
+
+/// Management address of the orchestration cluster, or of the gateway up to 8.7.
+pub const MANAGEMENT: &str = "ORCHESTRATION_CLUSTER_MANAGEMENT_API";
+/// Management address of Operate, up to 8.7.
+pub const OPERATE: &str = "OPERATE_MANAGEMENT_API";
+/// Management address of Tasklist, up to 8.7.
+pub const TASKLIST: &str = "TASKLIST_MANAGEMENT_API";
+/// Management address of Optimize.
+pub const OPTIMIZE: &str = "OPTIMIZE_MANAGEMENT_API";
+/// Address of Elasticsearch.
+pub const ELASTIC: &str = "ELASTIC_ENDPOINT";
+/// Snapshot repository in Elasticsearch.
+pub const ELASTIC_REPOSITORY: &str = "ELASTIC_SNAPSHOT_REPOSITORY";
+/// Address of OpenSearch.
+pub const OPENSEARCH: &str = "OPENSEARCH_ENDPOINT";
+/// Snapshot repository in OpenSearch.
+pub const OPENSEARCH_REPOSITORY: &str = "OPENSEARCH_SNAPSHOT_REPOSITORY";
+/// Id of the backup.
+pub const BACKUP_ID: &str = "BACKUP_ID";
+/// Helm release: the page's in-cluster names are derived from it.
+pub const RELEASE: &str = "CAMUNDA_RELEASE_NAME";
+
+/// A variable that is set and not empty.
+pub fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}

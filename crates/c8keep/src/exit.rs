@@ -1,0 +1,67 @@
+//! Exit codes, and how a failed command is told.
+
+use c8keep_core::fault::Fault;
+use c8keep_core::run::{Outcome, Run, StopReason};
+use c8keep_core::witness::WitnessVerdict;
+use c8keep_engine::drive::{Driven, End};
+
+/// Done.
+pub const DONE: u8 = 0;
+/// Failed.
+pub const FAILED: u8 = 1;
+/// Only optional parts are missing, or unproven where proof is required.
+pub const PARTIAL: u8 = 3;
+/// Exporting may still be paused.
+pub const MAY_BE_PAUSED: u8 = 20;
+/// Interrupted, and exporting runs.
+pub const INTERRUPTED: u8 = 130;
+
+/// The code for the way a run ended.
+pub fn of(driven: &Driven, require_proof: bool) -> u8 {
+    match &driven.end {
+        End::ReleasePending | End::JournalLost { released: false, .. } => MAY_BE_PAUSED,
+        End::JournalLost { fault, .. } => fault.kind.exit_code(),
+        End::Closed(outcome) => of_outcome(outcome, &driven.run, require_proof),
+    }
+}
+
+fn of_outcome(outcome: &Outcome, run: &Run, require_proof: bool) -> u8 {
+    match outcome {
+        Outcome::Complete => {
+            let proven = run.facts().witness.as_ref().is_some_and(|w| w.verdict == WitnessVerdict::Proven);
+            if require_proof && !proven { PARTIAL } else { DONE }
+        }
+        Outcome::Partial { .. } => PARTIAL,
+        Outcome::Failed { fault, .. } => fault.kind.exit_code(),
+        Outcome::Stopped { reason: StopReason::Signal } => INTERRUPTED,
+        Outcome::Stopped { .. } => FAILED,
+    }
+}
+
+/// A command that ends early.
+#[derive(Debug)]
+pub struct Stop {
+    /// The exit code.
+    pub code: u8,
+    /// What is told; a command may have told everything itself.
+    pub fault: Option<Fault>,
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Stop {
+        Stop { code: fault.kind.exit_code(), fault: Some(fault) }
+    }
+}
+
+impl Stop {
+    /// A command that has told everything itself.
+    pub fn with(code: u8) -> Stop {
+        Stop { code, fault: None }
+    }
+
+    /// The same, but exporting may still be paused: that comes before every other reason.
+    #[must_use]
+    pub fn while_paused(self) -> Stop {
+        Stop { code: MAY_BE_PAUSED, ..self }
+    }
+}

@@ -1,0 +1,116 @@
+//! The only door to the terminal: data on standard output, everything else on standard error.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+
+use std::io::{IsTerminal, Write};
+
+use c8keep_core::fault::Fault;
+use serde::Serialize;
+
+use crate::cli::{Global, Output};
+
+/// Writes what a command has to say.
+#[derive(Debug, Clone, Copy)]
+pub struct Printer {
+    output: Output,
+    /// Whether a live view may be drawn on standard error.
+    live: bool,
+}
+
+impl Printer {
+    /// As the options say.
+    pub fn new(global: &Global) -> Printer {
+        let live = !global.no_progress && std::io::stderr().is_terminal() && global.output == Output::Text;
+        Printer { output: global.output, live }
+    }
+
+    /// Before there are options.
+    pub fn plain() -> Printer {
+        Printer { output: Output::Text, live: false }
+    }
+
+    /// How results are written.
+    pub fn output(self) -> Output {
+        self.output
+    }
+
+    /// Whether a live view may be drawn.
+    pub fn is_live(self) -> bool {
+        self.live
+    }
+
+    /// Whether somebody can be asked.
+    pub fn can_ask(self) -> bool {
+        self.live && std::io::stdin().is_terminal()
+    }
+
+    /// A result: the text for people, or the value for programs.
+    pub fn result(self, text: &str, value: &impl Serialize) {
+        match self.output {
+            Output::Text => out(text.trim_end()),
+            Output::Json => out(&json(value, true)),
+            Output::Yaml => out(serde_saphyr::to_string(value).unwrap_or_default().trim_end()),
+        }
+    }
+
+    /// One line of a stream for programs.
+    pub fn line(self, value: &impl Serialize) {
+        match self.output {
+            Output::Text => {}
+            Output::Json => out(&json(value, false)),
+            Output::Yaml => {
+                out(&format!("---\n{}", serde_saphyr::to_string(value).unwrap_or_default().trim_end()))
+            }
+        }
+    }
+
+    /// Something to know, for people.
+    pub fn say(self, text: &str) {
+        err(text);
+    }
+
+    /// A fault: what happened, where, what came back, what to do next.
+    pub fn fault(self, fault: &Fault) {
+        self.problem(
+            &format!("{}\n  at   {}\n  said {}", sentence(&fault.doing), fault.target, fault.answer),
+            &fault.hint,
+        );
+    }
+
+    /// A problem with what to do next.
+    pub fn problem(self, what: &str, next: &str) {
+        let red = console::Style::new().for_stderr().red().bold();
+        err(&format!("{} {what}", red.apply_to("failed:")));
+        if !next.is_empty() {
+            let bold = console::Style::new().for_stderr().bold();
+            err(&format!("  {} {next}", bold.apply_to("next")));
+        }
+    }
+
+    /// Asks a question on the terminal; the empty answer is the default.
+    pub fn ask(self, question: &str) -> String {
+        eprint!("{question} ");
+        let _ = std::io::stderr().flush();
+        let mut answer = String::new();
+        let _ = std::io::stdin().read_line(&mut answer);
+        answer.trim().to_lowercase()
+    }
+}
+
+fn json(value: &impl Serialize, pretty: bool) -> String {
+    let text = if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+    text.unwrap_or_default()
+}
+
+fn sentence(doing: &str) -> String {
+    doing.to_owned()
+}
+
+/// A closed pipe ends the output, not the program: a backup must go on when nobody reads any more.
+fn out(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+fn err(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

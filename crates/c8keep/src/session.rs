@@ -1,0 +1,228 @@
+//! Wiring: from settings to a world that the engine can drive.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use c8keep_adapters::camunda::CamundaClient;
+use c8keep_adapters::clock::SystemClock;
+use c8keep_adapters::discovery::{self, Configured, Discovered, RecordsChoice};
+use c8keep_adapters::journal::SqliteJournal;
+use c8keep_adapters::transport::{Endpoint, HttpTransport, Method, Transport};
+use c8keep_adapters::vault::FolderVault;
+use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::installation::{BrokerAddress, Installation};
+use c8keep_core::{Dialect, HistoryApp};
+use c8keep_engine::World;
+use c8keep_engine::ports::{Camunda, Clock, Journal, Vault};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::env;
+use crate::printer::Printer;
+use crate::settings::{App, Settings};
+
+/// An installation with everything that acts on it, and how it was found.
+pub struct Session {
+    pub world: Arc<World>,
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that was found, and where.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    /// `found`, `note` or `contradiction`.
+    pub level: String,
+    /// What.
+    pub what: String,
+    /// Where.
+    pub source: String,
+}
+
+/// What can be reached with nothing but the management address.
+pub struct Management {
+    pub camunda: Arc<dyn Camunda>,
+    pub brokers: Vec<BrokerAddress>,
+    pub address: String,
+}
+
+/// How long an address derived from the Helm release's name may take to answer.
+const DERIVED_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Finds out what there is, and wires it.
+pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(needs_tls(settings))?);
+    let configured = configured(settings, &*transport).await;
+    let Discovered { installation, camunda, search, findings } =
+        discovery::discover(transport, &configured).await?;
+    let world = World {
+        installation,
+        camunda: Arc::new(camunda),
+        search: Arc::new(search),
+        vault: vault(settings),
+        journal,
+        clock: Arc::new(SystemClock::new()),
+        c8keep: env!("CARGO_PKG_VERSION").into(),
+    };
+    let finding =
+        |f: discovery::Finding| Finding { level: f.level.to_string(), what: f.what, source: f.source };
+    Ok(Session { world: Arc::new(world), findings: findings.into_iter().map(finding).collect() })
+}
+
+/// The exporting endpoints and the partitions, without asking anything else: for nights in which the rest is down.
+pub async fn management_only(settings: &Settings) -> Result<Management, Fault> {
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(needs_tls(settings))?);
+    let configured = configured(settings, &*transport).await;
+    let Some(address) = configured.management else {
+        return Err(Fault::new(
+            FaultKind::Usage,
+            "looking for the cluster",
+            "the configuration",
+            "no management address is given",
+        )
+        .with_hint(format!("set {}, or `management` in the configuration file", env::MANAGEMENT)));
+    };
+    let management = Endpoint::parse(&address)?;
+    let mut addresses = vec![management.clone()];
+    for broker in &configured.brokers {
+        addresses.push(Endpoint::parse(broker)?);
+    }
+    let brokers = addresses
+        .iter()
+        .map(|a| BrokerAddress { node: None, address: a.address().into(), reached: true })
+        .collect();
+    // Pausing, resuming and positions are the same in every dialect.
+    let dialect = Dialect::UnifiedActuators;
+    let client =
+        CamundaClient::new(transport, dialect, management, None, BTreeMap::new()).with_brokers(addresses);
+    Ok(Management { camunda: Arc::new(client), brokers, address })
+}
+
+/// The journal, for a verb that writes.
+pub async fn journal_to_write(settings: &Settings) -> Result<Arc<dyn Journal>, Fault> {
+    Ok(Arc::new(SqliteJournal::open(settings.journal()).await?))
+}
+
+/// The journal, for a verb that only reads: nothing is created or locked.
+pub async fn journal_to_read(settings: &Settings) -> Result<Arc<dyn Journal>, Fault> {
+    Ok(Arc::new(SqliteJournal::open_for_reading(settings.journal()).await?))
+}
+
+/// The vault.
+pub fn vault(settings: &Settings) -> Arc<dyn Vault> {
+    Arc::new(FolderVault::new(settings.vault()))
+}
+
+/// Whether a vault is a folder in this user's home, which is lost with the machine.
+pub fn is_on_this_machine_only(place: &str) -> bool {
+    env::var("HOME").is_some_and(|home| Path::new(place).starts_with(home))
+}
+
+/// This process, for the journal and for messages.
+pub fn actor() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = env::var("HOSTNAME").unwrap_or_else(|| host.trim().to_owned());
+    format!("{}@{host}", std::process::id())
+}
+
+/// Now, for verbs that drive nothing.
+pub fn now() -> Timestamp {
+    SystemClock::new().now()
+}
+
+/// Says what was found, one line each.
+pub fn announce(installation: &Installation, findings: &[Finding], printer: Printer) {
+    printer.say(&format!(
+        "Camunda {} at {} ({}), {} {} at {}",
+        installation.version,
+        installation.management,
+        installation.dialect,
+        installation.search.product,
+        installation.search.version,
+        installation.search.address
+    ));
+    for finding in findings {
+        let Finding { level, what, source } = finding;
+        printer.say(&format!("  {level:<6} {what} ({source})"));
+    }
+}
+
+fn needs_tls(settings: &Settings) -> bool {
+    let addresses = [
+        &settings.management,
+        &settings.rest,
+        &settings.operate.address,
+        &settings.tasklist.address,
+        &settings.optimize.address,
+        &settings.search.address,
+    ];
+    let https = |address: &str| address.trim_start().starts_with("https:");
+    addresses.into_iter().flatten().any(|a| https(a)) || settings.brokers.iter().any(|a| https(a))
+}
+
+async fn configured(settings: &Settings, transport: &dyn Transport) -> Configured {
+    let mut configured = Configured {
+        name: settings.name().into(),
+        management: settings.management.clone(),
+        rest: settings.rest.clone(),
+        brokers: settings.brokers.clone(),
+        operate: settings.operate.address.clone(),
+        tasklist: settings.tasklist.address.clone(),
+        optimize: settings.optimize.address.clone(),
+        off: apps_where(settings, |app| !app.enabled),
+        optional: apps_where(settings, |app| !app.required),
+        search: settings.search.address.clone(),
+        search_product: settings.search.product,
+        repository: settings.search.repository.clone(),
+        records: match (&settings.records.enabled, &settings.records.prefix) {
+            (false, _) => Some(RecordsChoice::Off),
+            (true, Some(prefix)) => Some(RecordsChoice::Prefix(prefix.clone())),
+            (true, None) => None,
+        },
+        search_login: None,
+    };
+    if let Some(release) = &settings.release {
+        derive(&mut configured, release, transport).await;
+    }
+    configured
+}
+
+fn apps_where(settings: &Settings, holds: impl Fn(&App) -> bool) -> BTreeSet<HistoryApp> {
+    let apps = [
+        (HistoryApp::Operate, &settings.operate),
+        (HistoryApp::Tasklist, &settings.tasklist),
+        (HistoryApp::Optimize, &settings.optimize),
+    ];
+    apps.into_iter().filter(|(_, app)| holds(app)).map(|(app, _)| app).collect()
+}
+
+/// The page's in-cluster names, for what was not given: `-core` from 8.8, `-zeebe-gateway`, `-operate` and `-tasklist` up
+/// to 8.7. A derived name counts only if it answers, because nothing tells which of them exist.
+async fn derive(configured: &mut Configured, release: &str, transport: &dyn Transport) {
+    let name = |suffix: &str| format!("http://{release}-{suffix}");
+    let management = [name("core:9600"), name("zeebe-gateway:9600")];
+    fill(&mut configured.management, &management, "/actuator", transport).await;
+    fill(&mut configured.operate, &[name("operate:9600"), name("operate:80")], "/actuator", transport).await;
+    fill(&mut configured.tasklist, &[name("tasklist:9600"), name("tasklist:80")], "/actuator", transport)
+        .await;
+    fill(&mut configured.optimize, &[name("optimize:8092")], "/actuator", transport).await;
+    fill(&mut configured.search, &[name("elasticsearch:9200")], "/", transport).await;
+    // Nothing answered: the first name is what the messages should speak of.
+    configured.management.get_or_insert_with(|| management[0].clone());
+}
+
+async fn fill(slot: &mut Option<String>, candidates: &[String], path: &str, transport: &dyn Transport) {
+    if slot.is_some() {
+        return;
+    }
+    for candidate in candidates {
+        let Ok(endpoint) = Endpoint::parse(candidate) else { continue };
+        let mut request = endpoint.request(Method::Get, path);
+        request.deadline = DERIVED_DEADLINE;
+        if transport.send(request).await.is_ok() {
+            *slot = Some(candidate.clone());
+            return;
+        }
+    }
+}

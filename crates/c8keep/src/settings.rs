@@ -1,0 +1,292 @@
+//! What is configured: one YAML file, or the variables of the documented procedure, or both. The command line wins over
+//! the environment, the environment over the file.
+
+use std::path::{Path, PathBuf};
+
+use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::installation::SearchProduct;
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+use crate::cli::Global;
+use crate::env::{self, var};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The installation's name.
+    pub name: Option<String>,
+    /// Management address of the orchestration cluster, or of the gateway up to 8.7.
+    pub management: Option<String>,
+    /// Application address with `/v2/topology`.
+    pub rest: Option<String>,
+    /// Management address of every broker.
+    pub brokers: Vec<String>,
+    /// Operate, up to 8.7.
+    pub operate: App,
+    /// Tasklist, up to 8.7.
+    pub tasklist: App,
+    /// Optimize.
+    pub optimize: App,
+    /// Elasticsearch or OpenSearch.
+    pub search: Search,
+    /// The exported records.
+    pub records: Records,
+    /// Folder that keeps the manifests.
+    pub vault: Option<PathBuf>,
+    /// File that keeps the journal.
+    pub journal: Option<PathBuf>,
+    /// Limits of a run.
+    pub limits: Limits,
+    /// Helm release, from the environment only.
+    #[serde(skip)]
+    pub release: Option<String>,
+}
+
+/// An application.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct App {
+    /// Its management address.
+    pub address: Option<String>,
+    /// Whether it is backed up at all.
+    pub enabled: bool,
+    /// Whether a backup without it has failed.
+    pub required: bool,
+}
+
+/// The search server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Search {
+    /// Its address.
+    pub address: Option<String>,
+    /// The snapshot repository.
+    pub repository: Option<String>,
+    /// Which product it is, as the name of the variable says; the server itself decides.
+    #[serde(skip)]
+    pub product: Option<SearchProduct>,
+}
+
+/// The exported records.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Records {
+    /// The exporter's index prefix.
+    pub prefix: Option<String>,
+    /// Whether they are backed up at all.
+    pub enabled: bool,
+}
+
+/// Limits of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// How long exporting may stay paused.
+    pub hold_budget: Option<SignedDuration>,
+    /// How long a wait may see nothing move.
+    pub stall: Option<SignedDuration>,
+    /// How long one wait may take in all.
+    pub wait_deadline: Option<SignedDuration>,
+}
+
+/// The name of an installation that was not given one.
+pub const NAME_DEFAULT: &str = "default";
+
+impl Settings {
+    /// Reads the file, if there is one, and puts the environment over it.
+    pub fn load(global: &Global) -> Result<Settings, Fault> {
+        let mut settings = match &global.config {
+            Some(path) => read(path)?,
+            None => Settings::default(),
+        };
+        settings.put_environment_over(var);
+        if let Some(name) = &global.installation {
+            settings.name = Some(name.clone());
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// The installation's name.
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(NAME_DEFAULT)
+    }
+
+    /// The journal's file.
+    pub fn journal(&self) -> PathBuf {
+        self.journal
+            .clone()
+            .unwrap_or_else(|| home("XDG_STATE_HOME", ".local/state").join("c8keep/journal.db"))
+    }
+
+    /// The vault's folder.
+    pub fn vault(&self) -> PathBuf {
+        self.vault.clone().unwrap_or_else(|| home("XDG_DATA_HOME", ".local/share").join("c8keep/vault"))
+    }
+
+    fn put_environment_over(&mut self, var: impl Fn(&str) -> Option<String>) {
+        let put = |slot: &mut Option<String>, name| {
+            if let Some(value) = var(name) {
+                *slot = Some(value);
+            }
+        };
+        put(&mut self.management, env::MANAGEMENT);
+        put(&mut self.operate.address, env::OPERATE);
+        put(&mut self.tasklist.address, env::TASKLIST);
+        put(&mut self.optimize.address, env::OPTIMIZE);
+        put(&mut self.release, env::RELEASE);
+        for (address, repository, product) in [
+            (env::OPENSEARCH, env::OPENSEARCH_REPOSITORY, SearchProduct::Opensearch),
+            (env::ELASTIC, env::ELASTIC_REPOSITORY, SearchProduct::Elasticsearch),
+        ] {
+            put(&mut self.search.repository, repository);
+            if var(address).is_some() {
+                put(&mut self.search.address, address);
+                self.search.product = Some(product);
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        let name = self.name();
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
+            return Err(usage(
+                "the installation's name",
+                format!("{name:?} is not usable as a name"),
+                "use lower-case letters, digits and hyphens, at most 63 of them",
+            ));
+        }
+        if var(env::ELASTIC).is_some() && var(env::OPENSEARCH).is_some() {
+            return Err(usage(
+                "the environment",
+                format!("both {} and {} are set", env::ELASTIC, env::OPENSEARCH),
+                "unset the one that is not used",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Default for App {
+    fn default() -> App {
+        App { address: None, enabled: true, required: true }
+    }
+}
+
+impl Default for Records {
+    fn default() -> Records {
+        Records { prefix: None, enabled: true }
+    }
+}
+
+fn read(path: &Path) -> Result<Settings, Fault> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        usage(&shown, e.to_string(), "give the configuration file with --config, or set the variables")
+    })?;
+    let settings = parse(&text).map_err(|(why, hint)| usage(&shown, why, &hint))?;
+    match secret_in_an_address(&settings) {
+        Some(key) => Err(usage(
+            &shown,
+            format!("{key} holds a password"),
+            "the file holds no secrets: give this address through its environment variable instead",
+        )),
+        None => Ok(settings),
+    }
+}
+
+/// The settings in a YAML text, or what is wrong with it and what was probably meant.
+fn parse(text: &str) -> Result<Settings, (String, String)> {
+    if text.trim().is_empty() {
+        return Ok(Settings::default());
+    }
+    serde_saphyr::from_str(text).map_err(|error| {
+        let why = error.to_string();
+        let hint = nearest_key(&why)
+            .map_or_else(String::new, |(wrong, near)| format!("{wrong:?} is not known; {near:?}?"));
+        (why, hint)
+    })
+}
+
+/// From serde's "unknown field `x`, expected one of `a`, `b`" to the key that was probably meant.
+fn nearest_key(message: &str) -> Option<(String, String)> {
+    let mut quoted = message.split('`').skip(1).step_by(2).map(str::to_owned);
+    message.contains("unknown field").then_some(())?;
+    let wrong = quoted.next()?;
+    let near = quoted.max_by(|a, b| strsim::jaro(&wrong, a).total_cmp(&strsim::jaro(&wrong, b)))?;
+    Some((wrong, near))
+}
+
+fn secret_in_an_address(settings: &Settings) -> Option<&'static str> {
+    let addresses = [
+        ("management", &settings.management),
+        ("rest", &settings.rest),
+        ("operate.address", &settings.operate.address),
+        ("tasklist.address", &settings.tasklist.address),
+        ("optimize.address", &settings.optimize.address),
+        ("search.address", &settings.search.address),
+    ];
+    addresses.into_iter().find(|(_, a)| a.as_ref().is_some_and(|a| a.contains('@'))).map(|(key, _)| key)
+}
+
+fn home(variable: &str, below_home: &str) -> PathBuf {
+    match var(variable) {
+        Some(path) => PathBuf::from(path),
+        None => PathBuf::from(var("HOME").unwrap_or_else(|| "/".into())).join(below_home),
+    }
+}
+
+fn usage(target: &str, answer: String, hint: &str) -> Fault {
+    Fault::new(FaultKind::Usage, "reading the configuration", target, answer).with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_file() {
+        let settings = parse(
+            "name: prod\nmanagement: http://localhost:9600\nbrokers: [http://b0:9600]\noptimize: {enabled: false}\n\
+             search: {address: http://es:9200, repository: camunda}\nrecords: {prefix: my-record}\n\
+             limits: {hold_budget: 30m}\n",
+        )
+        .unwrap();
+        assert_eq!(settings.name(), "prod");
+        assert!(!settings.optimize.enabled && settings.operate.enabled);
+        assert_eq!(settings.limits.hold_budget, Some(SignedDuration::from_mins(30)));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_place_and_the_nearest_key() {
+        let (why, hint) = parse("name: a\nmanagment: http://x\n").unwrap_err();
+        assert!(why.contains("managment") && why.contains('2'), "{why}");
+        assert!(hint.contains("\"management\""), "{hint}");
+        let (_, hint) = parse("search:\n  adress: http://x\n").unwrap_err();
+        assert!(hint.contains("\"address\""), "{hint}");
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let mut settings = parse("management: http://file\nsearch: {address: http://file}\n").unwrap();
+        settings.put_environment_over(|name| match name {
+            env::MANAGEMENT => Some("http://env".into()),
+            env::OPENSEARCH => Some("http://os".into()),
+            env::OPENSEARCH_REPOSITORY => Some("camunda".into()),
+            _ => None,
+        });
+        assert_eq!(settings.management.as_deref(), Some("http://env"));
+        assert_eq!(settings.search.address.as_deref(), Some("http://os"));
+        assert_eq!(settings.search.product, Some(SearchProduct::Opensearch));
+        assert_eq!(settings.search.repository.as_deref(), Some("camunda"));
+    }
+
+    #[test]
+    fn a_password_in_the_file_is_noticed() {
+        let settings = parse("search: {address: 'http://user:secret@es:9200'}").unwrap();
+        assert_eq!(secret_in_an_address(&settings), Some("search.address"));
+    }
+}

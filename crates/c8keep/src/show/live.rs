@@ -1,0 +1,98 @@
+//! The live view: the picture of [`super::frame`], drawn again in place.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
+
+use c8keep_core::plan::StepName;
+use c8keep_core::run::{Event, Mark, Run};
+use c8keep_engine::progress::Reporter;
+use console::{Style, Term, truncate_str};
+use jiff::Timestamp;
+
+use super::View;
+use super::frame::{Line, Tone, frame};
+
+/// A live view on standard error.
+#[derive(Debug)]
+pub struct Live {
+    term: Term,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    run: Option<Run>,
+    notes: BTreeMap<StepName, String>,
+    /// Lines on the screen that the next picture replaces.
+    drawn: usize,
+    beat: usize,
+}
+
+impl Live {
+    /// A view that has drawn nothing yet.
+    pub fn new() -> Live {
+        Live { term: Term::buffered_stderr(), state: Mutex::default() }
+    }
+
+    fn draw(&self, now: Timestamp) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(run) = &state.run else { return };
+        let lines = frame(run, &state.notes, now, state.beat);
+        let (height, width) = self.term.size();
+        // What does not fit would scroll away and could not be drawn over: the newest lines are kept.
+        let skip = lines.len().saturating_sub(usize::from(height).saturating_sub(1).max(4));
+        let shown = &lines[skip..];
+        let mut text = String::new();
+        for (tone, line) in shown {
+            let _ = writeln!(text, "{}", style(*tone).apply_to(truncate_str(line, usize::from(width), "…")));
+        }
+        // A terminal that has gone away is no reason to stop a backup.
+        let _ = self.term.clear_last_lines(state.drawn);
+        let _ = self.term.write_str(&text);
+        let _ = self.term.flush();
+        state.drawn = shown.len();
+        state.beat += 1;
+    }
+}
+
+/// Prints one picture, for views that are not live.
+pub fn style(tone: Tone) -> Style {
+    let style = Style::new().for_stderr();
+    match tone {
+        Tone::Quiet => style.dim(),
+        Tone::Plain => style.bold(),
+        Tone::Good => style.green(),
+        Tone::Busy => style.cyan(),
+        Tone::Bad => style.yellow().bold(),
+    }
+}
+
+/// The text of lines without any style.
+pub fn plain(lines: &[Line]) -> String {
+    lines.iter().map(|(_, line)| format!("{line}\n")).collect()
+}
+
+impl Reporter for Live {
+    fn event(&self, run: &Run, event: &Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.run = Some(run.clone());
+        drop(state);
+        self.draw(event.at());
+    }
+
+    fn waiting(&self, _: &Run, step: &StepName, mark: &Mark) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.notes.insert(step.clone(), mark.says.clone());
+    }
+}
+
+impl View for Live {
+    fn tick(&self, now: Timestamp) {
+        self.draw(now);
+    }
+
+    fn finish(&self, now: Timestamp) {
+        self.draw(now);
+    }
+}

@@ -1,0 +1,119 @@
+//! Plain lines for logs: one an event, and a heartbeat while nothing happens.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use c8keep_core::plan::{Kind, StepName};
+use c8keep_core::run::{Answer, Event, Hold, Mark, Run, StepState};
+use c8keep_engine::progress::Reporter;
+use jiff::{SignedDuration, Timestamp};
+
+use super::View;
+use super::time::{clock, span};
+use crate::printer::Printer;
+
+/// How long a log may be silent.
+const HEARTBEAT: SignedDuration = SignedDuration::from_secs(30);
+
+/// Lines on standard error.
+#[derive(Debug)]
+pub struct Log {
+    printer: Printer,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    run: Option<Run>,
+    notes: BTreeMap<StepName, String>,
+    spoke_at: Option<Timestamp>,
+}
+
+impl Log {
+    /// A log that has said nothing yet.
+    pub fn new(printer: Printer) -> Log {
+        Log { printer, state: Mutex::default() }
+    }
+}
+
+impl Reporter for Log {
+    fn event(&self, run: &Run, event: &Event) {
+        if let Some(line) = line(run, event) {
+            self.printer.say(&format!("{} {line}", clock(event.at())));
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.run = Some(run.clone());
+        state.spoke_at = Some(event.at());
+    }
+
+    fn waiting(&self, _: &Run, step: &StepName, mark: &Mark) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.notes.insert(step.clone(), mark.says.clone());
+    }
+}
+
+impl View for Log {
+    fn tick(&self, now: Timestamp) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.spoke_at.is_none_or(|at| now.duration_since(at) < HEARTBEAT) {
+            return;
+        }
+        state.spoke_at = Some(now);
+        let Some(run) = &state.run else { return };
+        for (step, step_state) in run.steps() {
+            if let (StepState::Pending { mark, .. }, Some(since)) = (step_state, step_state.since()) {
+                let says = state.notes.get(&step.name).unwrap_or(&mark.says);
+                let since = span(now.duration_since(since));
+                self.printer.say(&format!("{} still waiting: {} for {since}: {says}", clock(now), step.name));
+            }
+        }
+        if let (true, Some(length)) = (run.hold().is_open(), run.hold().length(now)) {
+            self.printer.say(&format!("{} EXPORTING IS PAUSED for {} now", clock(now), span(length)));
+        }
+    }
+
+    fn finish(&self, _: Timestamp) {}
+}
+
+fn line(run: &Run, event: &Event) -> Option<String> {
+    let numbered = |step: &StepName| {
+        let page = run.plan().step(step).and_then(|s| s.page);
+        page.map_or_else(|| step.to_string(), |n| format!("{step} (page step {n})"))
+    };
+    Some(match event {
+        Event::Opened { plan, .. } => format!("backup {} of {}: started", plan.backup(), plan.installation()),
+        Event::Adopted { by, .. } => format!("run {} taken over by {by}", run.id()),
+        Event::Intended { step, attempt, .. } => {
+            let is_effect = run.plan().step(step).is_some_and(|s| s.kind != Kind::Probe);
+            match attempt {
+                1 if is_effect => format!("{}: {}", numbered(step), run.plan().step(step)?.action.describe()),
+                1 => return None,
+                n => format!("{}: attempt {n}", numbered(step)),
+            }
+        }
+        Event::Answered { step, answer: Answer::Done { .. }, at, .. } => {
+            let took = run.state(step).since().map(|since| span(at.duration_since(since)))?;
+            match run.hold() {
+                Hold::Released { since, at } if run.plan().release().is_some_and(|r| r.name == *step) => {
+                    format!(
+                        "{}: exporting runs again; it was paused for {}",
+                        numbered(step),
+                        span(at.duration_since(since))
+                    )
+                }
+                _ => format!("{}: done in {took}", numbered(step)),
+            }
+        }
+        Event::Answered { step, answer: Answer::Pending { mark }, .. } | Event::Noted { step, mark, .. } => {
+            format!("{}: {}", numbered(step), mark.says)
+        }
+        Event::Answered { step, answer: Answer::Fault { fault, .. }, .. } => {
+            format!("{}: FAILED: {fault}", numbered(step))
+        }
+        Event::StopAsked { reason, .. } => {
+            let releasing = if run.hold().is_open() { "; resuming exporting" } else { "" };
+            format!("stopping: {reason}{releasing}")
+        }
+        Event::Closed { outcome, .. } => format!("run {} is {}", run.id(), outcome.name()),
+    })
+}

@@ -1,0 +1,135 @@
+//! What is said when a run has ended.
+
+use std::fmt::Write;
+
+use c8keep_core::backup::Component;
+use c8keep_core::facts::Facts;
+use c8keep_core::installation::{Installation, Records};
+use c8keep_core::run::{Hold, Outcome, Run};
+use c8keep_core::witness::Witness;
+use c8keep_engine::drive::{Driven, End};
+use serde::Serialize;
+
+use super::time::span;
+
+/// The last line of `backup -o json`, and what the text summary is made of.
+#[derive(Debug, Serialize)]
+pub struct Result<'a> {
+    /// Always `result`, so that it can be told from the events before it.
+    pub event: &'static str,
+    /// The backup's id.
+    pub backup: u64,
+    /// The run.
+    pub run: &'a str,
+    /// `complete`, `partial`, `failed`, `stopped`, `release-pending` or `journal-lost`.
+    pub outcome: &'static str,
+    /// Whether the backup counts.
+    pub complete: bool,
+    /// The witness.
+    pub witness: Option<&'a Witness>,
+    /// How long exporting was, or has been, paused.
+    pub paused_ms: Option<i64>,
+    /// Whether exporting runs, as far as this run knows.
+    pub exporting_runs: bool,
+    /// Where the manifest is.
+    pub manifest: Option<String>,
+    /// What failed.
+    pub fault: Option<&'a c8keep_core::Fault>,
+    /// The next id that can be used.
+    pub next_id: u64,
+    /// The exit code of the program.
+    pub exit_code: u8,
+}
+
+/// The result of a driven run.
+pub fn result<'a>(driven: &'a Driven, manifest: Option<String>, exit_code: u8) -> Result<'a> {
+    let run = &driven.run;
+    let fault = match &driven.end {
+        End::Closed(Outcome::Failed { fault, .. }) | End::JournalLost { fault, .. } => Some(fault),
+        End::Closed(_) | End::ReleasePending => None,
+    };
+    let outcome = match &driven.end {
+        End::Closed(outcome) => outcome.name(),
+        End::ReleasePending => "release-pending",
+        End::JournalLost { .. } => "journal-lost",
+    };
+    Result {
+        event: "result",
+        backup: run.plan().backup().get(),
+        run: &run.id().0,
+        outcome,
+        complete: matches!(driven.end, End::Closed(Outcome::Complete | Outcome::Partial { .. })),
+        witness: run.facts().witness.as_ref(),
+        paused_ms: paused(run).and_then(|d| i64::try_from(d.as_millis()).ok()),
+        exporting_runs: !run.hold().is_open()
+            || matches!(driven.end, End::JournalLost { released: true, .. }),
+        manifest,
+        fault,
+        next_id: run.plan().backup().get() + 1,
+        exit_code,
+    }
+}
+
+fn paused(run: &Run) -> Option<jiff::SignedDuration> {
+    run.hold().length(run.last_at())
+}
+
+/// The summary of a backup that counts.
+pub fn complete(run: &Run, installation: &Installation, manifest: &str) -> String {
+    let facts = run.facts();
+    let mut text = String::new();
+    let word = match run.outcome() {
+        Some(Outcome::Partial { .. }) => "partial: optional parts are missing",
+        _ => "complete",
+    };
+    let _ = writeln!(text, "backup {} is {word}", run.plan().backup());
+    let _ = writeln!(text, "  parts     {}", parts(facts).join(" · "));
+    if let Some(witness) = &facts.witness {
+        let _ = writeln!(text, "  witness   {}", witness_line(witness));
+    }
+    if let Hold::Released { since, at } = run.hold() {
+        let _ = writeln!(text, "  paused    {}; exporting runs", span(at.duration_since(since)));
+    }
+    if let Records::Excluded { reason } = &installation.records {
+        let _ = writeln!(text, "  left out  exported records: {reason}");
+    }
+    let uncovered: Vec<&str> = installation.not_covered.iter().map(|n| n.what.as_str()).collect();
+    if !uncovered.is_empty() {
+        let _ = writeln!(text, "  not in it {}", uncovered.join(", "));
+    }
+    let _ = writeln!(text, "  manifest  {manifest}");
+    text
+}
+
+/// The witness in one line.
+pub fn witness_line(witness: &Witness) -> String {
+    let positions: Vec<String> = witness
+        .partitions
+        .iter()
+        .map(|p| {
+            let number = |n: Option<i64>| n.map_or_else(|| "?".into(), |n| n.to_string());
+            format!("{}:{}≤{}", p.partition, number(p.exported_in_backup), number(p.exported_at_pause))
+        })
+        .collect();
+    match witness.verdict.reason() {
+        None => format!("{}: the pause held ({})", witness.verdict.name(), positions.join(" ")),
+        Some(reason) => format!("{}: {reason}", witness.verdict.name()),
+    }
+}
+
+/// One phrase a part.
+fn parts(facts: &Facts) -> Vec<String> {
+    let mut parts: Vec<String> = facts
+        .history
+        .iter()
+        .map(|(app, snapshots)| format!("{} {} snapshots", app.component(), snapshots.len()))
+        .collect();
+    if let Some(records) = &facts.records {
+        let docs: u64 = facts.records_cut.iter().flatten().filter_map(|i| i.docs).sum();
+        parts.push(format!("{} {} indices, {docs} documents", Component::Records, records.indices.len()));
+    }
+    if let Some(runtime) = &facts.runtime {
+        parts.push(format!("{} {} partitions", Component::Runtime, runtime.partitions.len()));
+    }
+    parts
+}

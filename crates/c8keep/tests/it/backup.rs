@@ -1,0 +1,127 @@
+//! Whole backups.
+
+use c8keep_twin::{Host, Product};
+
+use crate::theatre::Theatre;
+
+/// One command, every version and product: complete, proven, restorable without a loss, and exporting runs.
+#[test]
+fn a_hot_backup_restores_without_a_loss() {
+    for (version, product) in [
+        ("8.6.0", Product::Elasticsearch),
+        ("8.6.0", Product::OpenSearch),
+        ("8.8.0", Product::Elasticsearch),
+        ("8.8.0", Product::OpenSearch),
+    ] {
+        let mut config = Theatre::quick(version);
+        config.search = product;
+        config.brokers = 1;
+        config.replication = 1;
+        let theatre = Theatre::new(config);
+        let ended = theatre.run(&["backup"]).expect(0, &["is complete", "witness   proven"]);
+        assert!(!theatre.is_paused(), "{version} {product:?}");
+        let shown = theatre.run(&["show", "-o", "json"]).expect(0, &[]).json();
+        let id = shown["backup"].as_u64().unwrap();
+        let verdict = theatre.world().restore(id);
+        assert!(
+            verdict.whole() && verdict.instances_restored > 0,
+            "{version} {product:?}: {verdict}\n{}",
+            ended.stderr
+        );
+    }
+}
+
+/// Every part is in the manifest by name, with what proves it.
+#[test]
+fn the_manifest_names_every_part_with_its_evidence() {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    theatre.run(&["backup", "--id", "1748937221"]).expect(0, &[]);
+    let folder = theatre.home().join(".local/share/c8keep/vault/default/backups/1748937221");
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("manifest.json")).unwrap()).unwrap();
+    let parts: Vec<&str> =
+        manifest["parts"].as_array().unwrap().iter().map(|p| p["component"].as_str().unwrap()).collect();
+    assert_eq!(parts, ["operate", "tasklist", "records", "runtime"]);
+    for part in &manifest["parts"].as_array().unwrap()[..3] {
+        for snapshot in part["snapshots"].as_array().unwrap() {
+            assert_eq!(snapshot["state"], "SUCCESS");
+            assert!(!snapshot["uuid"].as_str().unwrap().is_empty());
+            assert_eq!(snapshot["repository"], "camunda");
+        }
+    }
+    let partition = &manifest["parts"][3]["partitions"][0];
+    assert!(partition["checkpoint"].as_i64().unwrap() > 0);
+    assert_eq!(partition["broker_version"], "8.6.0");
+    assert_eq!(manifest["witness"]["verdict"]["kind"], "proven");
+    assert!(!manifest["witness"]["first"]["brokers"].as_array().unwrap().is_empty(), "raw readings");
+    assert_eq!(manifest["topology"]["partitions"], 2);
+    assert!(!manifest["records_at_cut"].as_array().unwrap().is_empty());
+    assert!(!manifest["not_covered"].as_array().unwrap().is_empty());
+    let guide = std::fs::read_to_string(folder.join("RESTORE.md")).unwrap();
+    for name in [
+        "camunda_operate_1748937221_8.6.0_part_1_of_6",
+        "camunda_zeebe_records_backup_1748937221",
+        "--backupId=1748937221",
+    ] {
+        assert!(guide.contains(name), "{name} is not in RESTORE.md");
+    }
+    assert!(folder.join("release.json").exists());
+}
+
+/// One event a line, the last one the result.
+#[test]
+fn events_for_programs() {
+    let theatre = Theatre::new(Theatre::quick("8.8.0"));
+    let ended = theatre.run(&["backup", "-o", "json", "--id", "1748937221"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.said());
+    let events: Vec<serde_json::Value> =
+        ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events[0]["event"], "opened");
+    let result = events.last().unwrap();
+    assert_eq!(result["event"], "result");
+    assert_eq!((&result["outcome"], &result["exit_code"]), (&"complete".into(), &0.into()));
+    assert_eq!(result["witness"]["verdict"]["kind"], "proven");
+    assert_eq!(result["exporting_runs"], true);
+}
+
+/// Nothing but the management address (and Operate's and Tasklist's before 8.8): the rest is found.
+#[test]
+fn one_address_is_enough() {
+    for version in ["8.6.0", "8.8.0"] {
+        let mut config = Theatre::quick(version);
+        config.optimize = false;
+        let mut theatre = Theatre::new(config);
+        theatre.unset("ELASTIC_ENDPOINT");
+        theatre.unset("ELASTIC_SNAPSHOT_REPOSITORY");
+        let search = theatre.url(Host::Search);
+        theatre.run(&["backup"]).expect(0, &["is complete", &search, "zeebe-record"]);
+    }
+}
+
+/// An hour in which somebody else resumes exporting: every server says success, the witness does not.
+#[test]
+fn a_lifted_pause_is_noticed() {
+    let mut config = Theatre::quick("8.6.0");
+    config.durations.records = 1_500;
+    config.rhythm.snapshot = 300;
+    config.load = 100;
+    let theatre = Theatre::new(config);
+    let mut child = theatre.start(&["backup", "--id", "1748937221"]);
+    theatre.until("the records snapshot is accepted", |t| {
+        t.by_hand(Host::Search, "GET", "/_snapshot/camunda/camunda_zeebe_records_backup_1748937221") == 200
+    });
+    theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/resume");
+    let ended = crate::theatre::ended(wait(&mut child));
+    ended.expect(1, &["the pause did not hold", "exporting runs again"]);
+    theatre.run(&["list"]).expect(0, &["failed"]);
+    theatre.run(&["show", "1748937221"]).expect(0, &["violated"]);
+    assert!(!theatre.world().restore(1_748_937_221).whole(), "the oracle must agree");
+}
+
+fn wait(child: &mut std::process::Child) -> std::process::Output {
+    use std::io::Read;
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+    child.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
+    std::process::Output { status: child.wait().unwrap(), stdout, stderr }
+}

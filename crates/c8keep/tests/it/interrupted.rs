@@ -1,0 +1,128 @@
+//! Runs that are killed, stopped, or met by another.
+
+use std::process::Child;
+
+use c8keep_twin::Config;
+
+use crate::theatre::{Ended, Theatre, ended};
+
+fn slow() -> Config {
+    let mut config = Theatre::quick("8.6.0");
+    config.durations.records = 60_000;
+    config
+}
+
+fn paused(theatre: &Theatre, arguments: &[&str]) -> Child {
+    let child = theatre.start(arguments);
+    theatre.until("exporting is paused", Theatre::is_paused);
+    child
+}
+
+fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
+}
+
+fn finish(child: Child) -> Ended {
+    ended(child.wait_with_output().unwrap())
+}
+
+/// SIGKILL in the window: every reading verb says so, and `resume-exporting` releases.
+#[test]
+fn a_killed_run_is_reported_and_released() {
+    let theatre = Theatre::new(slow());
+    kill(paused(&theatre, &["backup", "--id", "1000"]));
+    assert!(theatre.is_paused());
+    theatre.run(&["status"]).expect(20, &["backup-1000", "LEFT OPEN", "resume-exporting"]);
+    theatre.run(&["list"]).expect(0, &["open, exporting paused"]);
+    theatre.run(&["resume-exporting"]).expect(0, &["exporting runs"]);
+    assert!(!theatre.is_paused());
+    theatre.run(&["status"]).expect(0, &["exporting     runs"]);
+    theatre.run(&["list"]).expect(0, &["stopped"]);
+}
+
+/// The next backup takes a killed run over: release first, then a new run under a generated id.
+#[test]
+fn the_next_backup_releases_first() {
+    let mut config = slow();
+    config.durations.records = 3_000;
+    let theatre = Theatre::new(config);
+    kill(paused(&theatre, &["backup", "--id", "1000"]));
+    let ended = theatre.run(&["backup"]).expect(0, &["backup-1000", "left open", "is complete"]);
+    assert!(!theatre.is_paused(), "{}", ended.said());
+}
+
+/// With a given id the next backup only releases, and names the next free id.
+#[test]
+fn a_given_id_is_not_started_after_a_takeover() {
+    let theatre = Theatre::new(slow());
+    kill(paused(&theatre, &["backup", "--id", "1000"]));
+    theatre.run(&["backup", "--id", "1001"]).expect(1, &["1001", "not started"]);
+    assert!(!theatre.is_paused());
+}
+
+#[test]
+fn a_takeover_may_be_refused() {
+    let theatre = Theatre::new(slow());
+    kill(paused(&theatre, &["backup", "--id", "1000"]));
+    theatre.run(&["backup", "--on-open", "fail"]).expect(20, &["left alone"]);
+    assert!(theatre.is_paused(), "left alone means left alone");
+    theatre.run(&["resume-exporting"]).expect(0, &[]);
+}
+
+/// Finishing goes on under the same id, and the backup is whole.
+#[test]
+fn a_killed_run_can_be_finished() {
+    let mut config = slow();
+    config.durations.records = 4_000;
+    let theatre = Theatre::new(config);
+    kill(paused(&theatre, &["backup", "--id", "1000"]));
+    theatre.run(&["backup", "--on-open", "finish"]).expect(0, &["backup 1000 is complete", "proven"]);
+    let verdict = theatre.world().restore(1000);
+    assert!(verdict.whole(), "{verdict}");
+}
+
+/// Ctrl-C and SIGTERM release first and say so.
+#[test]
+fn signals_release_first() {
+    for name in ["-INT", "-TERM"] {
+        let theatre = Theatre::new(slow());
+        let child = paused(&theatre, &["backup"]);
+        signal(&child, name);
+        finish(child).expect(130, &["resuming exporting", "exporting runs again"]);
+        assert!(!theatre.is_paused(), "{name}");
+        theatre.run(&["list"]).expect(0, &["stopped"]);
+    }
+}
+
+/// Two at once: the second ends at once with 11 and touches nothing.
+#[test]
+fn a_second_run_at_the_same_time() {
+    let theatre = Theatre::new(slow());
+    let first = paused(&theatre, &["backup"]);
+    theatre.run(&["backup"]).expect(11, &[]);
+    theatre.run(&["resume-exporting"]).expect(11, &["--force"]);
+    theatre.run(&["status"]).expect(0, &["at work"]);
+    assert!(theatre.is_paused(), "the first run's pause was lifted");
+    signal(&first, "-TERM");
+    finish(first).expect(130, &[]);
+}
+
+/// What was left open on one cluster is never released on another.
+#[test]
+fn another_cluster_is_not_touched() {
+    let theatre = Theatre::new(slow());
+    kill(paused(&theatre, &["backup", "--id", "1000"]));
+    let mut config = slow();
+    config.seed += 1;
+    let mut other = Theatre::new(config);
+    other.set("HOME", theatre.home().to_str().unwrap());
+    other.run(&["backup"]).expect(20, &["belongs to the installation"]);
+    other.run(&["resume-exporting"]).expect(20, &["belongs to the installation"]);
+    theatre.run(&["resume-exporting"]).expect(0, &[]);
+}

@@ -1,0 +1,31 @@
+//! The surface that needs no installation.
+
+use std::process::Command;
+
+fn c8keep(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_c8keep")).args(arguments).env_clear().output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn help_names_every_verb() {
+    let (code, help) = c8keep(&["--help"]);
+    assert_eq!(code, Some(0));
+    for verb in ["plan", "backup", "status", "list", "show", "resume-exporting", "demo", "completions"] {
+        assert!(help.contains(verb), "{verb}");
+    }
+}
+
+#[test]
+fn completions_for_every_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, script) = c8keep(&["completions", shell]);
+        assert_eq!(code, Some(0));
+        assert!(script.contains("resume-exporting"), "{shell}");
+    }
+}
+
+#[test]
+fn an_unknown_verb_is_usage() {
+    assert_eq!(c8keep(&["bakcup"]).0, Some(2));
+}

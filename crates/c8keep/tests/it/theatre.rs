@@ -1,0 +1,187 @@
+//! A simulated installation over HTTP, and the program started against it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use c8keep_twin::http::{Served, serve};
+use c8keep_twin::{Config, Host, World};
+use jiff::Timestamp;
+
+/// Longest wait for anything, for a machine five times slower than usual.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The installation, its servers, and a home for the program.
+pub struct Theatre {
+    pub world: Arc<Mutex<World>>,
+    served: Served,
+    home: PathBuf,
+    environment: Vec<(String, String)>,
+    /// Serves the world while the test waits for the program.
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// What a finished program left.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Theatre {
+    /// Serves a world; the program will be given the page's variables for it.
+    pub fn new(config: Config) -> Theatre {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let split = config.version.as_str() < "8.8";
+        let opensearch = config.search == c8keep_twin::Product::OpenSearch;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let world = Arc::new(Mutex::new(World::new(config)));
+        let served = runtime.block_on(serve(Arc::clone(&world), Arc::new(Timestamp::now))).unwrap();
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let home = std::env::temp_dir().join(format!("c8keep-it-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&home).unwrap();
+        let mut theatre = Theatre { world, served, home, environment: Vec::new(), _runtime: runtime };
+        theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", &theatre.url(Host::Gateway));
+        if split {
+            theatre.set_if_served("OPERATE_MANAGEMENT_API", Host::Operate);
+            theatre.set_if_served("TASKLIST_MANAGEMENT_API", Host::Tasklist);
+        }
+        theatre.set_if_served("OPTIMIZE_MANAGEMENT_API", Host::Optimize);
+        let (address, repository) = if opensearch {
+            ("OPENSEARCH_ENDPOINT", "OPENSEARCH_SNAPSHOT_REPOSITORY")
+        } else {
+            ("ELASTIC_ENDPOINT", "ELASTIC_SNAPSHOT_REPOSITORY")
+        };
+        theatre.set(address, &theatre.url(Host::Search));
+        theatre.set(repository, "camunda");
+        theatre
+    }
+
+    /// A quick world: stages of some tens of milliseconds.
+    pub fn quick(version: &str) -> Config {
+        let mut config = if version < "8.8" { Config::demo_8_6() } else { Config::seed_8_8() };
+        config.version = version.into();
+        config.warm_up_ms = 3_000;
+        config.durations.history_parts = vec![30];
+        config.durations.optimize_parts = vec![30];
+        config.durations.part_gap = 10;
+        config.durations.records = 60;
+        config.durations.runtime_appears = 30;
+        config.durations.runtime = 120;
+        config
+    }
+
+    pub fn url(&self, host: Host) -> String {
+        self.served.url(host).unwrap_or_else(|| panic!("{host} is not served"))
+    }
+
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Sets a variable for every later start.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.unset(name);
+        self.environment.push((name.into(), value.into()));
+    }
+
+    pub fn unset(&mut self, name: &str) {
+        self.environment.retain(|(n, _)| n != name);
+    }
+
+    fn set_if_served(&mut self, name: &str, host: Host) {
+        if let Some(url) = self.served.url(host) {
+            self.set(name, &url);
+        }
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_c8keep"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", &self.home)
+            .envs(self.environment.iter().map(|(n, v)| (n, v)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        ended(self.command(arguments).output().unwrap())
+    }
+
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.advance(Timestamp::now());
+        world
+    }
+
+    pub fn is_paused(&self) -> bool {
+        let world = self.world();
+        (1..=world.config().partitions)
+            .any(|p| world.exporting(p).is_some_and(|(_, phase)| phase.wire() != "EXPORTING"))
+    }
+
+    /// Waits until something has happened in the world.
+    pub fn until(&self, what: &str, happened: impl Fn(&Theatre) -> bool) {
+        let began = Instant::now();
+        while !happened(self) {
+            assert!(began.elapsed() < PATIENCE, "never happened: {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Sends one request as somebody else would.
+    pub fn by_hand(&self, host: Host, method: &str, path: &str) -> u16 {
+        let request = c8keep_twin::Request::new(method, path);
+        match c8keep_twin::handle(&mut self.world(), host, &request, Timestamp::now()) {
+            c8keep_twin::Response::Answer(answer) => answer.status,
+            c8keep_twin::Response::Dropped => 0,
+        }
+    }
+}
+
+impl Drop for Theatre {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.home);
+    }
+}
+
+impl Ended {
+    /// Everything the program said.
+    pub fn said(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
+
+    #[track_caller]
+    pub fn expect(self, code: i32, words: &[&str]) -> Ended {
+        assert_eq!(self.code, Some(code), "{}", self.said());
+        for word in words {
+            assert!(self.said().contains(word), "{word:?} is not in:\n{}", self.said());
+        }
+        self
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.stdout))
+    }
+}
+
+pub fn ended(output: Output) -> Ended {
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
