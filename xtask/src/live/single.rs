@@ -178,10 +178,7 @@ async fn loaded(cluster: &Cluster) -> Result<Load> {
 }
 
 /// Asks the broker for snapshots until those of all partitions lie above these exported positions.
-async fn snapshots_above(
-    broker: &Broker,
-    at_pause: &std::collections::BTreeMap<u32, (i64, i64)>,
-) -> Result<()> {
+pub async fn snapshots_above(broker: &Broker, at_pause: &BTreeMap<u32, (i64, i64)>) -> Result<()> {
     http::until("snapshots above P0", STEP_LIMIT, async || {
         http::post(&format!("{}/actuator/partitions/takeSnapshot", broker.management()), None)
             .await?
