@@ -129,6 +129,7 @@ fn metrics(world: &World, host: Host) -> String {
              {checkpoint}.0\nzeebe_backup_operations_in_progress{{operation=\"take\",partition=\"{id}\",}} {running}.0"
         );
     }
-    text.push_str("disk_free_bytes{path=\"/var/lib/camunda\",} 5.0E10\n");
+    let free = world.faults.disk_free.unwrap_or(50_000_000_000);
+    let _ = writeln!(text, "disk_free_bytes{{path=\"/var/lib/camunda\",}} {free}.0");
     text
 }

@@ -133,18 +133,29 @@ fn create(world: &mut World, app: App, request: &Request) -> Answer {
                 format!("A backup with ID [{id}] already exists. Found snapshots: [{}]", found.join(", "));
             fault(world, app, 400, &text)
         }
-        Err(Refused::RepositoryMissing(name)) => {
-            let status = if app == App::Optimize { 400 } else { 404 };
-            fault(world, app, status, &format!("No repository with name [{name}] could be found."))
-        }
+        Err(Refused::RepositoryMissing(name)) => fault(
+            world,
+            app,
+            repository_status(app),
+            &format!("No repository with name [{name}] could be found."),
+        ),
     }
+}
+
+/// Only 8.8 says 404 when the search server does not know the repository.
+fn repository_status(app: App) -> u16 {
+    if app == App::History { 404 } else { 400 }
 }
 
 fn get(world: &World, app: App, id: u64) -> Answer {
     let repository = world.repository_of(app);
     if !world.search.repositories.contains_key(repository) {
-        let status = if app == App::Optimize { 400 } else { 404 };
-        return fault(world, app, status, &format!("No repository with name [{repository}] could be found."));
+        return fault(
+            world,
+            app,
+            repository_status(app),
+            &format!("No repository with name [{repository}] could be found."),
+        );
     }
     let found = world.parts_found(app, id);
     // What real servers of 8.6.0 were seen to do; later versions answer a plain 404.

@@ -10,8 +10,11 @@ use crate::world::World;
 use crate::world::draw::draw;
 use crate::world::runtime::{COMMAND_MS, PartitionBackup, Refused, State};
 
-const NO_STORE: &str =
-    "No backup store is configured. To use this feature, configure backup in broker configuration.";
+/// Texts of the servers' own source (backup API of the broker, `BackupEndpoint` of 8.8).
+const NO_STORE: &str = "Cannot process backup requests. No backup store is configured. To use this feature, configure \
+                        backup in broker configuration.";
+const SCALING: &str =
+    "Cannot take backup while scaling is in progress. Please retry after scaling is completed.";
 
 pub fn answer(world: &mut World, request: &Request, rest: &[&str]) -> Answer {
     match (request.method.as_str(), rest) {
@@ -72,6 +75,7 @@ fn create(world: &mut World, request: &Request) -> Answer {
             );
             message(202, &text).after(world, COMMAND_MS)
         }
+        Err(Refused::Scaling) => message(409, SCALING),
         Err(Refused::NoStore) => message(400, NO_STORE),
         Err(Refused::NoLeader { partition }) => message(
             502,

@@ -99,7 +99,16 @@ pub fn cluster(world: &World) -> Value {
             })
         })
         .collect();
-    json!({"version": 1, "brokers": brokers})
+    let mut body = json!({"version": 1, "brokers": brokers});
+    if world.faults.scaling {
+        // Shape of the documented answer (camunda-docs 8.6, cluster scaling).
+        let started = crate::world::timestamp(world.started).to_string();
+        let join = json!([{"operation": "PARTITION_JOIN", "brokerId": 1, "partitionId": 1, "priority": 1}]);
+        body["pendingChange"] = json!({
+            "id": 2, "status": "IN_PROGRESS", "startedAt": started, "completed": [], "pending": join,
+        });
+    }
+    body
 }
 
 /// Ids of the configured exporters.

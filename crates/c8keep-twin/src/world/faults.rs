@@ -21,6 +21,10 @@ pub struct Faults {
     pub html: BTreeSet<Host>,
     /// Brokers that are busy: every other time they answer `{}` when asked for their partitions.
     pub brokers_busy: BTreeSet<u32>,
+    /// Brokers are being added or partitions moved: the cluster shows a pending change and refuses backups.
+    pub scaling: bool,
+    /// Free bytes on every broker's disk, where it matters.
+    pub disk_free: Option<u64>,
     /// Partitions whose runtime backups fail.
     pub partitions_failing: BTreeSet<u32>,
     /// Accepted runtime backups never appear, as with a full or missing bucket.

@@ -44,6 +44,8 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     NoStore,
+    /// Partitions are being added. The checkpoint is written all the same: the id is burnt.
+    Scaling,
     /// The gateway sends nothing while it knows no leader of a partition.
     NoLeader {
         partition: u32,
@@ -75,6 +77,10 @@ impl World {
         }
         if id <= self.runtime.latest {
             return Err(Refused::IdNotAbove { latest: self.runtime.latest });
+        }
+        if self.faults.scaling {
+            self.runtime.latest = id;
+            return Err(Refused::Scaling);
         }
         self.runtime.latest = id;
         self.runtime.backups.insert(id, BTreeMap::new());

@@ -135,7 +135,7 @@ fn a_missing_repository_is_refused_everywhere() {
         let mut bench = Bench::new(config);
         assert_eq!(bench.get(Host::Search, "/_snapshot/camunda").status, 404);
         let answer = bench.post(Host::Operate, "/actuator/backups", &json!({"backupId": 5}));
-        assert_eq!(answer.status, 404);
+        assert_eq!(answer.status, 400);
         assert_eq!(answer.value()["message"], "No repository with name [camunda] could be found.");
     }
 }
@@ -265,4 +265,29 @@ fn a_busy_broker_says_nothing_of_its_partitions_and_more_when_asked_again() {
     let answers = [ask(), ask()];
     assert!(answers.contains(&json!({})), "{answers:?}");
     assert!(answers.iter().any(|answer| answer["1"]["role"] == "LEADER"), "{answers:?}");
+}
+
+#[test]
+fn while_scaling_backups_are_refused_and_their_ids_are_burnt() {
+    let mut bench = bench();
+    bench.world.faults.scaling = true;
+    let cluster = bench.get(Host::Gateway, "/actuator/cluster").value();
+    assert_eq!(cluster["pendingChange"]["status"], "IN_PROGRESS");
+    let refused = bench.post(Host::Gateway, "/actuator/backups", &json!({"backupId": 5}));
+    assert_eq!(refused.status, 409);
+    assert!(refused.value()["message"].as_str().is_some_and(|text| text.contains("scaling")));
+    bench.world.faults.scaling = false;
+    assert_eq!(bench.get(Host::Gateway, "/actuator/cluster").value()["pendingChange"], Value::Null);
+    let again = bench.post(Host::Gateway, "/actuator/backups", &json!({"backupId": 5}));
+    assert!(again.value()["message"].as_str().is_some_and(|text| text.contains("latest backup has id 5")));
+}
+
+#[test]
+fn free_disk_is_told_as_a_metric() {
+    let mut bench = bench();
+    bench.world.faults.disk_free = Some(1_000_000);
+    let answer = bench.get(Host::Broker(0), "/actuator/prometheus");
+    let text = String::from_utf8(answer.body).expect("text");
+    assert!(text.contains("disk_free_bytes{path=\"/var/lib/camunda\",} 1000000.0\n"), "{text}");
+    assert!(text.contains("zeebe_exporter_state{partition=\"1\",} 0.0\n"), "{text}");
 }
