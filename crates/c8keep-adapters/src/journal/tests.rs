@@ -225,6 +225,21 @@ async fn a_reader_sees_what_a_writer_appends_and_never_waits_for_it() {
     assert_eq!(reader.runs("default", 10).await.unwrap().len(), 1);
     work.rollback().await.unwrap();
     assert!(reader.append(&id, 2, term, &noted(2)).await.is_err(), "opened for reading");
+    let mut inner = reader.inner.lock().await;
+    let written = sqlx::query("DELETE FROM event").execute(inner.connection.as_mut().unwrap()).await;
+    assert!(written.is_err(), "not even by mistake");
+}
+
+#[tokio::test]
+async fn every_commit_reaches_the_disk() {
+    let place = Place::new();
+    let journal = place.open().await;
+    let mut inner = journal.inner.lock().await;
+    let connection = inner.connection.as_mut().unwrap();
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.unwrap();
+    let full: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await.unwrap();
+    let keys: i64 = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(connection).await.unwrap();
+    assert_eq!((mode.as_str(), full, keys), ("wal", 2, 1));
 }
 
 #[tokio::test]

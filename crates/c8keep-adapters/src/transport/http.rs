@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::BytesMut;
 use c8keep_core::fault::{Fault, FaultKind};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use secrecy::ExposeSecret;
 
 use super::{Method, Request, Response, Transport, TransportError};
@@ -58,9 +58,12 @@ impl HttpTransport {
         if let Some(login) = &request.login {
             builder = builder.basic_auth(&login.user, Some(login.password.expose_secret()));
         }
-        if let Some(body) = &request.body {
-            builder = builder.json(body);
-        }
+        builder = match &request.body {
+            Some(body) => builder.json(body),
+            // RFC 9110, 8.6: a POST says so when it has no body; some proxies answer 411 to one that does not.
+            None if matches!(request.method, Method::Post | Method::Put) => builder.header(CONTENT_LENGTH, 0),
+            None => builder,
+        };
         let mut answer = builder.send().await.map_err(|error| failed(&error))?;
         let status = answer.status().as_u16();
         let content_type =

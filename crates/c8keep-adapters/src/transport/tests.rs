@@ -82,6 +82,20 @@ async fn an_answer_comes_back_whole_and_the_request_names_us() {
     );
 }
 
+/// Some proxies answer 411 to a POST that says nothing of its length.
+#[tokio::test]
+async fn a_post_without_a_body_says_so() {
+    let (endpoint, task) = server(Then::Answer("HTTP/1.1 204 No Content\r\n\r\n")).await;
+    HttpTransport::new(false)
+        .unwrap()
+        .send(endpoint.post("/actuator/exporting/pause?soft=true"))
+        .await
+        .unwrap();
+    let head = task.await.unwrap();
+    assert!(head.starts_with("POST /actuator/exporting/pause?soft=true HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("content-length: 0\r\n"), "{head}");
+}
+
 #[tokio::test]
 async fn a_login_in_the_address_is_sent_and_never_shown() {
     let (endpoint, task) = server(Then::Answer("HTTP/1.1 204 No Content\r\n\r\n")).await;
