@@ -15,7 +15,7 @@ use crate::say::say;
 
 mod measure;
 mod own;
-mod stage;
+pub(crate) mod stage;
 
 /// The id of the page's example answers: with it the twin takes the same time in every run.
 const ID: u64 = 1_748_937_221;

@@ -8,6 +8,7 @@ mod peers;
 mod say;
 mod test;
 mod tidy;
+mod twin;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ enum Task {
     Tidy,
     /// What one backup costs, beside the shell procedure of Camunda's page
     Bench(bench::Args),
+    /// A simulated installation to try commands on
+    Twin(twin::Args),
     /// Licences, banned crates and sources, by cargo-deny
     Deny,
     /// Every stage of continuous integration, quick ones first
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Tidy => tidy::run(),
         Task::Bench(args) => bench::run(&args),
+        Task::Twin(args) => twin::run(&args),
         Task::Deny => deny::run(),
         Task::Ci(args) => ci::run(&args),
         Task::Peers(args) => peers::run(args),

@@ -16,7 +16,7 @@ const RUN_MAX: Duration = Duration::from_mins(2);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The variables a measured program sees: these and `PATH`, nothing else.
-pub(super) type Environment = BTreeMap<String, String>;
+pub(crate) type Environment = BTreeMap<String, String>;
 
 /// The CPU time of a program and everything it started, user and system together.
 pub(super) fn cpu(program: &Path, arguments: &[&str], environment: &Environment) -> anyhow::Result<Duration> {

@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// One served installation.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     world: Arc<Mutex<World>>,
     addresses: BTreeMap<Host, String>,
     close: oneshot::Sender<()>,
@@ -31,7 +31,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn open(config: &Config) -> anyhow::Result<Stage> {
+    pub(crate) fn open(config: &Config) -> anyhow::Result<Stage> {
         let world = Arc::new(Mutex::new(World::new(config.clone())));
         let closing = Arc::new(AtomicBool::new(false));
         let (close, closed) = oneshot::channel();
@@ -53,20 +53,29 @@ impl Stage {
     }
 
     /// The variables of Camunda's page for this installation.
-    pub(super) fn environment(&self, repository: &str) -> anyhow::Result<Environment> {
-        let url = |host| self.addresses.get(&host).cloned().with_context(|| format!("{host} is not served"));
-        let pairs = [
-            ("ORCHESTRATION_CLUSTER_MANAGEMENT_API", url(Host::Gateway)?),
-            ("OPTIMIZE_MANAGEMENT_API", url(Host::Optimize)?),
-            ("ELASTIC_ENDPOINT", url(Host::Search)?),
-            ("ELASTIC_SNAPSHOT_REPOSITORY", repository.to_owned()),
+    pub(crate) fn environment(&self, repository: &str) -> anyhow::Result<Environment> {
+        let required =
+            [("ORCHESTRATION_CLUSTER_MANAGEMENT_API", Host::Gateway), ("ELASTIC_ENDPOINT", Host::Search)];
+        let optional = [
+            ("OPERATE_MANAGEMENT_API", Host::Operate),
+            ("TASKLIST_MANAGEMENT_API", Host::Tasklist),
+            ("OPTIMIZE_MANAGEMENT_API", Host::Optimize),
         ];
-        Ok(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        let mut variables = Environment::new();
+        for (name, host) in required {
+            let url = self.addresses.get(&host).with_context(|| format!("{host} is not served"))?;
+            variables.insert(name.to_owned(), url.clone());
+        }
+        for (name, host) in optional {
+            variables.extend(self.addresses.get(&host).map(|url| (name.to_owned(), url.clone())));
+        }
+        variables.insert("ELASTIC_SNAPSHOT_REPOSITORY".to_owned(), repository.to_owned());
+        Ok(variables)
     }
 
     /// How long exporting was paused. Fails if it still is, or if the oracle finds a loss in the backup: a figure of a
     /// bad backup is worth nothing.
-    pub(super) fn close(self, id: u64) -> anyhow::Result<Duration> {
+    pub(crate) fn close(self, id: u64) -> anyhow::Result<Duration> {
         self.closing.store(true, Ordering::Relaxed);
         let paused = self.eye.join().ok().context("the eye on the twin broke")?;
         // A server that has ended by itself says why when it is joined.

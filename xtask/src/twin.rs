@@ -1,0 +1,33 @@
+//! `cargo xtask twin`: a simulated installation to try commands on, with the variables to reach it.
+//!
+//! It listens on loopback only and ends by itself.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use c8keep_twin::Config;
+
+use crate::bench::stage::Stage;
+use crate::say::{print, say};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Which Camunda it plays.
+    #[arg(long, default_value = "8.8", value_parser = ["8.6", "8.8"])]
+    camunda: String,
+    /// When it ends.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=120))]
+    minutes: u64,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = if args.camunda == "8.6" { Config::demo_8_6() } else { Config::seed_8_8() };
+    let repository = config.repositories.history.clone();
+    let stage = Stage::open(&config)?;
+    for (name, value) in stage.environment(&repository)? {
+        print(format_args!("export {name}={value}"));
+    }
+    say(format_args!("Camunda {} for {} minutes; Ctrl-C ends it", config.version, args.minutes));
+    std::thread::sleep(Duration::from_secs(args.minutes * 60));
+    Ok(ExitCode::SUCCESS)
+}
