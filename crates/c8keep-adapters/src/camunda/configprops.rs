@@ -48,6 +48,8 @@ pub struct BrokerTold {
     pub store: Option<String>,
     /// Bucket or container and base path.
     pub location: Option<String>,
+    /// The property by which the cluster makes ids of its own and refuses ours (8.9+).
+    pub own_ids: Option<String>,
 }
 
 /// One configured exporter.
@@ -118,9 +120,9 @@ struct Properties {
 struct ClusterProperties {
     #[serde(default, deserialize_with = "lenient")]
     node_id: Option<u32>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, alias = "size", deserialize_with = "lenient")]
     cluster_size: Option<u32>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, alias = "partitionCount", deserialize_with = "lenient")]
     partitions_count: Option<u32>,
     #[serde(default, deserialize_with = "lenient")]
     replication_factor: Option<u32>,
@@ -164,6 +166,12 @@ struct Backup {
     repository_name: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     store: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    continuous: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    schedule: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    checkpoint_interval: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     s3: Option<Place>,
     #[serde(default, deserialize_with = "lenient")]
@@ -236,7 +244,10 @@ pub fn told(answer: &Answer<'_>) -> Option<Told> {
                 let Properties { backup, primary_storage, secondary_storage, exporters, .. } = properties;
                 told.learn_data(Data { backup, primary_storage, secondary_storage, exporters });
             }
-            "camunda" => properties.data.into_iter().for_each(|data| told.learn_data(data)),
+            "camunda" => {
+                properties.cluster.into_iter().for_each(|cluster| told.learn_cluster(cluster));
+                properties.data.into_iter().for_each(|data| told.learn_data(data));
+            }
             "camunda.data.backup" => {
                 told.learn_repository("camunda.data.backup.repositoryName", properties.repository_name);
             }
@@ -248,16 +259,15 @@ pub fn told(answer: &Answer<'_>) -> Option<Told> {
 }
 
 impl Told {
+    /// The repository that properties of this prefix name; else what the others say, as several applications may share
+    /// one server.
+    pub fn repository_under(&self, prefix: &str) -> Option<&(String, String)> {
+        self.repositories.iter().find(|(p, _)| p.starts_with(prefix)).or(self.repositories.first())
+    }
+
     fn learn_broker(&mut self, properties: Properties) {
-        let broker = self.broker.get_or_insert_default();
-        if let Some(cluster) = properties.cluster {
-            broker.node = cluster.node_id;
-            broker.cluster_size = cluster.cluster_size;
-            broker.partitions = cluster.partitions_count;
-            broker.replication = cluster.replication_factor;
-            broker.contact_points = cluster.initial_contact_points.unwrap_or_default();
-        }
-        broker.command =
+        properties.cluster.into_iter().for_each(|cluster| self.learn_cluster(cluster));
+        self.broker.get_or_insert_default().command =
             properties.network.and_then(|n| n.command_api).map(|c| (c.advertised_host, c.advertised_port));
         if let Some(data) = properties.data {
             self.learn_data(data);
@@ -265,11 +275,26 @@ impl Told {
         self.learn_exporters(properties.exporters);
     }
 
+    /// The old names of the properties and the new ones may both be there; what is told once is enough.
+    fn learn_cluster(&mut self, cluster: ClusterProperties) {
+        let broker = self.broker.get_or_insert_default();
+        broker.node = broker.node.or(cluster.node_id);
+        broker.cluster_size = broker.cluster_size.or(cluster.cluster_size);
+        broker.partitions = broker.partitions.or(cluster.partitions_count);
+        broker.replication = broker.replication.or(cluster.replication_factor);
+        if broker.contact_points.is_empty() {
+            broker.contact_points = cluster.initial_contact_points.unwrap_or_default();
+        }
+    }
+
     fn learn_data(&mut self, data: Data) {
         let backups = [data.backup, data.primary_storage.and_then(|p| p.backup)];
         for backup in backups.into_iter().flatten() {
             self.learn_repository("camunda.data.backup.repositoryName", backup.repository_name.clone());
             self.learn_store(&backup);
+            if let Some(property) = makes_own_ids(&backup) {
+                self.broker.get_or_insert_default().own_ids = Some(property);
+            }
         }
         if let Some(secondary) = data.secondary_storage {
             let used = secondary.kind.unwrap_or_default();
@@ -365,6 +390,23 @@ impl Told {
             self.searches.push((property, without_login(&url)));
         }
     }
+}
+
+/// With any of these an explicit id is refused with 400 (camunda issue 46784).
+fn makes_own_ids(backup: &Backup) -> Option<String> {
+    let set = |value: &Option<String>| {
+        value.as_deref().is_some_and(|v| is_told(v) && !v.trim().eq_ignore_ascii_case("none"))
+    };
+    let name = if backup.continuous == Some(true) {
+        "continuous"
+    } else if set(&backup.schedule) {
+        "schedule"
+    } else if set(&backup.checkpoint_interval) {
+        "checkpoint-interval"
+    } else {
+        return None;
+    };
+    Some(format!("camunda.data.primary-storage.backup.{name}"))
 }
 
 /// An address may hold a password, which is not ours to keep.

@@ -173,14 +173,15 @@ pub(crate) async fn partitions_of(
 }
 
 /// Asks a server for its configuration: the named part of it first, so that less than everything travels.
-/// `None` where the endpoint is not there or hides its values.
+/// Without a prefix, everything. `None` where the endpoint is not there or hides its values.
 pub(crate) async fn configuration_of(
     transport: &dyn Transport,
     server: &Endpoint,
     prefix: &str,
 ) -> Result<Option<Told>, Fault> {
     const DOING: &str = "reading the configuration";
-    for path in [format!("/actuator/configprops/{prefix}"), "/actuator/configprops".into()] {
+    let part = (!prefix.is_empty()).then(|| format!("/actuator/configprops/{prefix}"));
+    for path in part.into_iter().chain(["/actuator/configprops".to_owned()]) {
         let response = ask(transport, DOING, &server.get(&path)).await?;
         if let Some(told) = configprops::told(&Answer::of(&response)).filter(|told| *told != Told::default())
         {
@@ -207,7 +208,7 @@ impl Camunda for CamundaClient {
         let mut cluster = described(version, members, topology);
         if cluster.partitions.is_none() || cluster.replication.is_none() {
             for address in self.cluster_addresses() {
-                let told = configuration_of(&*self.transport, address, "zeebe.broker").await;
+                let told = broker_configuration(&*self.transport, address, self.dialect).await;
                 if let Some(broker) = told.ok().flatten().and_then(|told| told.broker) {
                     cluster.partitions = cluster.partitions.or(broker.partitions);
                     cluster.replication = cluster.replication.or(broker.replication);
@@ -235,7 +236,8 @@ impl Camunda for CamundaClient {
         }
         let mut told = None;
         for address in self.cluster_addresses() {
-            let configured = configuration_of(&*self.transport, address, "zeebe.broker").await.ok().flatten();
+            let configured =
+                broker_configuration(&*self.transport, address, self.dialect).await.ok().flatten();
             told = configured.and_then(|told| told.broker).filter(|b| b.store.is_some());
             if told.is_some() {
                 break;
@@ -279,15 +281,16 @@ impl Camunda for CamundaClient {
         let (endpoint, path) = self.app(app)?;
         let request = endpoint.get(path).with_deadline(LIST_DEADLINE);
         let (call, response) = self.ask(&format!("listing the backups of {app}"), request).await?;
-        wire::highest_id(&call, &Answer::of(&response))
+        wire::highest_history_id(&call, app, &Answer::of(&response))
     }
 
     async fn repository_of(&self, app: HistoryApp) -> Result<Option<String>, Fault> {
         let (endpoint, _) = self.app(app)?;
         // Optimize's configuration is not made of Spring properties: it does not tell (documents 8.5–8.10).
         let Some(prefix) = configuration_prefix(app) else { return Ok(None) };
-        let told = configuration_of(&*self.transport, endpoint, prefix).await?;
-        Ok(told.and_then(|told| told.repositories.into_iter().next()).map(|(_, name)| name))
+        let part = if app == HistoryApp::Webapps { "" } else { prefix };
+        let told = configuration_of(&*self.transport, endpoint, part).await?;
+        Ok(told.and_then(|told| told.repository_under(prefix).map(|(_, name)| name.clone())))
     }
 
     async fn pause_exporting(&self) -> Result<(), Fault> {
@@ -344,6 +347,18 @@ impl Camunda for CamundaClient {
         let request = self.management.get(&path).with_deadline(STATUS_DEADLINE);
         let (call, response) = self.ask("reading the runtime backup", request).await?;
         wire::runtime_status(&call, id, &Answer::of(&response))
+    }
+}
+
+/// A broker's configuration. From 8.8 on it is spread over properties of old and new names, so the whole is read.
+pub(crate) async fn broker_configuration(
+    transport: &dyn Transport,
+    broker: &Endpoint,
+    dialect: Dialect,
+) -> Result<Option<Told>, Fault> {
+    match dialect {
+        Dialect::SplitActuators => configuration_of(transport, broker, "zeebe.broker").await,
+        Dialect::UnifiedActuators => configuration_of(transport, broker, "").await,
     }
 }
 

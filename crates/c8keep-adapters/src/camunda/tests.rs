@@ -407,6 +407,18 @@ fn lists_give_the_highest_id_in_whatever_order() {
 }
 
 #[test]
+fn a_list_that_misses_its_repository_is_a_precondition() {
+    let list = |a: &Answer<'_>| wire::highest_history_id(&call(), HistoryApp::Operate, a);
+    for status in [400, 404] {
+        let body = json!({"message": "No repository with name [camunda] could be found."});
+        let fault = answered(status, &body, list).unwrap_err();
+        assert_eq!(fault.kind.exit_code(), 10);
+        assert!(fault.hint.contains("register"), "{fault:?}");
+    }
+    assert_eq!(answered(404, &json!({"error": "Not Found"}), list).unwrap_err().kind, FaultKind::Absent);
+}
+
+#[test]
 fn partitions_are_read_with_roles_phases_and_positions() {
     let read = |name: &str| recorded(name, |a| wire::partitions(&call(), a)).unwrap();
     let paused = read("under-load/partitions-paused");

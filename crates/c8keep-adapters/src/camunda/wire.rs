@@ -371,6 +371,21 @@ pub fn highest_id(call: &Call, answer: &Answer<'_>) -> Result<Option<BackupId>, 
     Ok(list.into_iter().filter_map(|b| BackupId::new(b.backup_id?).ok()).max())
 }
 
+/// The same of an application. Where it has no repository, or one that is not registered, it says so here (404 up to
+/// 8.7, 400 from 8.8 on): a prerequisite of the page, better known before the pause.
+pub fn highest_history_id(
+    call: &Call,
+    app: HistoryApp,
+    answer: &Answer<'_>,
+) -> Result<Option<BackupId>, Fault> {
+    let said = answer.message().unwrap_or_default();
+    if matches!(answer.status, 400 | 404) && said.to_ascii_lowercase().contains("repository") {
+        let hint = format!("configure the snapshot repository in {app} and register it in the search server");
+        return Err(Fault::precondition(&call.doing, &call.target, answer.told(), hint));
+    }
+    highest_id(call, answer)
+}
+
 // ---- partitions ----
 
 #[derive(Deserialize)]

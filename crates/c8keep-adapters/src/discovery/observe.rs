@@ -16,7 +16,7 @@ use super::candidates::{fits, found_brokers, search_candidates, with_host_and_po
 use crate::camunda::configprops::Told;
 use crate::camunda::topology::{self, Members, Topology};
 use crate::camunda::wire::Answer;
-use crate::camunda::{Call, configuration_of, configuration_prefix};
+use crate::camunda::{Call, broker_configuration, configuration_of, configuration_prefix};
 use crate::search::{SearchClient, SearchIdentity};
 use crate::transport::{Endpoint, Response, Transport, ask};
 
@@ -176,7 +176,7 @@ impl Asker<'_> {
         let members = self.try_get(&management, "/actuator/cluster").await;
         let members = members.and_then(|response| topology::members(&Answer::of(&response)));
         let exporters = self.try_get(&management, "/actuator/exporters").await;
-        let told = configuration_of(&**self.transport, &management, "zeebe.broker").await?;
+        let told = broker_configuration(&**self.transport, &management, dialect).await?;
         let mut seen = ClusterSeen {
             management,
             version,
@@ -254,12 +254,21 @@ impl Asker<'_> {
             let answer = format!("{} brokers, more than the {BROKERS_MAX} that are asked", candidates.len());
             return Err(Fault::new(FaultKind::Usage, DOING, "the configuration", answer));
         }
-        let seen =
-            join_all(candidates.into_iter().map(|(endpoint, from, node)| self.broker(endpoint, from, node)));
+        let seen = join_all(
+            candidates
+                .into_iter()
+                .map(|(endpoint, from, node)| self.broker(endpoint, from, node, cluster.dialect)),
+        );
         Ok(seen.await)
     }
 
-    async fn broker(&self, endpoint: Endpoint, from: From, node: Option<u32>) -> BrokerSeen {
+    async fn broker(
+        &self,
+        endpoint: Endpoint,
+        from: From,
+        node: Option<u32>,
+        dialect: Dialect,
+    ) -> BrokerSeen {
         let mut seen = BrokerSeen { endpoint, node, unread: None, from, told: None };
         let request = seen.endpoint.get("/actuator/partitions").with_deadline(PROBE_DEADLINE);
         let response = match self.transport.send(request).await {
@@ -271,7 +280,7 @@ impl Asker<'_> {
         if !answer.is_success() || !is_map {
             return BrokerSeen { unread: Some(answer.told()), ..seen };
         }
-        let told = configuration_of(&**self.transport, &seen.endpoint, "zeebe.broker").await;
+        let told = broker_configuration(&**self.transport, &seen.endpoint, dialect).await;
         seen.told = told.ok().flatten();
         // What the broker says of itself beats the name under which it was found.
         seen.node = seen.told.as_ref().and_then(|told| told.broker.as_ref()?.node).or(seen.node);
@@ -283,7 +292,7 @@ impl Asker<'_> {
         let mut apps = BTreeMap::new();
         if cluster.dialect == Dialect::UnifiedActuators {
             let endpoint = cluster.management.clone();
-            let told = configuration_of(&**self.transport, &endpoint, "camunda").await?;
+            let told = cluster.told.clone();
             let version = Some(cluster.version.to_string());
             apps.insert(HistoryApp::Webapps, AppSeen { endpoint, version, told });
         }

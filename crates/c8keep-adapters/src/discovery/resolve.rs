@@ -42,6 +42,7 @@ const NEVER_COVERED: [(&str, &str); 5] = [
 
 pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Result<Resolved, Fault> {
     let mut findings = Vec::new();
+    refuse_own_ids(&observed.cluster)?;
     cluster_findings(&observed.cluster, &mut findings);
     let brokers = brokers(configured, observed, &mut findings);
     let search = search::choose(configured, observed, &mut findings)?;
@@ -69,6 +70,20 @@ pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Result<Re
         not_covered,
     };
     Ok(Resolved { installation, search: search.endpoint, findings })
+}
+
+/// A cluster that makes its own ids would refuse ours inside the pause.
+fn refuse_own_ids(cluster: &ClusterSeen) -> Result<(), Fault> {
+    let told = cluster.told.as_ref().and_then(|told| told.broker.as_ref()?.own_ids.as_ref());
+    match told.filter(|_| cluster.version.numbers >= (8, 9, 0)) {
+        None => Ok(()),
+        Some(property) => Err(Fault::precondition(
+            DOING,
+            cluster.management.join("/actuator/configprops"),
+            format!("{property} is set: the cluster takes backups by itself and refuses an id from outside"),
+            "switch continuous backups, their schedule and the checkpoint interval off to take backups with c8keep",
+        )),
+    }
 }
 
 /// From 8.9 on the cluster tells an id of its own; before that only the place of its data is unique.

@@ -261,8 +261,7 @@ async fn from_8_8_on_one_address_is_enough() {
             200,
             &json!([{"exporterId": "camundaexporter", "status": "ENABLED"}]),
         )
-        .on("GET http://localhost:9600/actuator/configprops/zeebe.broker", 200, &props)
-        .on("GET http://localhost:9600/actuator/configprops/camunda", 200, &props)
+        .on("GET http://localhost:9600/actuator/configprops", 200, &props)
         .on("GET http://localhost:9600/actuator/configprops/server", 200, &props)
         .recorded(GATEWAY, "camunda-8.6.0/under-load/partitions-paused");
     let scene = search(scene, SEARCH, "uuid-1", &["operate-list-view-8.3.0_"]);

@@ -108,3 +108,30 @@ fn later_names_of_the_properties_are_known() {
     let exporter = &told.exporters["camundaexporter"];
     assert_eq!((exporter.url.as_deref(), exporter.prefix.as_deref()), (Some("http://es:9200"), Some("c8")));
 }
+
+#[test]
+fn a_cluster_that_makes_its_own_ids_says_by_which_property() {
+    let own_ids = |backup: serde_json::Value| {
+        let bean =
+            json!({"prefix": "camunda", "properties": {"data": {"primaryStorage": {"backup": backup}}}});
+        let body = json!({"contexts": {"c": {"beans": {"b": bean}}}});
+        answered(200, &body, configprops::told).unwrap().broker.and_then(|broker| broker.own_ids)
+    };
+    let property = |name: &str| Some(format!("camunda.data.primary-storage.backup.{name}"));
+    assert_eq!(own_ids(json!({"store": "S3", "continuous": true})), property("continuous"));
+    assert_eq!(own_ids(json!({"schedule": "PT1H"})), property("schedule"));
+    assert_eq!(own_ids(json!({"checkpointInterval": "PT5M"})), property("checkpoint-interval"));
+    assert_eq!(
+        own_ids(json!({"store": "S3", "continuous": false, "schedule": "none", "checkpointInterval": ""})),
+        None
+    );
+}
+
+#[test]
+fn a_password_in_an_address_is_dropped_while_reading() {
+    let exporters =
+        json!({"es": {"className": "x.ElasticsearchExporter", "args": {"url": "https://u:geheim@es:9200"}}});
+    let bean = json!({"prefix": "zeebe.broker", "properties": {"exporters": exporters}});
+    let told = answered(200, &json!({"contexts": {"c": {"beans": {"b": bean}}}}), configprops::told).unwrap();
+    assert_eq!(told.exporters["es"].url.as_deref(), Some("https://es:9200"));
+}

@@ -9,6 +9,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{AppAddress, NotCovered};
 
 use super::DOING;
+use crate::camunda::configprops::Told;
 use crate::discovery::observe::{INDEX_PATTERNS, Observed};
 use crate::discovery::{Configured, Finding, Level};
 
@@ -41,7 +42,7 @@ pub(in crate::discovery) fn choose(
             not_covered.push(NotCovered { what: app.to_string(), why });
         } else if let Some(seen) = observed.apps.get(app) {
             mistaken(*app, observed)?;
-            let repository = seen.told.as_ref().and_then(|told| own_repository(*app, &told.repositories));
+            let repository = seen.told.as_ref().and_then(|told| own_repository(*app, told));
             let version = seen.version.as_deref().map_or_else(String::new, |v| format!(" {v}"));
             findings.push(Finding::new(Level::Found, format!("{app}{version}"), seen.endpoint.address()));
             apps.push(AppAddress {
@@ -132,10 +133,9 @@ fn absent(app: HistoryApp, observed: &Observed, findings: &mut Vec<Finding>) -> 
     ))
 }
 
-/// What an application tells of its repository; an application that shares its server with another may tell both.
-fn own_repository(app: HistoryApp, told: &[(String, String)]) -> Option<&(String, String)> {
-    let own = crate::camunda::configuration_prefix(app).unwrap_or_default();
-    told.iter().find(|(property, _)| property.starts_with(own)).or(told.first())
+/// What an application tells of its repository.
+fn own_repository(app: HistoryApp, told: &Told) -> Option<&(String, String)> {
+    told.repository_under(crate::camunda::configuration_prefix(app)?)
 }
 
 /// The one repository: configured, or what the applications say. Different ones would scatter the parts of a backup.
@@ -150,7 +150,7 @@ pub(in crate::discovery) fn repository(
     }
     let used = observed.apps.iter().filter(|(app, _)| !configured.off.contains(app));
     for (app, seen) in used {
-        let own = seen.told.as_ref().and_then(|told| own_repository(*app, &told.repositories));
+        let own = seen.told.as_ref().and_then(|told| own_repository(*app, told));
         if let Some((property, name)) = own {
             said.push((format!("{property} at {}", seen.endpoint.address()), name.clone()));
         } else {

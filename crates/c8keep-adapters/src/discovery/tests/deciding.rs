@@ -354,3 +354,14 @@ fn the_fingerprint_is_the_clusters_own_id_where_it_tells_one() {
     later.cluster.members.as_mut().unwrap().cluster_id = Some("c-1".into());
     assert_eq!(found(&later).fingerprint.0, "c-1");
 }
+
+#[test]
+fn a_cluster_that_makes_its_own_ids_is_refused_before_the_pause() {
+    let mut continuous = observed();
+    let broker = continuous.cluster.told.as_mut().unwrap().broker.as_mut().unwrap();
+    broker.own_ids = Some("camunda.data.primary-storage.backup.continuous".into());
+    assert!(resolved(&Configured::default(), &continuous).is_ok(), "8.6 has no such mode");
+    continuous.cluster.version = "8.9.2".parse().unwrap();
+    let fault = resolved(&Configured::default(), &continuous).unwrap_err();
+    assert!(fault.kind == FaultKind::Precondition && fault.answer.contains("backup.continuous"), "{fault:?}");
+}
