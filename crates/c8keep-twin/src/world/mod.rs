@@ -140,6 +140,14 @@ impl World {
         Some((partition.acked(), partition.phase()?))
     }
 
+    /// Changes what is wrong with the installation from `now` on. Setting [`World::faults`] directly counts from the
+    /// last instant to which the world was moved, which over HTTP may be a while ago.
+    pub fn disturb(&mut self, now: Timestamp, change: impl FnOnce(&mut Faults)) {
+        self.advance(now);
+        change(&mut self.faults);
+        self.advance(now);
+    }
+
     /// Moves everything to `now`. An earlier instant than the last one changes nothing.
     pub fn advance(&mut self, now: Timestamp) {
         let now = now.as_microsecond();

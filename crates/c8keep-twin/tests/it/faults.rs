@@ -291,3 +291,15 @@ fn free_disk_is_told_as_a_metric() {
     assert!(text.contains("disk_free_bytes{path=\"/var/lib/camunda\",} 1000000.0\n"), "{text}");
     assert!(text.contains("zeebe_exporter_state{partition=\"1\",} 0.0\n"), "{text}");
 }
+
+#[test]
+fn a_disturbance_counts_from_its_own_instant() {
+    let mut config = seeded(Config::demo_8_6(), 1);
+    (config.brokers, config.partitions, config.replication) = (3, 3, 3);
+    let mut bench = Bench::new(config);
+    // Nobody has looked for a minute.
+    bench.now += jiff::SignedDuration::from_secs(60);
+    bench.world.disturb(bench.now, |faults| _ = faults.brokers_down.insert(2));
+    let answer = bench.post(Host::Gateway, "/actuator/exporting/pause?soft=true", &Value::Null).value();
+    assert!(answer["body"]["message"].as_str().is_some_and(|text| text.contains("was closed")), "{answer}");
+}

@@ -80,11 +80,11 @@ impl Bench {
 
     /// Asks again and again, for at most two virtual minutes, until the answer's state is the wanted one.
     pub fn wait(&mut self, host: Host, path: &str, at: &str, wanted: &str) {
-        for _ in 0..1_200 {
+        for _ in 0..480 {
             if self.get(host, path).value().pointer(at).and_then(Value::as_str) == Some(wanted) {
                 return;
             }
-            self.pass(100);
+            self.pass(250);
         }
         panic!("{path} never became {wanted}: {}", self.get(host, path).value());
     }

@@ -94,13 +94,13 @@ fn trial(base: &Config, steps: &[Step], seed: u64) -> Option<(bool, bool)> {
 
 fn proven_means_nothing_is_lost(base: &Config, steps: &[Step]) {
     let mut seen: BTreeMap<(bool, bool), u32> = BTreeMap::new();
-    for seed in 0..120 {
+    for seed in 0..80 {
         let Some(outcome) = trial(base, steps, seed) else { continue };
         assert_ne!(outcome, (true, true), "seed {seed}: proven, and yet something is lost");
         *seen.entry(outcome).or_default() += 1;
     }
     // Without enough of both the test would say nothing.
-    assert!(seen.get(&(true, false)) > Some(&12) && seen.get(&(false, true)) > Some(&2), "{seen:?}");
+    assert!(seen.get(&(true, false)) > Some(&8) && seen.get(&(false, true)) > Some(&2), "{seen:?}");
 }
 
 #[test]
