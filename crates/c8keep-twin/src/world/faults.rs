@@ -39,6 +39,8 @@ pub struct Faults {
     pub parts_missing: BTreeSet<String>,
     /// No `zeebe-record*` index exists although the exporter is configured.
     pub records_absent: bool,
+    /// A local snapshot may be taken between a checkpoint and its reservation and pass it (camunda issue 63806).
+    pub snapshots_pass_checkpoints: bool,
     /// Backups do not reserve the log: compaction may pass them.
     pub log_not_reserved: bool,
     /// Messages between partitions do not carry the checkpoint, so the cut is not consistent.

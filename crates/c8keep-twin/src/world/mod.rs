@@ -256,10 +256,10 @@ impl World {
     }
 
     fn begin_local_snapshot(&mut self, id: u32, at: Micros) {
-        let waiting = self.runtime.waits_for_snapshot(id);
-        let Some(partition) = self.partitions.get_mut(&id) else { return };
         // A snapshot begun between a checkpoint and its reservation would pass the checkpoint and fail the backup for
-        // good (camunda issue 63806). The twin spares that race: it is a fault of its own, not a matter of order.
+        // good (camunda issue 63806). That race is a fault of its own, not a matter of order, and normally spared.
+        let waiting = self.runtime.waits_for_snapshot(id) && !self.faults.snapshots_pass_checkpoints;
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
         let due = partition.snapshot.as_ref().is_none_or(|kept| kept.processed < partition.processed());
         if !waiting && due && partition.processed() > 0 && partition.leader.is_some() {
             partition.taking = Some(partition.processed());

@@ -303,3 +303,16 @@ fn a_disturbance_counts_from_its_own_instant() {
     let answer = bench.post(Host::Gateway, "/actuator/exporting/pause?soft=true", &Value::Null).value();
     assert!(answer["body"]["message"].as_str().is_some_and(|text| text.contains("was closed")), "{answer}");
 }
+
+#[test]
+fn a_local_snapshot_that_passes_the_checkpoint_fails_the_backup() {
+    let failed = (0..200).any(|seed| {
+        let mut bench = Bench::new(Config { seed, ..Config::demo_8_6() });
+        bench.world.faults.snapshots_pass_checkpoints = true;
+        bench.post(Host::Gateway, "/actuator/backups", &json!({"backupId": 5}));
+        bench.pass(5_000);
+        let body = bench.get(Host::Gateway, "/actuator/backups/5").value();
+        body["failureReason"].as_str().is_some_and(|why| why.contains("Cannot find a snapshot"))
+    });
+    assert!(failed);
+}

@@ -100,3 +100,17 @@ fn between_two_parts_operate_flashes_as_the_real_one_did() {
         assert_eq!(states, seen);
     }
 }
+
+#[test]
+fn elasticsearch_lists_the_newest_first_when_asked() {
+    let mut bench = bench(Product::Elasticsearch);
+    for name in ["a", "b", "c"] {
+        create(&mut bench, name);
+        bench.pass(10_000);
+    }
+    let body = bench.get(Host::Search, "/_snapshot/camunda/*?size=2&sort=start_time&order=desc").value();
+    let names: Vec<&Value> =
+        body["snapshots"].as_array().expect("a list").iter().map(|s| &s["snapshot"]).collect();
+    assert_eq!(names, ["c", "b"]);
+    assert_eq!((&body["total"], &body["remaining"]), (&json!(3), &json!(1)));
+}
