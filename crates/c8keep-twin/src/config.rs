@@ -140,7 +140,7 @@ impl Config {
         }
     }
 
-    /// The installation of the seed page with the stage times of its example answers.
+    /// The installation of the page "Create a backup" (8.8), with the stage times of its example answers.
     pub fn seed_8_8() -> Self {
         Self {
             version: "8.8.0".to_owned(),

@@ -123,7 +123,7 @@ fn backup(world: &World, id: u64, whole: bool) -> Option<Value> {
 fn state(shown: &BTreeMap<u32, &PartitionBackup>, partitions: usize) -> &'static str {
     if shown.values().any(|part| matches!(part.state, State::Failed(_))) {
         "FAILED"
-    } else if shown.len() < partitions {
+    } else if shown.len() < partitions || shown.values().any(|part| part.state == State::Pending) {
         "INCOMPLETE"
     } else if shown.values().any(|part| part.state == State::InProgress) {
         "IN_PROGRESS"
