@@ -249,6 +249,12 @@ impl Run {
             .ok_or_else(|| IllegalEvent::new(event, &format!("no step is called {step}")))
     }
 
+    /// The event that opened it, for whoever is told of a run from its beginning.
+    pub fn opening(&self) -> Event {
+        let (run, plan, by) = (self.id.clone(), self.plan.clone(), self.by.clone());
+        Event::Opened { run, plan, by, at: self.opened_at }
+    }
+
     /// The run's id.
     pub fn id(&self) -> &RunId {
         &self.id

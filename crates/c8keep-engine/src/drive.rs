@@ -98,6 +98,9 @@ pub async fn drive(world: Arc<World>, run: Run, seq: u64, term: Term, options: O
         aborts: BTreeMap::new(),
         releasing_since: None,
     };
+    if seq == 1 {
+        driver.reporter.event(&driver.run, &driver.run.opening());
+    }
     driver.until_it_ends().await
 }
 

@@ -25,11 +25,11 @@ pub async fn run(cli: Cli) -> u8 {
     let global = &cli.global;
     let ended = match &cli.verb {
         Verb::Plan(args) => plan::run(global, args, printer).await,
-        Verb::Backup(args) => backup::run(global, args, printer).await,
+        Verb::Backup(args) => Box::pin(backup::run(global, args, printer)).await,
         Verb::Status => status::run(global, printer).await,
         Verb::List => list::run(global, printer).await,
         Verb::Show { backup } => show::run(global, backup, printer).await,
-        Verb::ResumeExporting(args) => resume_exporting::run(global, args, printer).await,
+        Verb::ResumeExporting(args) => Box::pin(resume_exporting::run(global, args, printer)).await,
         Verb::Demo(args) => demo::run(args, printer).await,
         Verb::Completions { shell } => Ok(completions::run(*shell)),
     };

@@ -1,6 +1,7 @@
 //! The only door to the terminal: data on standard output, everything else on standard error.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+#![expect(clippy::unused_self, reason = "who may print is given a printer, whatever it is printed")]
 
 use std::io::{IsTerminal, Write};
 
@@ -59,7 +60,8 @@ impl Printer {
             Output::Text => {}
             Output::Json => out(&json(value, false)),
             Output::Yaml => {
-                out(&format!("---\n{}", serde_saphyr::to_string(value).unwrap_or_default().trim_end()))
+                let document = serde_saphyr::to_string(value).unwrap_or_default();
+                out(&format!("---\n{}", document.trim_end()));
             }
         }
     }
@@ -71,10 +73,8 @@ impl Printer {
 
     /// A fault: what happened, where, what came back, what to do next.
     pub fn fault(self, fault: &Fault) {
-        self.problem(
-            &format!("{}\n  at   {}\n  said {}", sentence(&fault.doing), fault.target, fault.answer),
-            &fault.hint,
-        );
+        let what = format!("{}\n  at   {}\n  said {}", fault.doing, fault.target, fault.answer);
+        self.problem(&what, &fault.hint);
     }
 
     /// A problem with what to do next.
@@ -100,10 +100,6 @@ impl Printer {
 fn json(value: &impl Serialize, pretty: bool) -> String {
     let text = if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
     text.unwrap_or_default()
-}
-
-fn sentence(doing: &str) -> String {
-    doing.to_owned()
 }
 
 /// A closed pipe ends the output, not the program: a backup must go on when nobody reads any more.

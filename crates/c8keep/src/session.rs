@@ -131,8 +131,9 @@ pub fn now() -> Timestamp {
     SystemClock::new().now()
 }
 
-/// Says what was found, one line each.
-pub fn announce(installation: &Installation, findings: &[Finding], printer: Printer) {
+/// Says what was found. All of it where somebody wants to know or meets the installation for the first time, else only
+/// what is missing or contradicts itself.
+pub fn announce(installation: &Installation, findings: &[Finding], all: bool, printer: Printer) {
     printer.say(&format!(
         "Camunda {} at {} ({}), {} {} at {}",
         installation.version,
@@ -142,7 +143,7 @@ pub fn announce(installation: &Installation, findings: &[Finding], printer: Prin
         installation.search.version,
         installation.search.address
     ));
-    for finding in findings {
+    for finding in findings.iter().filter(|f| all || f.level != "found") {
         let Finding { level, what, source } = finding;
         printer.say(&format!("  {level:<6} {what} ({source})"));
     }

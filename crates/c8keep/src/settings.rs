@@ -211,13 +211,19 @@ fn parse(text: &str) -> Result<Settings, (String, String)> {
     })
 }
 
-/// From serde's "unknown field `x`, expected one of `a`, `b`" to the key that was probably meant.
+/// From "unknown field `x`, expected one of a, b" to the key that was probably meant.
 fn nearest_key(message: &str) -> Option<(String, String)> {
-    let mut quoted = message.split('`').skip(1).step_by(2).map(str::to_owned);
-    message.contains("unknown field").then_some(())?;
-    let wrong = quoted.next()?;
-    let near = quoted.max_by(|a, b| strsim::jaro(&wrong, a).total_cmp(&strsim::jaro(&wrong, b)))?;
-    Some((wrong, near))
+    let (_, rest) = message.split_once("unknown field `")?;
+    let (wrong, rest) = rest.split_once('`')?;
+    let (_, known) = rest.split_once("expected ")?;
+    let known = known
+        .lines()
+        .next()?
+        .trim_start_matches("one of ")
+        .split([',', ' ', '`'])
+        .filter(|key| !key.is_empty());
+    let near = known.max_by(|a, b| strsim::jaro(wrong, a).total_cmp(&strsim::jaro(wrong, b)))?;
+    Some((wrong.to_owned(), near.to_owned()))
 }
 
 fn secret_in_an_address(settings: &Settings) -> Option<&'static str> {

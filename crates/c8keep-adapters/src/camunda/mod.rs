@@ -52,6 +52,9 @@ const PARTITIONS_ATTEMPTS_MAX: u32 = 5;
 /// Tests do not sleep.
 const PARTITIONS_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 200 });
 /// The last checkpoint id of a partition; it outlives failed and deleted backups (seen on 8.6.0).
+/// What to do about brokers without a backup store.
+const STORE_HINT: &str = "configure a backup store on every broker: ZEEBE_BROKER_DATA_BACKUP_STORE, or from 8.8 on \
+                          CAMUNDA_DATA_BACKUP_STORE";
 const CHECKPOINT_GAUGE: &str = "zeebe_checkpoint_id";
 
 /// One orchestration cluster with its applications.
@@ -221,14 +224,12 @@ impl Camunda for CamundaClient {
 
     async fn store(&self) -> Result<Store, Fault> {
         const DOING: &str = "looking for the brokers' backup store";
-        const HINT: &str = "configure a backup store on every broker: ZEEBE_BROKER_DATA_BACKUP_STORE, or from 8.8 on \
-                            CAMUNDA_DATA_BACKUP_STORE";
         let request =
             self.management.get(self.dialect.capability().runtime_path).with_deadline(LIST_DEADLINE);
         let (call, response) = self.ask(DOING, request).await?;
         let answer = Answer::of(&response);
         if answer.status == 400 {
-            return Err(Fault::precondition(DOING, &call.target, answer.told(), HINT));
+            return Err(Fault::precondition(DOING, &call.target, answer.told(), STORE_HINT));
         }
         // While the store is slow or away the list is no answer, and whether a backup will work is not decided here.
         if !answer.is_success() && !matches!(answer.status, 500 | 502..=504) || answer.is_html() {
@@ -247,7 +248,7 @@ impl Camunda for CamundaClient {
         match broker.store.as_deref() {
             Some("NONE") if self.dialect == Dialect::SplitActuators => {
                 let target = self.management.describe(crate::transport::Method::Get, "/actuator/configprops");
-                Err(Fault::precondition(DOING, target, "zeebe.broker.data.backup.store is NONE", HINT))
+                Err(Fault::precondition(DOING, target, "zeebe.broker.data.backup.store is NONE", STORE_HINT))
             }
             // From 8.8 on the property has several names, and a brokers' list that answers speaks for a store.
             Some("NONE") => Ok(Store { kind: None, location: None }),
@@ -265,6 +266,9 @@ impl Camunda for CamundaClient {
             Ok(id) => id,
             // The store is away or slow: what the brokers remember still counts.
             Err(_) if matches!(answer.status, 500 | 502..=504) && !answer.is_html() => None,
+            Err(_) if answer.status == 400 => {
+                return Err(Fault::precondition(DOING, &call.target, answer.told(), STORE_HINT));
+            }
             Err(fault) => return Err(fault),
         };
         let metrics = self.cluster_addresses().map(|address| {

@@ -51,7 +51,7 @@ impl FolderVault {
 #[async_trait]
 impl Vault for FolderVault {
     fn place(&self) -> String {
-        format!("folder {}", self.root.display())
+        self.root.display().to_string()
     }
 
     async fn create(&self, path: &str, bytes: &[u8]) -> Result<String, Fault> {

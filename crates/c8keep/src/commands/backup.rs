@@ -31,7 +31,8 @@ pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) ->
     let guarded = |stop: Stop| if paused { stop.while_paused() } else { stop };
     let assembled = session::assemble(&settings, journal).await;
     let Session { world, findings } = assembled.map_err(|fault| guarded(fault.into()))?;
-    session::announce(&world.installation, &findings, printer);
+    let is_first = world.journal.runs(settings.name(), 1).await?.is_empty();
+    session::announce(&world.installation, &findings, is_first || global.verbose > 0, printer);
     let how = How { on_open: args.on_open, term, release_wait: args.release_wait, printer };
     let was_open = !open.is_empty();
     for (run, seq) in open {

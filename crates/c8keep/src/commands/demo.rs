@@ -11,7 +11,7 @@ use std::process::ExitStatus;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_twin::LossKind;
 
-use self::stage::Stage;
+use self::stage::{Scene, Stage};
 use crate::cli::DemoArgs;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -104,7 +104,8 @@ fn the_restore(stage: &Stage, announced: &mut Announced, first: u64) {
 async fn a_foreign_hand(stage: &Stage, announced: &mut Announced) -> Result<(), Stop> {
     stage.heading("4. A third backup, during which somebody else resumes exporting");
     let mut child = stage.start(&["backup"])?;
-    let started = stage.until("the records snapshot runs", |world| world.records_snapshot_runs()).await;
+    let started =
+        stage.until("the records snapshot runs", |scene: &mut Scene<'_>| scene.records_snapshot_runs()).await;
     announced.is("the third backup snapshots the records", started);
     stage.resume_by_hand().await;
     let status = child.wait().await.map_err(|e| stage::broken("waiting for the third backup", &e))?;

@@ -3,6 +3,7 @@
 use c8keep_core::Outcome;
 use c8keep_core::run::Hold;
 use comfy_table::{Table, presets};
+use console::truncate_str;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -91,7 +92,9 @@ fn text(rows: &[Row]) -> String {
             time(row.paused_ms),
             row.witness.clone().unwrap_or_else(|| "-".into()),
             row.camunda.clone().unwrap_or_else(|| "-".into()),
-            row.why.clone().unwrap_or_else(|| row.parts.join(" ")),
+            row.why
+                .as_ref()
+                .map_or_else(|| row.parts.join(" "), |why| truncate_str(why, 60, "…").into_owned()),
         ]);
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")

@@ -23,7 +23,7 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
     let settings = Settings::load(global)?;
     let journal = session::journal_to_read(&settings).await?;
     let Session { world, findings } = session::assemble(&settings, journal).await?;
-    session::announce(&world.installation, &findings, printer);
+    session::announce(&world.installation, &findings, true, printer);
     let plan = make(&world, &settings, args).await?;
     let shown = Shown { installation: &world.installation, findings: &findings, plan: &plan };
     printer.result(&plan.to_string(), &shown);

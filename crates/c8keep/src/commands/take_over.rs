@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use c8keep_core::run::{Event, Hold, StopReason};
+use c8keep_core::run::{Event, Hold, StepState, StopReason};
 use c8keep_core::{Outcome, Run};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End};
@@ -19,7 +19,7 @@ use crate::show::time::{ago, span};
 /// What became of an open run.
 pub(super) enum Taken {
     /// It was finished under its own id: that was this command's backup.
-    Finished(Driven),
+    Finished(Box<Driven>),
     /// It was ended and exporting runs.
     Released,
 }
@@ -48,7 +48,8 @@ pub(super) async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How)
             Err(guarded(Stop::with(exit::FAILED)))
         }
         OnOpen::Finish if why_not.is_none() => {
-            Ok(Taken::Finished(adopt_and_drive(world, run, seq, how, None).await?))
+            let driven = adopt_and_drive(world, run, seq, how, None).await?;
+            Ok(Taken::Finished(Box::new(driven)))
         }
         OnOpen::Finish | OnOpen::Release => {
             if let (Some(OnOpen::Finish), Some(why)) = (how.on_open, why_not) {
@@ -121,8 +122,9 @@ pub(super) fn tell_unreleased(driven: &Driven, printer: Printer) {
     let run = &driven.run;
     let last = run.plan().release().map(|step| run.state(&step.name));
     let why = match (&driven.end, last) {
-        (End::JournalLost { fault, .. }, _) => fault.to_string(),
-        (_, Some(c8keep_core::run::StepState::Retrying { fault, .. })) => fault.to_string(),
+        (End::JournalLost { fault, .. }, _) | (_, Some(StepState::Retrying { fault, .. })) => {
+            fault.to_string()
+        }
         _ => "it was not confirmed in time".into(),
     };
     printer.problem(

@@ -70,7 +70,7 @@ pub fn style(tone: Tone) -> Style {
 
 /// The text of lines without any style.
 pub fn plain(lines: &[Line]) -> String {
-    lines.iter().map(|(_, line)| format!("{line}\n")).collect()
+    lines.iter().flat_map(|(_, line)| [line.as_str(), "\n"]).collect()
 }
 
 impl Reporter for Live {

@@ -43,7 +43,9 @@ impl Reporter for Log {
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.run = Some(run.clone());
-        state.spoke_at = Some(event.at());
+        if !matches!(event, Event::Noted { .. }) {
+            state.spoke_at = Some(event.at());
+        }
     }
 
     fn waiting(&self, _: &Run, step: &StepName, mark: &Mark) {
@@ -104,9 +106,11 @@ fn line(run: &Run, event: &Event) -> Option<String> {
                 _ => format!("{}: done in {took}", numbered(step)),
             }
         }
-        Event::Answered { step, answer: Answer::Pending { mark }, .. } | Event::Noted { step, mark, .. } => {
+        Event::Answered { step, answer: Answer::Pending { mark }, .. } => {
             format!("{}: {}", numbered(step), mark.says)
         }
+        // A long wait moves hundreds of times; the heartbeat tells how far it is.
+        Event::Noted { .. } => return None,
         Event::Answered { step, answer: Answer::Fault { fault, .. }, .. } => {
             format!("{}: FAILED: {fault}", numbered(step))
         }

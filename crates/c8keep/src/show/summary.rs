@@ -42,7 +42,7 @@ pub struct Result<'a> {
 }
 
 /// The result of a driven run.
-pub fn result<'a>(driven: &'a Driven, manifest: Option<String>, exit_code: u8) -> Result<'a> {
+pub fn result(driven: &Driven, manifest: Option<String>, exit_code: u8) -> Result<'_> {
     let run = &driven.run;
     let fault = match &driven.end {
         End::Closed(Outcome::Failed { fault, .. }) | End::JournalLost { fault, .. } => Some(fault),

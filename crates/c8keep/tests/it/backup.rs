@@ -71,7 +71,9 @@ fn the_manifest_names_every_part_with_its_evidence() {
 /// One event a line, the last one the result.
 #[test]
 fn events_for_programs() {
-    let theatre = Theatre::new(Theatre::quick("8.8.0"));
+    let mut config = Theatre::quick("8.8.0");
+    (config.brokers, config.replication) = (1, 1);
+    let theatre = Theatre::new(config);
     let ended = theatre.run(&["backup", "-o", "json", "--id", "1748937221"]);
     assert_eq!(ended.code, Some(0), "{}", ended.said());
     let events: Vec<serde_json::Value> =
@@ -106,22 +108,31 @@ fn a_lifted_pause_is_noticed() {
     config.rhythm.snapshot = 300;
     config.load = 100;
     let theatre = Theatre::new(config);
-    let mut child = theatre.start(&["backup", "--id", "1748937221"]);
+    let child = theatre.start(&["backup", "--id", "1748937221"]);
     theatre.until("the records snapshot is accepted", |t| {
         t.by_hand(Host::Search, "GET", "/_snapshot/camunda/camunda_zeebe_records_backup_1748937221") == 200
     });
     theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/resume");
-    let ended = crate::theatre::ended(wait(&mut child));
+    let ended = crate::theatre::ended(child.wait_with_output().unwrap());
     ended.expect(1, &["the pause did not hold", "exporting runs again"]);
     theatre.run(&["list"]).expect(0, &["failed"]);
     theatre.run(&["show", "1748937221"]).expect(0, &["violated"]);
     assert!(!theatre.world().restore(1_748_937_221).whole(), "the oracle must agree");
 }
 
-fn wait(child: &mut std::process::Child) -> std::process::Output {
-    use std::io::Read;
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
-    child.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
-    std::process::Output { status: child.wait().unwrap(), stdout, stderr }
+/// Three brokers: reached one by one the witness is whole; through one address it is partial, and says so.
+#[test]
+fn the_witness_asks_every_broker() {
+    let mut config = Theatre::quick("8.8.0");
+    config.optimize = false;
+    let theatre = Theatre::new(config);
+    let ended = theatre.run(&["backup"]).expect(0, &["witness   unproven", "brokers"]);
+    assert!(ended.stderr.contains("warning"), "{}", ended.said());
+    theatre.run(&["backup", "--require-proof"]).expect(3, &["unproven"]);
+    let file = theatre.home().join("c8keep.yaml");
+    let brokers: Vec<String> = (0..3).map(|n| theatre.url(Host::Broker(n))).collect();
+    std::fs::write(&file, format!("rest: {}\nbrokers: {brokers:?}\n", theatre.url(Host::Rest))).unwrap();
+    theatre
+        .run(&["-c", file.to_str().unwrap(), "backup", "--require-proof"])
+        .expect(0, &["witness   proven"]);
 }

@@ -121,7 +121,7 @@ fn optimize_without_an_address() {
     assert!(!theatre.is_paused());
     let file = theatre.home().join("c8keep.yaml");
     std::fs::write(&file, "optimize: {enabled: false}\n").unwrap();
-    theatre.run(&["-c", file.to_str().unwrap(), "backup"]).expect(0, &["Optimize"]);
+    theatre.run(&["-c", file.to_str().unwrap(), "backup"]).expect(0, &["not in it optimize"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The program as its users meet it: started as a process, against a simulated installation over HTTP.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 mod backup;
 mod bad_input;
 mod interrupted;

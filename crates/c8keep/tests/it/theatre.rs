@@ -11,7 +11,7 @@ use c8keep_twin::{Config, Host, World};
 use jiff::Timestamp;
 
 /// Longest wait for anything, for a machine five times slower than usual.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The installation, its servers, and a home for the program.
 pub struct Theatre {

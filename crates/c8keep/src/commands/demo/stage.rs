@@ -18,7 +18,7 @@ use crate::env;
 use crate::printer::Printer;
 
 /// How long the demo waits for something that must come; sized for a slow machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(5);
@@ -57,6 +57,10 @@ impl Stage {
             .map_err(|e| broken("starting the simulated installation", &e))?;
         let folder = std::env::temp_dir().join(format!("c8keep-demo-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|e| broken("making a folder for the demo", &e))?;
+        // The application port is not where an installation has it, so it is configured.
+        let rest = served.url(Host::Rest).unwrap_or_default();
+        std::fs::write(folder.join("c8keep.yaml"), format!("rest: {rest}\n"))
+            .map_err(|e| broken("writing the demo's configuration", &e))?;
         Ok(Stage { world, served, folder: Folder(folder), printer })
     }
 
@@ -72,6 +76,7 @@ impl Stage {
             command.env_remove(inherited);
         }
         command
+            .env(env::CONFIG, self.folder.0.join("c8keep.yaml"))
             .env("XDG_STATE_HOME", self.folder.0.join("state"))
             .env("XDG_DATA_HOME", self.folder.0.join("data"))
             .env(env::MANAGEMENT, address(Host::Gateway))
