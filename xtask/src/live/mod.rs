@@ -8,7 +8,7 @@ mod program;
 mod single;
 mod three;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,9 @@ pub struct Args {
     /// One promise by its name (`by-hand` and `by-hand-control` check this tool itself, without c8keep)
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// Test this binary instead of building the release build
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -66,7 +69,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let mut suite = Suite { only: args.only, long: args.long, passed: 0, failed: 0 };
         let dir = run_folder("live");
         tokio::select! {
-            done = all(&mut suite, args.search, &dir) => done?,
+            done = all(&mut suite, args.search, args.program.as_deref(), &dir) => done?,
             stopped = peers::asked_to_stop() => { stopped?; suite.failed += 1; say("asked to stop") }
         }
         if suite.failed == 0 {
@@ -80,7 +83,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     })
 }
 
-async fn all(suite: &mut Suite, products: Products, dir: &Path) -> Result<()> {
+async fn all(suite: &mut Suite, products: Products, program: Option<&Path>, dir: &Path) -> Result<()> {
     let kinds: &[Kind] = match products {
         Products::Es => &[Kind::Es],
         Products::Os => &[Kind::Os],
@@ -92,7 +95,10 @@ async fn all(suite: &mut Suite, products: Products, dir: &Path) -> Result<()> {
         }
         return Ok(());
     }
-    let program = Program::build(dir).await?;
+    let program = match program {
+        Some(binary) => Program::given(binary, dir)?,
+        None => Program::build(dir).await?,
+    };
     for kind in kinds {
         one_broker(suite, *kind, &dir.join(kind.name()), &program).await?;
     }

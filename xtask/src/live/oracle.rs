@@ -162,9 +162,9 @@ async fn engine(cluster: &Cluster) -> Result<BTreeSet<u64>> {
         for job in jobs {
             let key = key_of(&job["processInstanceKey"])
                 .with_context(|| format!("a job without instance: {job}"))?;
-            let former = instances.insert(key, job["jobKey"].clone());
+            let former = instances.insert(key, job_key(job).cloned());
             ensure!(
-                former.is_none_or(|job_key| job_key == job["jobKey"]),
+                former.is_none_or(|former| former.as_ref() == job_key(job)),
                 "instance {key} waits at two jobs"
             );
         }
@@ -175,6 +175,11 @@ async fn engine(cluster: &Cluster) -> Result<BTreeSet<u64>> {
         }
     }
     bail!("more than {} instances", instances.len())
+}
+
+/// `key` in 8.6, `jobKey` later.
+fn job_key(job: &Value) -> Option<&Value> {
+    job.get("jobKey").or_else(|| job.get("key"))
 }
 
 async fn records(cluster: &Cluster) -> Result<BTreeMap<u64, usize>> {

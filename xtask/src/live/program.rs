@@ -62,6 +62,12 @@ impl Program {
         Ok(Self { binary, home: home.to_owned(), env: BTreeMap::new() })
     }
 
+    /// A binary that is there already.
+    pub fn given(binary: &Path, home: &Path) -> Result<Self> {
+        let binary = binary.canonicalize().with_context(|| format!("no program at {}", binary.display()))?;
+        Ok(Self { binary, home: home.to_owned(), env: BTreeMap::new() })
+    }
+
     /// The same program for another installation: its own home, and only these variables.
     pub fn at(
         &self,
