@@ -233,10 +233,11 @@ impl Run {
     fn note(&mut self, step: &StepName, seen: &Mark, at: Timestamp) -> Result<(), IllegalEvent> {
         match self.state_mut(step, "noted")? {
             StepState::Pending { mark, moved_at, .. } => {
-                if mark.moved != seen.moved {
+                if seen.shows_progress_since(mark) {
                     *moved_at = at;
+                    mark.moved.clone_from(&seen.moved);
                 }
-                *mark = seen.clone();
+                mark.says.clone_from(&seen.says);
                 Ok(())
             }
             _ => Err(IllegalEvent::new("noted", &format!("{step} is not pending"))),

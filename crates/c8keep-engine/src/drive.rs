@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use c8keep_core::fault::Fault;
 use c8keep_core::plan::{Kind, StepName};
-use c8keep_core::run::{Answer, Event, InFlight, Mark, Next, Order, Outcome, Run, StepState, StopReason};
+use c8keep_core::run::{Answer, Event, InFlight, Next, Order, Outcome, Run, StepState, StopReason};
 use futures::future::{AbortHandle, Aborted, BoxFuture, abortable};
 use futures::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
@@ -228,7 +228,7 @@ impl Driver<'_> {
             self.in_flight.asked.insert(step.clone(), at);
             self.reporter.waiting(&self.run, &step, mark);
             if let StepState::Pending { mark: former, .. } = self.run.state(&step) {
-                return if moved(former, mark) {
+                return if mark.shows_progress_since(former) {
                     self.journal(Event::Noted { step, mark: mark.clone(), at }).await
                 } else {
                     Ok(())
@@ -290,10 +290,6 @@ impl std::fmt::Debug for Driver<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Driver").field("run", self.run.id()).finish_non_exhaustive()
     }
-}
-
-fn moved(former: &Mark, seen: &Mark) -> bool {
-    former.moved != seen.moved
 }
 
 fn attempt_of(state: &StepState) -> u32 {

@@ -11,7 +11,7 @@ mod runtime;
 
 use c8keep_core::fault::Fault;
 use c8keep_core::plan::Action;
-use c8keep_core::run::{Answer, Mark, Order, Run, StepState};
+use c8keep_core::run::{Answer, Mark, Order, Run};
 
 pub use probes::highest_id;
 
@@ -52,20 +52,15 @@ pub async fn perform(world: &World, run: &Run, order: &Order) -> Answer {
     };
     match answer {
         Ok(answer) => answer,
-        Err(fault) if step.action.is_wait() && fault.is_retryable() => {
-            could_not_look(run.state(&order.step), &fault)
-        }
+        Err(fault) if step.action.is_wait() && fault.is_retryable() => could_not_look(&fault),
         Err(fault) => fault.into(),
     }
 }
 
 /// A wait that could not look has not failed: it has seen nothing move.
-fn could_not_look(state: &StepState, fault: &Fault) -> Answer {
-    let moved = match state {
-        StepState::Pending { mark, .. } => mark.moved.clone(),
-        _ => String::new(),
-    };
-    Answer::Pending { mark: Mark { moved, says: format!("cannot look: {}: {}", fault.target, fault.answer) } }
+fn could_not_look(fault: &Fault) -> Answer {
+    let says = format!("cannot look: {}: {}", fault.target, fault.answer);
+    Answer::Pending { mark: Mark { moved: String::new(), says } }
 }
 
 /// What every arm returns; a fault becomes the answer, or a pending wait.

@@ -1,6 +1,6 @@
 //! The only door to the terminal: data on standard output, everything else on standard error.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+#![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 #![expect(clippy::unused_self, reason = "who may print is given a printer, whatever it is printed")]
 
 use std::io::{IsTerminal, Write};

@@ -82,16 +82,17 @@ fn every_recipe_is_drawn() {
     }
 }
 
+pub(crate) fn with_optional_optimize() -> Installation {
+    let apps = [HistoryApp::Webapps, HistoryApp::Optimize];
+    let mut installation = installation(Dialect::UnifiedActuators, SearchProduct::Elasticsearch, &apps, true);
+    installation.apps[1].required = false;
+    installation
+}
+
 #[test]
 fn an_optional_application_makes_optional_steps() {
-    let mut installation = installation(
-        Dialect::UnifiedActuators,
-        SearchProduct::Elasticsearch,
-        &[HistoryApp::Webapps, HistoryApp::Optimize],
-        true,
-    );
-    installation.apps[1].required = false;
-    let optional: Vec<String> =
-        plan(&installation).steps().iter().filter(|s| !s.required).map(|s| s.name.to_string()).collect();
+    let plan = plan(&with_optional_optimize());
+    let optional: Vec<&str> =
+        plan.steps().iter().filter(|s| !s.required).map(|s| s.name.0.as_str()).collect();
     assert_eq!(optional, ["start-optimize", "await-optimize"]);
 }

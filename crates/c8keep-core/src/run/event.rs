@@ -63,7 +63,8 @@ pub enum Answer {
 /// What a wait saw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// Everything whose change means progress (states, parts, update times, counters), as one comparable text.
+    /// Everything whose change means progress (states, parts, update times, counters), as one comparable text. Empty
+    /// where nothing could be seen: an answer such as 404 or 400 that comes and goes is no progress.
     pub moved: String,
     /// The same for people: "3 of 6 parts".
     pub says: String,
@@ -158,6 +159,11 @@ impl Mark {
     pub fn new(says: impl Into<String>) -> Mark {
         let says = says.into();
         Mark { moved: says.clone(), says }
+    }
+
+    /// Whether something has moved since `former` was seen.
+    pub fn shows_progress_since(&self, former: &Mark) -> bool {
+        !self.moved.is_empty() && self.moved != former.moved
     }
 }
 

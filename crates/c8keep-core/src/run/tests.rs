@@ -9,7 +9,7 @@ use crate::capability::Dialect;
 use crate::fault::FaultKind;
 use crate::installation::SearchProduct;
 use crate::plan::Action;
-use crate::recipe::tests::{installation, plan};
+use crate::recipe::tests::{installation, plan, with_optional_optimize};
 
 /// What goes wrong in a play.
 #[derive(Debug, Clone, Default)]
@@ -24,11 +24,19 @@ struct Mischief {
     release_fails: u32,
 }
 
+/// The world, the process in it, and everything that was journalled.
 struct Play {
+    mischief: Mischief,
+    run: Run,
     journal: Vec<Event>,
-    paused: bool,
     now: Timestamp,
+    in_flight: InFlight,
+    queue: Vec<Order>,
+    paused: bool,
     published: bool,
+    release_fails: u32,
+    crashed: bool,
+    signalled: bool,
 }
 
 fn at(second: i64) -> Timestamp {
@@ -47,110 +55,125 @@ fn the_plan() -> Plan {
 /// Plays a plan to its end and returns everything that was journalled.
 fn enact(plan: &Plan, mischief: &Mischief) -> (Run, Play) {
     let opened = Event::Opened { run: RunId("r".into()), plan: plan.clone(), by: "test".into(), at: at(0) };
-    let mut stage = Play { journal: vec![opened.clone()], paused: false, now: at(0), published: false };
-    let mut run = Run::open(opened).unwrap();
-    let mut in_flight = InFlight::default();
-    let mut queue: Vec<Order> = Vec::new();
-    let mut release_fails = mischief.release_fails;
-    let (mut crashed, mut signalled) = (false, false);
+    let mut stage = Play {
+        mischief: mischief.clone(),
+        run: Run::open(opened.clone()).unwrap(),
+        journal: vec![opened],
+        now: at(0),
+        in_flight: InFlight::default(),
+        queue: Vec::new(),
+        paused: false,
+        published: false,
+        release_fails: mischief.release_fails,
+        crashed: false,
+        signalled: false,
+    };
     for _ in 0..5_000 {
         stage.now = stage.now.checked_add(SignedDuration::from_millis(50)).unwrap();
-        let now = stage.now;
-        let record = |stage: &mut Play, run: &mut Run, event: Event| {
-            run.apply(&event).unwrap();
-            stage.journal.push(event);
-        };
-        if !crashed && mischief.crash_after.is_some_and(|n| stage.journal.len() >= n) {
-            crashed = true;
-            stage.now = now.checked_add(SignedDuration::from_mins(30)).unwrap();
-            run = Run::replay(stage.journal.clone()).unwrap();
-            (queue, in_flight) = (Vec::new(), InFlight::default());
-            let adopted = Event::Adopted { by: "next".into(), at: stage.now };
-            record(&mut stage, &mut run, adopted);
-            continue;
+        if stage.run.outcome().is_some() {
+            return (stage.run.clone(), stage);
         }
-        let may_stop = run.outcome().is_none() && !run.is_past_pivot();
-        if !signalled && may_stop && mischief.signal_after.is_some_and(|n| stage.journal.len() >= n) {
-            signalled = true;
-            record(&mut stage, &mut run, Event::StopAsked { reason: StopReason::Signal, at: now });
-            continue;
+        if !stage.strikes() {
+            stage.turn();
         }
-        match run.next(now, &in_flight) {
+    }
+    panic!("the run does not end: {mischief:?}\n{:#?}", stage.run.steps().collect::<Vec<_>>());
+}
+
+impl Play {
+    fn record(&mut self, event: Event) {
+        self.run.apply(&event).unwrap();
+        self.journal.push(event);
+    }
+
+    /// A crash or a signal, if one is due now.
+    fn strikes(&mut self) -> bool {
+        let due = |after: Option<usize>, records: usize| after.is_some_and(|n| records >= n);
+        if !self.crashed && due(self.mischief.crash_after, self.journal.len()) {
+            self.crashed = true;
+            self.now = self.now.checked_add(SignedDuration::from_mins(30)).unwrap();
+            self.run = Run::replay(self.journal.clone()).unwrap();
+            (self.queue, self.in_flight) = (Vec::new(), InFlight::default());
+            self.record(Event::Adopted { by: "next".into(), at: self.now });
+            return true;
+        }
+        if !self.signalled && !self.run.is_past_pivot() && due(self.mischief.signal_after, self.journal.len())
+        {
+            self.signalled = true;
+            self.record(Event::StopAsked { reason: StopReason::Signal, at: self.now });
+            return true;
+        }
+        false
+    }
+
+    /// One turn of the engine's loop.
+    fn turn(&mut self) {
+        let at = self.now;
+        match self.run.next(at, &self.in_flight) {
             Next::Start(orders) => {
                 for order in orders {
                     if !order.looks_only {
                         let (step, attempt) = (order.step.clone(), order.attempt);
-                        record(&mut stage, &mut run, Event::Intended { step, attempt, at: now });
+                        self.record(Event::Intended { step, attempt, at });
                     }
-                    in_flight.performing.insert(order.step.clone());
-                    queue.push(order);
+                    self.in_flight.performing.insert(order.step.clone());
+                    self.queue.push(order);
                 }
             }
             Next::Expire { step, fault } => {
-                record(
-                    &mut stage,
-                    &mut run,
-                    Event::Answered { step, attempt: 1, answer: fault.into(), at: now },
-                );
+                self.record(Event::Answered { step, attempt: 1, answer: fault.into(), at });
             }
-            Next::Stop(reason) => record(&mut stage, &mut run, Event::StopAsked { reason, at: now }),
-            Next::Close(outcome) => {
-                record(&mut stage, &mut run, Event::Closed { outcome, at: now });
-                return (run, stage);
+            Next::Stop(reason) => self.record(Event::StopAsked { reason, at }),
+            Next::Close(outcome) => self.record(Event::Closed { outcome, at }),
+            Next::Wait { until } if self.queue.is_empty() => {
+                self.now = until.expect("nothing in flight and nothing due would be the end").max(at);
             }
-            Next::Wait { until } if queue.is_empty() => {
-                stage.now = until.expect("nothing in flight and nothing due would be the end").max(now);
-            }
-            Next::Wait { .. } => {
-                let order = queue.remove(0);
-                in_flight.performing.remove(&order.step);
-                in_flight.asked.insert(order.step.clone(), now);
-                let answer = answer(&run, &order, mischief, &mut stage, &mut release_fails);
-                let event = match (run.state(&order.step), &answer) {
-                    (StepState::Pending { .. }, Answer::Pending { mark }) => {
-                        Event::Noted { step: order.step, mark: mark.clone(), at: now }
-                    }
-                    _ => Event::Answered { step: order.step, attempt: order.attempt, answer, at: now },
-                };
-                record(&mut stage, &mut run, event);
-            }
+            Next::Wait { .. } => self.hear(),
         }
     }
-    panic!("the run does not end: {mischief:?}\n{:#?}", run.steps().collect::<Vec<_>>());
-}
 
-/// The world's answer: waits are pending once, everything else works unless mischief says otherwise.
-fn answer(
-    run: &Run,
-    order: &Order,
-    mischief: &Mischief,
-    stage: &mut Play,
-    release_fails: &mut u32,
-) -> Answer {
-    let step = run.plan().step(&order.step).unwrap();
-    let fault = Fault::new(FaultKind::Refused, "testing", "the world", "no");
-    if step.action == Action::ResumeExporting && *release_fails > 0 {
-        *release_fails -= 1;
-        return fault.into();
+    /// The oldest performance is answered.
+    fn hear(&mut self) {
+        let at = self.now;
+        let order = self.queue.remove(0);
+        self.in_flight.performing.remove(&order.step);
+        self.in_flight.asked.insert(order.step.clone(), at);
+        let answer = self.answer(&order);
+        let event = match (self.run.state(&order.step), answer) {
+            (StepState::Pending { .. }, Answer::Pending { mark }) => {
+                Event::Noted { step: order.step, mark, at }
+            }
+            (_, answer) => Event::Answered { step: order.step, attempt: order.attempt, answer, at },
+        };
+        self.record(event);
     }
-    if let Some((name, retryable)) = &mischief.fails
-        && *name == order.step.0
-    {
-        if step.action == Action::PauseExporting {
-            stage.paused = true; // a failed pause may have paused some partitions
+
+    /// The world's answer: waits are pending once, everything else works unless mischief says otherwise.
+    fn answer(&mut self, order: &Order) -> Answer {
+        let action = self.run.plan().step(&order.step).unwrap().action.clone();
+        let fault = Fault::new(FaultKind::Refused, "testing", "the world", "no");
+        if action == Action::ResumeExporting && self.release_fails > 0 {
+            self.release_fails -= 1;
+            return fault.into();
         }
-        return if *retryable { fault.with_retry().into() } else { fault.into() };
-    }
-    match &step.action {
-        Action::PauseExporting => stage.paused = true,
-        Action::ResumeExporting => stage.paused = false,
-        Action::Publish { .. } => stage.published = true,
-        action if action.is_wait() && !order.looks_only => {
-            return Answer::Pending { mark: Mark::new("0 of 1") };
+        if let Some((name, retryable)) = &self.mischief.fails
+            && *name == order.step.0
+        {
+            // A failed pause may have paused some partitions.
+            self.paused |= action == Action::PauseExporting;
+            return if *retryable { fault.with_retry().into() } else { fault.into() };
         }
-        _ => {}
+        match action {
+            Action::PauseExporting => self.paused = true,
+            Action::ResumeExporting => self.paused = false,
+            Action::Publish { .. } => self.published = true,
+            action if action.is_wait() && !order.looks_only => {
+                return Answer::Pending { mark: Mark::new("0 of 1") };
+            }
+            _ => {}
+        }
+        Answer::Done { facts: Vec::new() }
     }
-    Answer::Done { facts: Vec::new() }
 }
 
 fn check(mischief: &Mischief, run: &Run, stage: &Play) {
@@ -174,8 +197,9 @@ fn check(mischief: &Mischief, run: &Run, stage: &Play) {
 
 #[test]
 fn everything_well() {
-    let (run, stage) = enact(&the_plan(), &Mischief::default());
-    check(&Mischief::default(), &run, &stage);
+    let calm = Mischief::default();
+    let (run, stage) = enact(&the_plan(), &calm);
+    check(&calm, &run, &stage);
     assert_eq!(run.outcome(), Some(&Outcome::Complete));
 }
 
@@ -260,6 +284,10 @@ fn a_wait_ends_when_nothing_moves() {
     let note = |says: &str, at| Event::Noted { step: name.clone(), mark: Mark::new(says), at };
     run.apply(&note("0 of 1", later(9))).unwrap();
     assert!(expires(&run, later(10)), "the same mark is no progress");
+    let unseen = Mark { moved: String::new(), says: "404".into() };
+    run.apply(&Event::Noted { step: name.clone(), mark: unseen, at: later(9) }).unwrap();
+    run.apply(&note("0 of 1", later(9))).unwrap();
+    assert!(expires(&run, later(10)), "an answer that comes and goes is no progress");
     run.apply(&note("1 of 1", later(9))).unwrap();
     assert!(!expires(&run, later(18)));
     run.apply(&Event::Adopted { by: "next".into(), at: later(60) }).unwrap();
@@ -270,14 +298,7 @@ fn a_wait_ends_when_nothing_moves() {
 /// A run whose optional part fails is partial, and takes everything else.
 #[test]
 fn an_optional_part_may_fail() {
-    let mut installation = installation(
-        Dialect::UnifiedActuators,
-        SearchProduct::Elasticsearch,
-        &[HistoryApp::Webapps, HistoryApp::Optimize],
-        true,
-    );
-    installation.apps[1].required = false;
-    let plan = plan(&installation);
+    let plan = plan(&with_optional_optimize());
     for step in ["start-optimize", "await-optimize"] {
         let (run, stage) =
             enact(&plan, &Mischief { fails: Some((step.into(), false)), ..Mischief::default() });

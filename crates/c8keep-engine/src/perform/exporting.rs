@@ -9,13 +9,34 @@ use crate::World;
 
 /// The call is harmless when repeated, so it needs no look first.
 pub(super) async fn pause(world: &World) -> Performed {
-    world.camunda.pause_exporting().await?;
-    Ok(Fact::Paused { at: world.clock.now() }.into())
+    match world.camunda.pause_exporting().await {
+        Ok(()) => Ok(Fact::Paused { at: world.clock.now() }.into()),
+        Err(fault) => Err(and_what_is_paused(world, fault).await),
+    }
+}
+
+/// A call that failed may have paused some partitions, or resumed some (seen on 8.6.0 with one of three brokers gone): says
+/// which are paused now, as far as the brokers tell.
+async fn and_what_is_paused(world: &World, mut fault: Fault) -> Fault {
+    let Ok(positions) = read(world).await else { return fault };
+    let paused = positions.paused();
+    if paused.is_empty() {
+        fault.answer.push_str("; no partition that was reached is paused");
+        return fault;
+    }
+    let list: Vec<String> = paused
+        .iter()
+        .map(|(broker, partition, phase)| format!("{broker} partition {partition} {phase}"))
+        .collect();
+    fault.answer = format!("{}; paused now: {}", fault.answer, list.join(", "));
+    fault
 }
 
 /// Confirmed twice: by the answer, and by every broker that can be read.
 pub(super) async fn resume(world: &World) -> Performed {
-    world.camunda.resume_exporting().await?;
+    if let Err(fault) = world.camunda.resume_exporting().await {
+        return Err(and_what_is_paused(world, fault).await);
+    }
     if let Ok(positions) = read(world).await {
         let paused = positions.paused();
         if let Some((broker, partition, phase)) = paused.first() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use c8keep_core::backup::{BackupId, HistoryApp};
+use c8keep_core::backup::{BackupId, HistoryApp, PartName};
 use c8keep_core::facts::{Fact, SnapshotEvidence};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::run::{Answer, Mark, Run};
@@ -46,7 +46,8 @@ pub(super) async fn look(
     let announced = run.facts().scheduled.get(&app).cloned().unwrap_or_default();
     match verdict::history(app, id, &announced, &status) {
         Standing::Going(mark) => {
-            Ok(Answer::Pending { mark: with_counters(world, repository, &status, mark).await })
+            let progress = Progress { world, repository, app, id };
+            Ok(Answer::Pending { mark: progress.add(&status, mark).await })
         }
         Standing::Lost(why) => Err(lost(world, app, id, why)),
         Standing::Whole(names) => {
@@ -83,12 +84,38 @@ fn lost(world: &World, app: HistoryApp, id: BackupId, why: String) -> Fault {
         .with_hint("a failed backup cannot be continued; look into the application's log, then back up again under a new id")
 }
 
-/// Adds the counters of the part that is being copied, so that a long part counts as progress.
-async fn with_counters(world: &World, repository: &str, status: &HistoryStatus, mut mark: Mark) -> Mark {
-    let running = status.parts.iter().find(|p| p.state == "IN_PROGRESS");
-    let Some(part) = running else { return mark };
-    if let Ok(Some(progress)) = world.search.snapshot_progress(repository, &part.name).await {
-        super::records::add_counters(&mut mark, progress);
+/// Where a long part's progress comes from: the search server, which knows the snapshot also while the application only
+/// answers 400 (seen on 8.6.0 with OpenSearch, again and again between the parts).
+struct Progress<'a> {
+    world: &'a World,
+    repository: &'a str,
+    app: HistoryApp,
+    id: BackupId,
+}
+
+impl Progress<'_> {
+    /// Adds the counters of the part that is being copied, so that a long part counts as progress.
+    async fn add(&self, status: &HistoryStatus, mut mark: Mark) -> Mark {
+        let running = match status.parts.iter().find(|part| part.state == "IN_PROGRESS") {
+            Some(part) => Some(part.name.clone()),
+            None if status.parts.is_empty() => self.newest_listed(&status.state, &mut mark).await,
+            None => None,
+        };
+        if let Some(name) = running
+            && let Ok(Some(progress)) = self.world.search.snapshot_progress(self.repository, &name).await
+        {
+            super::records::add_counters(&mut mark, progress);
+        }
+        mark
     }
-    mark
+
+    /// The newest part that the search server lists; the number of parts there is progress too.
+    async fn newest_listed(&self, told: &str, mark: &mut Mark) -> Option<String> {
+        let pattern = format!("{}_{}_*", self.app.snapshot_prefix(), self.id);
+        let names = self.world.search.snapshot_names(self.repository, &pattern).await.ok()?;
+        let newest = names.iter().filter_map(|name| PartName::parse(name)).max_by_key(|part| part.part)?;
+        mark.moved = format!("{} listed", names.len());
+        mark.says = format!("part {} of {} is listed, {} says {told}", newest.part, newest.of, self.app);
+        names.into_iter().find(|name| PartName::parse(name).as_ref() == Some(&newest))
+    }
 }
