@@ -39,9 +39,9 @@ pub struct Args {
     /// Every point of every promise, not one pass of each
     #[arg(long)]
     long: bool,
-    /// One promise by its name (`by-hand` and `by-hand-control` check this tool itself, without c8keep)
-    #[arg(long, value_name = "NAME")]
-    only: Option<String>,
+    /// Only the promises with these names (`by-hand` and `by-hand-control` check this tool itself, without c8keep)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
     /// Test this binary instead of building the release build
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
@@ -57,7 +57,7 @@ enum Products {
 /// What is asserted, and how it went.
 #[derive(Debug)]
 pub struct Suite {
-    only: Option<String>,
+    only: Vec<String>,
     pub long: bool,
     passed: u32,
     failed: u32,
@@ -207,12 +207,12 @@ impl Suite {
     }
 
     fn wants(&self, name: &str) -> bool {
-        self.only.as_deref().is_none_or(|only| only == name)
+        self.only.is_empty() || self.wants_by_name(name)
     }
 
     /// For what runs only when it is asked for.
     fn wants_by_name(&self, name: &str) -> bool {
-        self.only.as_deref() == Some(name)
+        self.only.iter().any(|only| only == name)
     }
 
     async fn cluster(&mut self, options: &Options) -> Option<Cluster> {

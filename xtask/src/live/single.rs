@@ -68,7 +68,7 @@ pub async fn put_back(cluster: &mut Cluster, taken: &Taken) -> Result<()> {
 /// Promise 5. The order of the 8.8 page, over its endpoints, on the real engine.
 pub async fn unified_order(cluster: &Cluster, program: &Program) -> Result<Taken> {
     let apps = cluster.operate.iter().chain(cluster.tasklist.iter()).map(WebApp::management).collect();
-    let face = Face88::before(first(cluster)?.management(), apps).await?;
+    let face = Face88::before(first(cluster)?.management(), apps, cluster.search.repository()).await?;
     let gate = Gate::before(&face.url()).await?;
     let mut known = variables(cluster, &["ELASTIC", "OPENSEARCH"]);
     known.push(("ORCHESTRATION_CLUSTER_MANAGEMENT_API", gate.url()));
@@ -197,7 +197,7 @@ fn violated(done: &Finished) -> Result<u64> {
     let result = done.result()?;
     ensure!(result["complete"] == false && result["manifest"].is_null(), "it counts as a backup: {result}");
     ensure!(result["witness"]["verdict"]["kind"] == "violated", "the witness says {}", result["witness"]);
-    ensure!(done.err.contains("violated"), "standard error does not say so:\n{}", done.err);
+    ensure!(done.err.contains("the pause did not hold"), "standard error does not say so:\n{}", done.err);
     result["backup"].as_u64().context("a result without an id")
 }
 

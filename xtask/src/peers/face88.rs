@@ -1,10 +1,11 @@
 //! The face of an 8.8 installation before the real 8.6 servers: one `backupHistory` in place of Operate's and
-//! Tasklist's backups, `backupRuntime` in place of the gateway's `backups`. Snapshots, positions and every other
-//! endpoint are the real ones. What 8.8 answers is in `camunda/camunda` of that version (webapps backup controller).
+//! Tasklist's backups, `backupRuntime` in place of the gateway's `backups`. Positions, runtime backups and every other
+//! endpoint are the real ones; the parts that Operate and Tasklist took are cloned inside the repository under the
+//! names that 8.8 gives them, so what is told is there. What 8.8 answers is in `camunda/camunda` of that version.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
@@ -14,6 +15,7 @@ use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use axum::routing::{any, get};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use super::http::{self, Answer};
@@ -31,18 +33,28 @@ struct Behind {
     face: String,
     broker: String,
     apps: Vec<String>,
-    /// The parts that were scheduled, by id: 8.6 itself does not tell how many there will be.
-    scheduled: Mutex<BTreeMap<u64, usize>>,
+    repository: String,
+    scheduled: Mutex<BTreeMap<u64, Vec<Part>>>,
+}
+
+/// A part as the 8.6 server took it, and under its 8.8 name.
+#[derive(Debug, Clone)]
+struct Part {
+    taken: String,
+    shown: String,
+    cloned: bool,
 }
 
 type Behinds = State<Arc<Behind>>;
 
 impl Face88 {
-    /// `broker` and `apps` are management addresses, the apps' in the order in which they are backed up.
-    pub async fn before(broker: String, apps: Vec<String>) -> Result<Self> {
+    /// `broker` and `apps` are management addresses, the apps' in the order in which they are backed up; `repository`
+    /// is the address of the snapshot repository.
+    pub async fn before(broker: String, apps: Vec<String>, repository: String) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let behind = Behind { face: format!("http://{address}"), broker, apps, scheduled: Mutex::default() };
+        let (face, scheduled) = (format!("http://{address}"), Mutex::default());
+        let behind = Behind { face, broker, apps, repository, scheduled };
         let app = Router::new()
             .route("/actuator", get(links))
             .route("/actuator/info", get(info))
@@ -101,58 +113,107 @@ async fn info(State(behind): Behinds) -> Response<Body> {
 async fn history_create(State(behind): Behinds, body: Bytes) -> Response<Body> {
     answer(async {
         let body: Value = serde_json::from_slice(&body)?;
-        let mut scheduled = Vec::new();
+        let mut taken = Vec::new();
         for app in &behind.apps {
             let created = http::post(&format!("{app}/actuator/backups"), Some(&body)).await?;
             if !created.is_good() {
                 return as_it_is(&created);
             }
-            scheduled.extend(created.json()?["scheduledSnapshots"].as_array().cloned().unwrap_or_default());
+            let scheduled = created.json()?["scheduledSnapshots"].as_array().cloned().unwrap_or_default();
+            taken.extend(scheduled.iter().filter_map(|name| Some(name.as_str()?.to_owned())));
         }
-        if let Some(id) = body["backupId"].as_u64() {
-            behind.scheduled.lock().unwrap_or_else(PoisonError::into_inner).insert(id, scheduled.len());
-        }
+        let id = body["backupId"].as_u64().context("an id that the servers took and is no number")?;
+        let of = taken.len();
+        let part = |(index, taken)| {
+            let shown = format!("camunda_webapps_{id}_{VERSION}_part_{}_of_{of}", index + 1);
+            Part { taken, shown, cloned: false }
+        };
+        let parts: Vec<Part> = taken.into_iter().enumerate().map(part).collect();
+        let shown: Vec<String> = parts.iter().map(|part| part.shown.clone()).collect();
+        behind.scheduled.lock().await.insert(id, parts);
         // 200, although the OpenAPI file of 8.8 says 202.
-        Ok((StatusCode::OK, json!({ "scheduledSnapshots": scheduled })))
+        Ok((StatusCode::OK, json!({ "scheduledSnapshots": shown })))
     })
     .await
 }
 
 async fn history_get(State(behind): Behinds, Path(id): Path<u64>) -> Response<Body> {
     answer(async {
-        let mut details = Vec::new();
-        for app in &behind.apps {
-            let state = http::get(&format!("{app}/actuator/backups/{id}")).await?;
-            if state.is_good() {
-                details.extend(state.json()?["details"].as_array().cloned().unwrap_or_default());
-            }
-        }
-        let scheduled = behind.scheduled.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied();
-        if details.is_empty() {
-            let message = format!("No backup with id [{id}] found.");
-            let body = json!({ "status": 404, "message": message, "type": "Requested resource not found" });
-            return Ok((StatusCode::NOT_FOUND, body));
-        }
-        let state = aggregate(&details, scheduled);
-        Ok((
-            StatusCode::OK,
-            json!({ "backupId": id, "state": state, "failureReason": null, "details": details }),
+        let mut scheduled = behind.scheduled.lock().await;
+        let status = match scheduled.get_mut(&id) {
+            Some(parts) => history_status(&behind, id, parts).await?,
+            None => None,
+        };
+        Ok(status.map_or_else(
+            || {
+                let message = format!("No backup with id [{id}] found.");
+                let body =
+                    json!({ "status": 404, "message": message, "type": "Requested resource not found" });
+                (StatusCode::NOT_FOUND, body)
+            },
+            |status| (StatusCode::OK, status),
         ))
     })
     .await
 }
 
+/// `None` before the first part is there.
+async fn history_status(behind: &Behind, id: u64, parts: &mut [Part]) -> Result<Option<Value>> {
+    let mut details = Vec::new();
+    for app in &behind.apps {
+        // Between the parts 8.6 answers with errors; 8.8 does not, and neither does its face.
+        let state = http::get(&format!("{app}/actuator/backups/{id}")).await?;
+        if state.is_good() {
+            details.extend(state.json()?["details"].as_array().cloned().unwrap_or_default());
+        }
+    }
+    for detail in &mut details {
+        let part = parts.iter_mut().find(|part| detail["snapshotName"] == part.taken.as_str());
+        let part = part.context("a part that nobody scheduled")?;
+        if detail["state"] == "SUCCESS" && !part.cloned {
+            part.cloned = clone(&behind.repository, part).await?;
+        }
+        detail["snapshotName"] = part.shown.as_str().into();
+        if detail["state"] == "SUCCESS" && !part.cloned {
+            detail["state"] = "IN_PROGRESS".into();
+        }
+    }
+    if details.is_empty() {
+        return Ok(None);
+    }
+    let state = aggregate(&details, parts.len());
+    Ok(Some(json!({ "backupId": id, "state": state, "failureReason": null, "details": details })))
+}
+
+/// Clones a part inside the repository under its 8.8 name; says whether that is done. A part without any index cannot
+/// be cloned: an empty snapshot takes its place.
+async fn clone(repository: &str, part: &Part) -> Result<bool> {
+    let shown = format!("{repository}/{}", part.shown);
+    if http::get(&shown).await?.status == 404 {
+        let taken = http::get(&format!("{repository}/{}", part.taken)).await?.good()?.json()?;
+        let is_empty = taken["snapshots"][0]["indices"].as_array().is_none_or(Vec::is_empty);
+        if is_empty {
+            let nothing = json!({ "indices": "nothing-*", "include_global_state": false });
+            http::put(&format!("{shown}?wait_for_completion=true"), &nothing).await?.good()?;
+        } else {
+            let url = format!("{repository}/{}/_clone/{}", part.taken, part.shown);
+            http::put(&url, &json!({ "indices": "*" })).await?.good()?;
+        }
+    }
+    Ok(http::get(&shown).await?.good()?.json()?["snapshots"][0]["state"] == "SUCCESS")
+}
+
 /// As 8.8 does: a part that is still to come leaves the backup in progress for five minutes; the face does not
 /// outlive these.
-fn aggregate(details: &[Value], scheduled: Option<usize>) -> &'static str {
+fn aggregate(details: &[Value], scheduled: usize) -> &'static str {
     let any = |state: &str| details.iter().any(|part| part["state"] == state);
     if any("FAILED") || any("PARTIAL") {
         "FAILED"
     } else if any("INCOMPATIBLE") {
         "INCOMPATIBLE"
-    } else if any("IN_PROGRESS") || scheduled.is_some_and(|all| details.len() < all) {
+    } else if any("IN_PROGRESS") || details.len() < scheduled {
         "IN_PROGRESS"
-    } else if scheduled.is_some_and(|all| details.len() > all) {
+    } else if details.len() > scheduled {
         "FAILED"
     } else {
         "COMPLETED"
@@ -161,21 +222,11 @@ fn aggregate(details: &[Value], scheduled: Option<usize>) -> &'static str {
 
 async fn history_list(State(behind): Behinds) -> Response<Body> {
     answer(async {
-        let mut parts: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
-        for app in &behind.apps {
-            let list = http::get(&format!("{app}/actuator/backups")).await?.good()?.json()?;
-            for backup in list.as_array().into_iter().flatten() {
-                let id = backup["backupId"].as_u64().context("a backup without id")?;
-                let details = backup["details"].as_array().cloned().unwrap_or_default();
-                parts.entry(id).or_default().extend(details);
-            }
+        let mut list = Vec::new();
+        for (id, parts) in behind.scheduled.lock().await.iter_mut().rev() {
+            list.extend(history_status(&behind, *id, parts).await?);
         }
-        let scheduled = behind.scheduled.lock().unwrap_or_else(PoisonError::into_inner);
-        let list = parts.into_iter().rev().map(|(id, details)| {
-            let state = aggregate(&details, scheduled.get(&id).copied());
-            json!({ "backupId": id, "state": state, "failureReason": null, "details": details })
-        });
-        Ok((StatusCode::OK, list.collect()))
+        Ok((StatusCode::OK, list.into()))
     })
     .await
 }
@@ -270,15 +321,14 @@ mod tests {
     #[test]
     fn the_state_is_the_worst_of_the_parts_and_a_missing_part_is_in_progress() {
         for (states, scheduled, expected) in [
-            (["SUCCESS", "SUCCESS"], Some(2), "COMPLETED"),
-            (["SUCCESS", "SUCCESS"], None, "COMPLETED"),
-            (["SUCCESS", "SUCCESS"], Some(3), "IN_PROGRESS"),
-            (["SUCCESS", "SUCCESS"], Some(1), "FAILED"),
-            (["SUCCESS", "IN_PROGRESS"], Some(2), "IN_PROGRESS"),
-            (["PARTIAL", "IN_PROGRESS"], Some(2), "FAILED"),
-            (["SUCCESS", "INCOMPATIBLE"], Some(2), "INCOMPATIBLE"),
+            (["SUCCESS", "SUCCESS"], 2, "COMPLETED"),
+            (["SUCCESS", "SUCCESS"], 3, "IN_PROGRESS"),
+            (["SUCCESS", "SUCCESS"], 1, "FAILED"),
+            (["SUCCESS", "IN_PROGRESS"], 2, "IN_PROGRESS"),
+            (["PARTIAL", "IN_PROGRESS"], 2, "FAILED"),
+            (["SUCCESS", "INCOMPATIBLE"], 2, "INCOMPATIBLE"),
         ] {
-            assert_eq!(aggregate(&parts(&states), scheduled), expected, "{states:?} of {scheduled:?}");
+            assert_eq!(aggregate(&parts(&states), scheduled), expected, "{states:?} of {scheduled}");
         }
     }
 }

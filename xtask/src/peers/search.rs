@@ -47,7 +47,7 @@ impl Kind {
 pub struct Search {
     pub kind: Kind,
     port: u16,
-    repository: PathBuf,
+    folder: PathBuf,
     process: Process,
 }
 
@@ -67,7 +67,7 @@ impl Search {
             Ok(http::get(&health).await?.is_good().then_some(()))
         })
         .await?;
-        let search = Self { kind, port, repository: dir.join("repo"), process };
+        let search = Self { kind, port, folder: dir.join("repo"), process };
         search.register_repository().await?;
         Ok(search)
     }
@@ -76,9 +76,14 @@ impl Search {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The address of the snapshot repository.
+    pub fn repository(&self) -> String {
+        format!("{}/_snapshot/{REPOSITORY}", self.url())
+    }
+
     pub async fn register_repository(&self) -> Result<()> {
-        let body = json!({ "type": "fs", "settings": { "location": self.repository } });
-        http::put(&format!("{}/_snapshot/{REPOSITORY}", self.url()), &body).await?.good()?;
+        let body = json!({ "type": "fs", "settings": { "location": self.folder } });
+        http::put(&self.repository(), &body).await?.good()?;
         Ok(())
     }
 
@@ -108,8 +113,7 @@ impl Search {
     }
 
     pub async fn snapshot(&self, name: &str) -> Result<Value> {
-        let answer =
-            http::get(&format!("{}/_snapshot/{REPOSITORY}/{name}", self.url())).await?.good()?.json()?;
+        let answer = http::get(&format!("{}/{name}", self.repository())).await?.good()?.json()?;
         answer["snapshots"]
             .get(0)
             .cloned()
@@ -118,7 +122,7 @@ impl Search {
 
     /// Puts a snapshot back and waits for all its shards. A snapshot without any index is normal (`real-peers` A4).
     pub async fn restore(&self, name: &str) -> Result<()> {
-        let url = format!("{}/_snapshot/{REPOSITORY}/{name}/_restore?wait_for_completion=true", self.url());
+        let url = format!("{}/{name}/_restore?wait_for_completion=true", self.repository());
         let body = json!({ "include_global_state": false });
         let answer =
             http::call(reqwest::Method::POST, &url, Some(&body), RESTORE_LIMIT).await?.good()?.json()?;
