@@ -53,8 +53,8 @@ pub async fn gone_before(cluster: &mut Cluster, program: &Program) -> Result<()>
 pub async fn gone_at_pause(cluster: &mut Cluster, program: &Program) -> Result<()> {
     let mut gate = gate(cluster).await?;
     let program = configured(cluster, program, &gate, "pause")?;
-    let running = half_paused(cluster, &program, &gate, &["backup"]).await?;
-    let mut running = running;
+    let mut running = half_paused(cluster, &program, &gate, &["backup"]).await?;
+    // It asks again and again; two more are enough to see that.
     let mut since = Instant::now();
     for _ in 0..2 {
         since = gate.seen("POST", RESUME, since, STEP_LIMIT).await?.at + Duration::from_millis(1);
@@ -69,7 +69,11 @@ pub async fn gone_at_pause(cluster: &mut Cluster, program: &Program) -> Result<(
     ensure!(!status["open_runs"].as_array().context("no open runs")?.is_empty(), "no open run: {status}");
     back(cluster).await?;
     let done = running.ended(BACKUP_LIMIT).await?.with_code(1)?;
-    ensure!(done.err.contains("paused"), "standard error does not speak of the pause:\n{}", done.err);
+    ensure!(
+        done.err.to_lowercase().contains("paused"),
+        "standard error does not speak of the pause:\n{}",
+        done.err
+    );
     let posts = gate.log().into_iter().filter(|one| one.method == "POST");
     let strange: Vec<String> =
         posts.map(|one| one.path).filter(|path| !path.starts_with(PAUSE) && path != RESUME).collect();
@@ -81,16 +85,22 @@ pub async fn gone_at_pause(cluster: &mut Cluster, program: &Program) -> Result<(
 pub async fn told_to_stop_waiting(cluster: &mut Cluster, program: &Program) -> Result<()> {
     let gate = gate(cluster).await?;
     let program = configured(cluster, program, &gate, "wait")?;
-    let running = half_paused(cluster, &program, &gate, &["backup", "--release-wait", "15s"]).await?;
+    let running = half_paused(cluster, &program, &gate, &["backup", "--release-wait", "30s"]).await?;
     let done = running.ended(BACKUP_LIMIT).await?.with_code(20)?;
-    ensure!(done.err.contains("paused"), "standard error does not speak of the pause:\n{}", done.err);
+    ensure!(
+        done.err.to_lowercase().contains("paused"),
+        "standard error does not speak of the pause:\n{}",
+        done.err
+    );
     ensure!(!paused(cluster).await?.is_empty(), "nothing is paused: the instant was missed");
     back(cluster).await?;
     program.run(&["resume-exporting"], BACKUP_LIMIT).await?.with_code(0)?;
     single::exports(cluster).await
 }
 
-/// Starts a backup and kills one broker at the instant at which the pause is on its way.
+/// Starts a backup and kills one broker at the instant at which the pause is on its way. For some seconds the gateway
+/// does not know of the loss: a pause and a resume then reach the other brokers and are answered with 500. The first
+/// resume is held until the gateway knows, and refuses it as a whole: what is paused stays paused.
 async fn half_paused(
     cluster: &mut Cluster,
     program: &Program,
@@ -98,16 +108,17 @@ async fn half_paused(
     args: &[&str],
 ) -> Result<Running> {
     let mut pause = gate.hold(Point::BeforeForwarding, "POST", PAUSE);
+    let mut resume = gate.hold(Point::BeforeForwarding, "POST", RESUME);
     let running = program.start(args)?;
     pause.reached(BACKUP_LIMIT).await?;
     victim(cluster)?.kill().await?;
     pause.go();
-    let half = http::until("a half pause", Duration::from_mins(1), async || {
-        let paused = paused(cluster).await?;
-        Ok((!paused.is_empty()).then_some(paused))
-    });
-    let half = half.await.context("the gateway knew of the lost broker already: the instant was missed")?;
+    resume.reached(BACKUP_LIMIT).await?;
+    members(cluster, 2).await?;
+    let half = paused(cluster).await?;
+    ensure!(!half.is_empty(), "the gateway knew of the lost broker before the pause: the instant was missed");
     say(format_args!("  half paused: {}", half.join(", ")));
+    resume.go();
     Ok(running)
 }
 
