@@ -3,6 +3,7 @@
 
 mod by_hand;
 mod evidence;
+mod likeness;
 mod oracle;
 mod program;
 mod single;
@@ -24,6 +25,7 @@ use crate::say::say;
 const HOT_BACKUP: &str = "hot-backup";
 const PUT_BACK: &str = "put-back";
 const UNIFIED_ORDER: &str = "unified-order";
+const LOST_ANSWERS: &str = "lost-answers";
 const CONTROL: &str = "control";
 const WITNESS_OF_ALL: &str = "witness-of-all";
 const GONE_BEFORE: &str = "gone-before";
@@ -95,6 +97,9 @@ async fn all(suite: &mut Suite, products: Products, program: Option<&Path>, dir:
         }
         return Ok(());
     }
+    if suite.wants_by_name(likeness::NAME) {
+        return likeness::alone(suite, kinds, dir).await;
+    }
     let program = match program {
         Some(binary) => Program::given(binary, dir)?,
         None => Program::build(dir).await?,
@@ -122,7 +127,7 @@ async fn self_check(suite: &mut Suite, kind: Kind, dir: &Path) -> Result<()> {
 }
 
 async fn one_broker(suite: &mut Suite, kind: Kind, dir: &Path, program: &Program) -> Result<()> {
-    if !suite.wants_any(&[HOT_BACKUP, PUT_BACK, UNIFIED_ORDER, CONTROL]) {
+    if !suite.wants_any(&[HOT_BACKUP, PUT_BACK, UNIFIED_ORDER, LOST_ANSWERS, CONTROL, likeness::NAME]) {
         return Ok(());
     }
     let Some(mut cluster) = suite.cluster(&with_apps(kind, dir)).await else { return Ok(()) };
@@ -154,15 +159,24 @@ async fn one_broker(suite: &mut Suite, kind: Kind, dir: &Path, program: &Program
         };
         suite.promise(UNIFIED_ORDER, kind, text, shown).await;
     }
+    if suite.wants_by_name(LOST_ANSWERS) || (suite.long && suite.wants(LOST_ANSWERS)) {
+        let text =
+            "the answers to pause and runtime backup are lost after their effects: complete all the same";
+        suite.promise(LOST_ANSWERS, kind, text, single::lost_answers(&cluster, &program)).await;
+    }
     if suite.wants(CONTROL) {
         let text = "a foreign hand lifts the pause: violated, exit code 1, and a restore misses records";
         suite.promise(CONTROL, kind, text, single::control(&mut cluster, &program)).await;
+    }
+    // Last: it empties the broker's disk.
+    if suite.wants(likeness::NAME) {
+        likeness::on_one_broker(suite, &mut cluster).await;
     }
     cluster.down().await
 }
 
 async fn three_brokers(suite: &mut Suite, kind: Kind, dir: &Path, program: &Program) -> Result<()> {
-    if !suite.wants_any(&[WITNESS_OF_ALL, GONE_BEFORE, GONE_AT_PAUSE, RELEASE_WAIT]) {
+    if !suite.wants_any(&[WITNESS_OF_ALL, GONE_BEFORE, GONE_AT_PAUSE, RELEASE_WAIT, likeness::NAME]) {
         return Ok(());
     }
     let dir = dir.to_owned();
@@ -185,6 +199,9 @@ async fn three_brokers(suite: &mut Suite, kind: Kind, dir: &Path, program: &Prog
     if suite.wants(RELEASE_WAIT) {
         let text = "told to stop waiting for the lost broker: exit code 20, and `resume-exporting` mends it";
         suite.promise(RELEASE_WAIT, kind, text, three::told_to_stop_waiting(&mut cluster, &program)).await;
+    }
+    if suite.wants(likeness::NAME) {
+        likeness::on_three_brokers(suite, &mut cluster).await;
     }
     cluster.down().await
 }

@@ -31,7 +31,8 @@ impl Repositories {
     pub async fn new(search: &Search) -> Result<Self> {
         let url = search.url();
         let own = http::get(&format!("{url}/_snapshot/{REPOSITORY}")).await?.good()?.json()?;
-        let root = own[REPOSITORY]["settings"]["location"].as_str().context("a repository without location")?;
+        let root =
+            own[REPOSITORY]["settings"]["location"].as_str().context("a repository without location")?;
         let made = Self { url, root: root.to_owned(), attempt: 0, throttled: false };
         made.drop_indices().await?;
         made.fill().await?;
@@ -172,8 +173,7 @@ mod tests {
 
     #[test]
     fn repositories_lie_where_the_server_allows_them_and_only_the_way_there_is_slow() {
-        let all =
-            Repositories { url: String::new(), root: "/root".to_owned(), attempt: 3, throttled: true };
+        let all = Repositories { url: String::new(), root: "/root".to_owned(), attempt: 3, throttled: true };
         let request = Request::new("PUT", "/_snapshot/slow")
             .json(&json!({ "type": "fs", "settings": { "location": "/var/snapshots/slow" } }));
         let settings = |on_the_way| {
