@@ -81,11 +81,13 @@ pub fn judge(
         match (exported_at_pause, exported_in_backup) {
             (Some(p0), Some(e)) if e <= p0 => {}
             (Some(p0), Some(e)) if leader_read => breaches.push(format!(
-                "partition {partition}: {p0} was exported when the pause began, the runtime backup says {e}"
+                "partition {partition}: {} was exported when the pause began, the runtime backup says {e}",
+                nothing_or(p0)
             )),
             (Some(p0), Some(e)) => doubts.push(format!(
-                "partition {partition}: the runtime backup says {e}, above the {p0} that its followers told; \
-                 its leader was not reached"
+                "partition {partition}: the runtime backup says {e}, its followers told {}; its leader was not \
+                 reached",
+                nothing_or(p0)
             )),
             (None, _) => doubts.push(format!("partition {partition}: no broker that carries it was reached")),
             (_, None) => doubts.push(format!(
@@ -111,6 +113,11 @@ pub fn judge(
         WitnessVerdict::Proven
     };
     Witness { verdict, partitions }
+}
+
+/// A position for people; before the first acknowledgement the servers say -1.
+fn nothing_or(position: i64) -> String {
+    if position < 0 { "nothing".into() } else { position.to_string() }
 }
 
 /// The exported position in a Zeebe snapshot id, its fourth part: `170-1-22943-1418-0` says 1418. Later versions

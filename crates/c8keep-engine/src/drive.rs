@@ -24,6 +24,9 @@ use crate::progress::Reporter;
 /// How long a release is tried after a signal, so that a container's grace period is enough.
 pub const RELEASE_AFTER_SIGNAL: SignedDuration = SignedDuration::from_secs(25);
 
+/// How often progress is journalled: often enough for stall times of minutes, seldom enough to cost nothing.
+const NOTE_EVERY: SignedDuration = SignedDuration::from_secs(2);
+
 /// Drives one run to its end.
 pub struct Driver<'a> {
     world: Arc<World>,
@@ -227,8 +230,9 @@ impl Driver<'_> {
         if let Answer::Pending { mark } = &answer {
             self.in_flight.asked.insert(step.clone(), at);
             self.reporter.waiting(&self.run, &step, mark);
-            if let StepState::Pending { mark: former, .. } = self.run.state(&step) {
-                return if mark.shows_progress_since(former) {
+            if let StepState::Pending { mark: former, moved_at, .. } = self.run.state(&step) {
+                let is_news = mark.shows_progress_since(former) && at.duration_since(*moved_at) >= NOTE_EVERY;
+                return if is_news {
                     self.journal(Event::Noted { step, mark: mark.clone(), at }).await
                 } else {
                     Ok(())

@@ -36,7 +36,7 @@ pub async fn perform(world: &World, run: &Run, order: &Order) -> Answer {
         Action::ReadLastPositions => exporting::last_positions(world).await,
         Action::StartHistory { app, id } => history::start(world, *app, *id, again).await,
         Action::AwaitHistory { app, id, repository } => {
-            history::look(world, run, *app, *id, repository).await
+            history::look(world, run, &order.step, *app, *id, repository).await
         }
         Action::SnapshotRecords { repository, snapshot, prefix } => {
             records::start(world, run, repository, snapshot, prefix, again).await

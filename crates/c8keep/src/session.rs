@@ -54,8 +54,12 @@ const DERIVED_DEADLINE: Duration = Duration::from_secs(2);
 pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(needs_tls(settings))?);
     let configured = configured(settings, &*transport).await;
-    let Discovered { installation, camunda, search, findings } =
-        discovery::discover(transport, &configured).await?;
+    let found = discovery::discover(transport, &configured).await;
+    // Something else that answers at an address is as far from the servers as silence.
+    let Discovered { installation, camunda, search, findings } = found.map_err(|fault| match fault.kind {
+        FaultKind::Strange => Fault { kind: FaultKind::Unreachable, ..fault },
+        _ => fault,
+    })?;
     let world = World {
         installation,
         camunda: Arc::new(camunda),

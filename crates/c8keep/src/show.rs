@@ -7,6 +7,8 @@ pub mod log;
 pub mod summary;
 pub mod time;
 
+use std::time::Duration;
+
 use c8keep_engine::progress::Reporter;
 use jiff::Timestamp;
 
@@ -15,7 +17,12 @@ use crate::printer::Printer;
 
 /// A reporter that is also told about the passing of time.
 pub trait View: Reporter {
-    /// Called about eight times a second.
+    /// How often it wants to be told.
+    fn rhythm(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    /// Time has passed.
     fn tick(&self, now: Timestamp);
 
     /// The last call.

@@ -217,6 +217,21 @@ impl Journal for SqliteJournal {
     async fn append(&self, run: &RunId, seq: u64, term: Term, event: &Event) -> Result<(), Fault> {
         let mut inner = self.writable().await?;
         let connection = connected(&mut inner, &self.path)?;
+        if !matches!(event, Event::Opened { .. } | Event::Closed { .. }) {
+            match write_at_once(connection, run, seq, term, event).await {
+                Ok(true) => return Ok(()),
+                // Refused: the long way below finds out why.
+                Ok(false) => {}
+                Err(error) => {
+                    let fault = storage(APPENDING, &self.path, &error);
+                    if is_busy(&error) {
+                        return Err(fault);
+                    }
+                    inner.poison = Some(fault.answer.clone());
+                    return Err(fault.with_unknown_effect());
+                }
+            }
+        }
         // A journal that is busy for the whole timeout took nothing and may take it later.
         let begun = connection.begin_with("BEGIN IMMEDIATE").await;
         let mut work = begun.map_err(|error| storage(APPENDING, &self.path, &error))?;
@@ -283,6 +298,39 @@ impl Journal for SqliteJournal {
         }
         lock::holder(&self.path, installation)
     }
+}
+
+/// An event between the first and the last in one statement, which SQLite makes a transaction of its own: the checks and
+/// the insert see the same state, as after `BEGIN IMMEDIATE`, for a fifth of the work. `false` if a check refuses.
+async fn write_at_once(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    seq: u64,
+    term: Term,
+    event: &Event,
+) -> Result<bool, sqlx::Error> {
+    const INSERT: &str = "INSERT INTO event (run, seq, term, at, body) SELECT ?1, ?2, ?3, ?4, ?5 \
+        WHERE ?2 = (SELECT coalesce(max(seq), 0) + 1 FROM event WHERE run = ?1) \
+        AND ?3 = (SELECT claim.term FROM claim JOIN run USING (installation) WHERE run.run = ?1 AND NOT run.closed)";
+    let Ok(body) = serde_json::to_string(event) else { return Ok(false) };
+    let inserted = sqlx::query(INSERT)
+        .bind(&run.0)
+        .bind(number(seq))
+        .bind(number(term.0))
+        .bind(event.at().to_string())
+        .bind(body)
+        .execute(connection)
+        .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// Whether another process held the file for the whole timeout; then nothing was written.
+fn is_busy(error: &sqlx::Error) -> bool {
+    const SQLITE_BUSY: &str = "5";
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == SQLITE_BUSY)
 }
 
 fn connected<'a>(inner: &'a mut Inner, path: &Path) -> Result<&'a mut SqliteConnection, Fault> {

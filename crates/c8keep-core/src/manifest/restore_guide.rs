@@ -68,14 +68,17 @@ fn prepare(text: &mut String, m: &Manifest) {
     line!(text, "## 1. Prepare\n");
     line!(text, "- Install exactly Camunda {}: snapshot names carry the version.", m.versions.camunda);
     if let Some(topology) = &m.topology {
-        let number = |n: Option<u32>| n.map_or_else(|| "?".into(), |n| n.to_string());
-        line!(
-            text,
-            "- Configure {} partitions (must be the same), {} brokers, replication factor {}.",
-            number(topology.partitions),
-            number(topology.brokers_expected),
-            number(topology.replication)
-        );
+        let told: Vec<String> = [
+            (topology.partitions, "partitions (must be the same)"),
+            (topology.brokers_expected, "brokers"),
+            (topology.replication, "replicas of each partition"),
+        ]
+        .into_iter()
+        .filter_map(|(number, what)| Some(format!("{} {what}", number?)))
+        .collect();
+        if !told.is_empty() {
+            line!(text, "- Configure {}.", told.join(", "));
+        }
     }
     line!(
         text,

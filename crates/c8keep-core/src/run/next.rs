@@ -40,6 +40,14 @@ pub enum Next {
     Close(Outcome),
 }
 
+/// What holds for all steps alike.
+struct Survey<'a> {
+    winding_down: bool,
+    past_pivot: bool,
+    /// Optional steps that failed, or that wait for one that did.
+    lost: BTreeSet<&'a StepName>,
+}
+
 /// A step to perform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
@@ -72,13 +80,12 @@ impl Run {
         if self.hold_budget_is_spent(now) {
             return Next::Stop(StopReason::HoldBudget);
         }
+        let survey = self.survey();
         let mut orders = Vec::new();
         let mut until: Option<Timestamp> = None;
         for (step, state) in self.steps() {
-            if state.is_settled()
-                || in_flight.performing.contains(&step.name)
-                || !self.may_run(step, in_flight)
-            {
+            let busy = state.is_settled() || in_flight.performing.contains(&step.name);
+            if busy || !self.may_run(step, &survey, in_flight) {
                 continue;
             }
             if let Some(fault) = self.limit_reached(step, state, now) {
@@ -94,14 +101,27 @@ impl Run {
         if !orders.is_empty() {
             Next::Start(orders)
         } else if until.is_none() && in_flight.performing.is_empty() {
-            Next::Close(self.ending())
+            Next::Close(self.ending(&survey))
         } else {
-            if let (Hold::Open { since }, false) = (self.hold(), self.is_past_pivot()) {
+            if let (Hold::Open { since }, false) = (self.hold(), survey.past_pivot) {
                 let budget_ends = since + self.plan().hold_budget();
                 until = Some(until.map_or(budget_ends, |u| u.min(budget_ends)));
             }
             Next::Wait { until }
         }
+    }
+
+    /// What holds for all steps alike, looked up once.
+    fn survey(&self) -> Survey<'_> {
+        let mut lost = BTreeSet::new();
+        // Predecessors come first in a plan, so one pass finds all that follows from a loss.
+        for (step, state) in self.steps().filter(|(step, _)| !step.required) {
+            let failed = matches!(state, StepState::Failed { .. });
+            if failed || step.after.iter().any(|before| lost.contains(before)) {
+                lost.insert(&step.name);
+            }
+        }
+        Survey { winding_down: self.is_winding_down(), past_pivot: self.is_past_pivot(), lost }
     }
 
     /// Whether the manifest is, or may be, published: from there the run only goes forward.
@@ -119,46 +139,37 @@ impl Run {
     }
 
     /// Whether an unsettled step may be performed, now or at its next due instant.
-    fn may_run(&self, step: &Step, in_flight: &InFlight) -> bool {
+    fn may_run(&self, step: &Step, survey: &Survey<'_>, in_flight: &InFlight) -> bool {
         if step.kind == Kind::Release {
-            return self.release_is_due(step, in_flight);
+            return self.release_is_due(step, survey, in_flight);
         }
-        if self.is_dropped(step) || self.is_lost(step) {
+        if self.is_dropped(step, survey) || survey.lost.contains(&step.name) {
             return false;
         }
-        step.after.iter().all(|before| self.is_satisfied(before))
+        step.after.iter().all(|before| self.is_satisfied(before, survey))
     }
 
     /// A release becomes ready once its predecessors are settled, well or not: they all went well, or the run
     /// winds down and nothing but the hold itself could still land after it.
-    fn release_is_due(&self, release: &Step, in_flight: &InFlight) -> bool {
+    fn release_is_due(&self, release: &Step, survey: &Survey<'_>, in_flight: &InFlight) -> bool {
         let Some(hold) = self.plan().hold() else { return false };
         if self.state(&hold.name).since().is_none() || in_flight.performing.contains(&hold.name) {
             return false;
         }
-        self.is_winding_down() || release.after.iter().all(|before| self.is_satisfied(before))
+        survey.winding_down || release.after.iter().all(|before| self.is_satisfied(before, survey))
     }
 
     /// A step that will never be performed because the run winds down.
-    fn is_dropped(&self, step: &Step) -> bool {
-        self.is_winding_down()
-            && !(self.is_past_pivot() && (step.kind == Kind::Pivot || self.follows_pivot(step)))
+    fn is_dropped(&self, step: &Step, survey: &Survey<'_>) -> bool {
+        survey.winding_down && !(survey.past_pivot && (step.kind == Kind::Pivot || self.follows_pivot(step)))
     }
 
     fn follows_pivot(&self, step: &Step) -> bool {
         step.after.iter().filter_map(|name| self.plan().step(name)).any(|before| before.kind == Kind::Pivot)
     }
 
-    /// An optional step that failed, or that waits for an optional step that did.
-    fn is_lost(&self, step: &Step) -> bool {
-        let failed = matches!(self.state(&step.name), StepState::Failed { .. });
-        let before_lost =
-            || step.after.iter().filter_map(|name| self.plan().step(name)).any(|before| self.is_lost(before));
-        !step.required && (failed || before_lost())
-    }
-
-    fn is_satisfied(&self, name: &StepName) -> bool {
-        self.state(name).is_done() || self.plan().step(name).is_some_and(|step| self.is_lost(step))
+    fn is_satisfied(&self, name: &StepName, survey: &Survey<'_>) -> bool {
+        self.state(name).is_done() || survey.lost.contains(name)
     }
 
     /// The order for an unsettled step, and when it is due.
@@ -210,12 +221,14 @@ impl Run {
     }
 
     /// How a run ends in which nothing is left to do.
-    fn ending(&self) -> Outcome {
+    fn ending(&self, survey: &Survey<'_>) -> Outcome {
         let published = self.steps().any(|(step, state)| step.kind == Kind::Pivot && state.is_done());
         if published {
             let missing: Vec<StepName> = self
                 .steps()
-                .filter(|(step, state)| matches!(state, StepState::Failed { .. }) && self.is_lost(step))
+                .filter(|(step, state)| {
+                    matches!(state, StepState::Failed { .. }) && survey.lost.contains(&step.name)
+                })
                 .map(|(step, _)| step.name.clone())
                 .collect();
             return if missing.is_empty() { Outcome::Complete } else { Outcome::Partial { missing } };

@@ -25,6 +25,7 @@ struct Mischief {
 }
 
 /// The world, the process in it, and everything that was journalled.
+#[expect(clippy::struct_excessive_bools, reason = "independent things that may have happened")]
 struct Play {
     mischief: Mischief,
     run: Run,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use c8keep_core::backup::{BackupId, HistoryApp, PartName};
 use c8keep_core::facts::{Fact, SnapshotEvidence};
 use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::plan::StepName;
 use c8keep_core::run::{Answer, Mark, Run};
 use c8keep_core::verdict::{self, HistoryStatus, Standing};
 
@@ -38,6 +39,7 @@ async fn adopt(world: &World, app: HistoryApp, id: BackupId) -> Result<Option<An
 pub(super) async fn look(
     world: &World,
     run: &Run,
+    step: &StepName,
     app: HistoryApp,
     id: BackupId,
     repository: &str,
@@ -45,6 +47,7 @@ pub(super) async fn look(
     let status = world.camunda.history(app, id).await?;
     let announced = run.facts().scheduled.get(&app).cloned().unwrap_or_default();
     match verdict::history(app, id, &announced, &status) {
+        Standing::Going(mark) if !super::records::lasts(world, run, step) => Ok(Answer::Pending { mark }),
         Standing::Going(mark) => {
             let progress = Progress { world, repository, app, id };
             Ok(Answer::Pending { mark: progress.add(&status, mark).await })

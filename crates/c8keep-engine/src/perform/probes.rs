@@ -125,17 +125,18 @@ fn index_patterns(app: HistoryApp) -> &'static [&'static str] {
     }
 }
 
+/// The highest id seen is told also when it refuses: it says which id comes next.
 pub(super) async fn id(world: &World, id: BackupId) -> Performed {
     let highest = highest_id(world).await?;
-    match highest.filter(|highest| *highest >= id) {
-        None => Ok(Fact::HighestId(highest).into()),
-        Some(highest) => Err(Fault::precondition(
-            "checking the backup id",
-            &world.installation.management,
-            format!("id {id} is not above {highest}, the highest id seen"),
-            format!("ids only rise; use {} or more, or leave the id out", highest.get() + 1),
-        )),
-    }
+    let fact = Fact::HighestId(highest);
+    let Some(highest) = highest.filter(|highest| *highest >= id) else { return Ok(fact.into()) };
+    let fault = Fault::precondition(
+        "checking the backup id",
+        &world.installation.management,
+        format!("id {id} is not above {highest}, the highest id seen"),
+        format!("ids only rise; use {} or more, or leave the id out", highest.get() + 1),
+    );
+    Ok(Answer::Fault { fault, facts: vec![fact] })
 }
 
 /// The highest id that any component, or a records snapshot, has seen.

@@ -68,13 +68,23 @@ pub(super) async fn look(
     }
     if view.evidence.state == "IN_PROGRESS" {
         let mut mark = Mark::new(format!("{snapshot} IN_PROGRESS"));
-        if let Ok(Some(progress)) = world.search.snapshot_progress(repository, snapshot).await {
+        if lasts(world, run, step)
+            && let Ok(Some(progress)) = world.search.snapshot_progress(repository, snapshot).await
+        {
             add_counters(&mut mark, progress);
         }
         return Ok(Answer::Pending { mark });
     }
     let evidence = judge(world, run, view.evidence).await?;
     Ok(Fact::Records(evidence).into())
+}
+
+/// How long a wait goes on before anybody wants to know how far it is; most snapshots are done by then.
+const COUNTED_AFTER: SignedDuration = SignedDuration::from_secs(1);
+
+/// Whether a wait has gone on for long enough to ask for counters.
+pub(super) fn lasts(world: &World, run: &Run, step: &StepName) -> bool {
+    run.state(step).since().is_some_and(|since| run.alive(since, world.clock.now()) >= COUNTED_AFTER)
 }
 
 /// Both servers may accept a snapshot and lose it: then it is gone, and no wait brings it back.

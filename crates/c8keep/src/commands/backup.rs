@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use c8keep_core::Outcome;
 use c8keep_core::fault::FaultKind;
+use c8keep_core::plan::Kind;
 use c8keep_core::run::StepState;
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End};
@@ -139,6 +140,14 @@ fn after_failure(driven: &Driven, what: &str) -> String {
         None => "exporting was not touched".to_owned(),
         Some(length) => format!("exporting runs again; it was paused for {}", span(length)),
     };
-    let id = run.plan().backup().get();
-    format!("{what}; {exporting}\n  do not use id {id} again; the next free one is {}", id + 1)
+    let id = run.plan().backup();
+    let sent = run.steps().any(|(step, state)| step.kind == Kind::Effect && state.since().is_some());
+    if sent {
+        format!(
+            "{what}; {exporting}\n  do not use id {id} again; the next free one is {}",
+            summary::next_id(run)
+        )
+    } else {
+        format!("{what}; {exporting}")
+    }
 }

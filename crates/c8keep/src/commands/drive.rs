@@ -1,7 +1,6 @@
 //! Driving a run with a view and with signals.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use c8keep_core::Run;
 use c8keep_engine::World;
@@ -14,9 +13,6 @@ use tokio::sync::watch;
 use crate::exit;
 use crate::printer::Printer;
 use crate::show;
-
-/// How often a view is told about the passing of time.
-const TICK: Duration = Duration::from_millis(120);
 
 /// Drives a run to its end, or to the end of our patience with the release.
 pub(super) async fn drive(
@@ -32,7 +28,7 @@ pub(super) async fn drive(
     let view = show::view(printer);
     let options = Options { reporter: &*view, stop: stopped, release_wait };
     let ticking = async {
-        let mut interval = tokio::time::interval(TICK);
+        let mut interval = tokio::time::interval(view.rhythm());
         loop {
             interval.tick().await;
             view.tick(world.clock.now());

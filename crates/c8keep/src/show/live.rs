@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use c8keep_core::plan::StepName;
 use c8keep_core::run::{Event, Mark, Run};
@@ -88,6 +89,10 @@ impl Reporter for Live {
 }
 
 impl View for Live {
+    fn rhythm(&self) -> Duration {
+        Duration::from_millis(120)
+    }
+
     fn tick(&self, now: Timestamp) {
         self.draw(now);
     }

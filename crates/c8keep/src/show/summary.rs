@@ -65,9 +65,15 @@ pub fn result(driven: &Driven, manifest: Option<String>, exit_code: u8) -> Resul
             || matches!(driven.end, End::JournalLost { released: true, .. }),
         manifest,
         fault,
-        next_id: run.plan().backup().get() + 1,
+        next_id: next_id(run),
         exit_code,
     }
+}
+
+/// The next id that can be used, as far as this run knows.
+pub fn next_id(run: &Run) -> u64 {
+    let id = run.plan().backup();
+    run.facts().highest_id.map_or(id, |highest| highest.max(id)).get() + 1
 }
 
 fn paused(run: &Run) -> Option<jiff::SignedDuration> {

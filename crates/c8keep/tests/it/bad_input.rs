@@ -36,7 +36,7 @@ fn no_endpoint_at_all() {
 fn the_wrong_port_serves_a_page() {
     let mut theatre = theatre();
     theatre.world().faults.html.insert(Host::Gateway);
-    theatre.run(&["backup"]).expect(1, &["HTML", "9600"]);
+    theatre.run(&["backup"]).expect(13, &["HTML", "9600"]);
     theatre.world().faults.html.clear();
     theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", &theatre.url(Host::Search));
     let ended = theatre.run(&["backup"]);
