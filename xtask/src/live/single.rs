@@ -87,6 +87,26 @@ pub async fn unified_order(cluster: &Cluster, program: &Program) -> Result<Taken
     Ok(taken)
 }
 
+/// The answers to the pause and to the runtime backup are lost on the way, after their effects: both are read back.
+pub async fn lost_answers(cluster: &Cluster, program: &Program) -> Result<()> {
+    let gate = Gate::before(&first(cluster)?.management()).await?;
+    let mut known = variables(cluster, &["OPERATE", "TASKLIST"]);
+    known.push(("ORCHESTRATION_CLUSTER_MANAGEMENT_API", gate.url()));
+    let program = program.at(&program.home().join("lost"), known)?;
+    let lost = ["/actuator/exporting/pause", RUNTIME].map(|path| gate.hold(Point::AfterAnswer, "POST", path));
+    let cut = async {
+        for mut held in lost {
+            held.reached(BACKUP_LIMIT).await?;
+            held.cut();
+        }
+        Ok(())
+    };
+    let (taken, ()) = tokio::try_join!(take(cluster, &program, &gate, RUNTIME), cut)?;
+    let apps = usize::from(cluster.operate.is_some()) + usize::from(cluster.tasklist.is_some());
+    Manifest::of(&taken.shown)?.agrees_with(cluster, taken.id, apps + 2).await?;
+    exports(cluster).await
+}
+
 /// Promise 3, the control. A foreign hand resumes exporting once P0 is read (it is read before the records' snapshot
 /// is asked for), and the runtime backup is held until the brokers' own snapshots show positions above P0.
 pub async fn control(cluster: &mut Cluster, program: &Program) -> Result<()> {
