@@ -59,10 +59,10 @@ pub struct Order {
     pub looks_only: bool,
 }
 
-/// How long to wait between two looks at something that has been under way for `elapsed`: 4 % of it, so that the
-/// overshoot stays small for long waits and the servers are not asked more than ten times a second.
+/// How long to wait between two looks at something that has been under way for `elapsed`: 5 % of it, so that the
+/// overshoot stays small for long waits and no server is asked more than eight times a second.
 pub fn poll_interval(elapsed: SignedDuration) -> SignedDuration {
-    (elapsed / 25).clamp(SignedDuration::from_millis(100), SignedDuration::from_secs(5))
+    (elapsed / 20).clamp(SignedDuration::from_millis(125), SignedDuration::from_secs(5))
 }
 
 /// Pause before attempt `attempt + 1`: doubling, capped.

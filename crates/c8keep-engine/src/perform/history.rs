@@ -47,7 +47,7 @@ pub(super) async fn look(
     let status = world.camunda.history(app, id).await?;
     let announced = run.facts().scheduled.get(&app).cloned().unwrap_or_default();
     match verdict::history(app, id, &announced, &status) {
-        Standing::Going(mark) if !super::records::lasts(world, run, step) => Ok(Answer::Pending { mark }),
+        Standing::Going(mark) if !super::records::rests(world, run, step) => Ok(Answer::Pending { mark }),
         Standing::Going(mark) => {
             let progress = Progress { world, repository, app, id };
             Ok(Answer::Pending { mark: progress.add(&status, mark).await })

@@ -68,7 +68,7 @@ pub(super) async fn look(
     }
     if view.evidence.state == "IN_PROGRESS" {
         let mut mark = Mark::new(format!("{snapshot} IN_PROGRESS"));
-        if lasts(world, run, step)
+        if rests(world, run, step)
             && let Ok(Some(progress)) = world.search.snapshot_progress(repository, snapshot).await
         {
             add_counters(&mut mark, progress);
@@ -79,12 +79,16 @@ pub(super) async fn look(
     Ok(Fact::Records(evidence).into())
 }
 
-/// How long a wait goes on before anybody wants to know how far it is; most snapshots are done by then.
-const COUNTED_AFTER: SignedDuration = SignedDuration::from_secs(1);
+/// How long nothing may move before the counters are asked for: until then the parts themselves tell how far it is, and
+/// most snapshots are done.
+const COUNTED_AFTER: SignedDuration = SignedDuration::from_secs(2);
 
-/// Whether a wait has gone on for long enough to ask for counters.
-pub(super) fn lasts(world: &World, run: &Run, step: &StepName) -> bool {
-    run.state(step).since().is_some_and(|since| run.alive(since, world.clock.now()) >= COUNTED_AFTER)
+/// Whether nothing that is seen for free has moved for a while.
+pub(super) fn rests(world: &World, run: &Run, step: &StepName) -> bool {
+    match run.state(step) {
+        StepState::Pending { moved_at, .. } => run.alive(*moved_at, world.clock.now()) >= COUNTED_AFTER,
+        _ => false,
+    }
 }
 
 /// Both servers may accept a snapshot and lose it: then it is gone, and no wait brings it back.
