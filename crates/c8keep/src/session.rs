@@ -1,7 +1,6 @@
 //! Wiring: from settings to a world that the engine can drive.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,11 +115,6 @@ pub async fn journal_to_read(settings: &Settings) -> Result<Arc<dyn Journal>, Fa
 /// The vault.
 pub fn vault(settings: &Settings) -> Arc<dyn Vault> {
     Arc::new(FolderVault::new(settings.vault()))
-}
-
-/// Whether a vault is a folder in this user's home, which is lost with the machine.
-pub fn is_on_this_machine_only(place: &str) -> bool {
-    env::var("HOME").is_some_and(|home| Path::new(place).starts_with(home))
 }
 
 /// This process, for the journal and for messages.

@@ -38,7 +38,7 @@ pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) ->
     let was_open = !open.is_empty();
     for (run, seq) in open {
         if let Taken::Finished(driven) = take_over(&world, run, seq, &how).await? {
-            return Ok(tell(&world, &driven, args, printer));
+            return Ok(tell(&world, &settings, &driven, args, printer));
         }
     }
     if let (true, Some(id)) = (was_open, args.plan.id) {
@@ -51,7 +51,7 @@ pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) ->
     let mut tries_left = if args.plan.id.is_some() { 0 } else { args.retry };
     loop {
         let driven = one(&world, &settings, args, term, printer).await?;
-        let code = tell(&world, &driven, args, printer);
+        let code = tell(&world, &settings, &driven, args, printer);
         if tries_left == 0 || !is_worth_another_id(&driven) {
             return Ok(code);
         }
@@ -82,7 +82,7 @@ fn is_worth_another_id(driven: &Driven) -> bool {
 }
 
 /// Says how it ended, and returns the exit code.
-fn tell(world: &World, driven: &Driven, args: &BackupArgs, printer: Printer) -> u8 {
+fn tell(world: &World, settings: &Settings, driven: &Driven, args: &BackupArgs, printer: Printer) -> u8 {
     let code = exit::of(driven, args.require_proof);
     let run = &driven.run;
     let manifest = run.facts().published.as_ref().map(|path| format!("{}/{path}", world.vault.place()));
@@ -95,7 +95,7 @@ fn tell(world: &World, driven: &Driven, args: &BackupArgs, printer: Printer) -> 
             if printer.output() == Output::Text {
                 printer.result(&text, &());
             }
-            warn(world, driven, printer);
+            warn(driven, settings.vault.is_none(), printer);
         }
         (End::Closed(Outcome::Failed { step, fault }), _) => {
             printer.fault(fault);
@@ -114,7 +114,7 @@ fn tell(world: &World, driven: &Driven, args: &BackupArgs, printer: Printer) -> 
 }
 
 /// What a complete backup still has to say.
-fn warn(world: &World, driven: &Driven, printer: Printer) {
+fn warn(driven: &Driven, is_default_vault: bool, printer: Printer) {
     if let Some(witness) = &driven.run.facts().witness
         && let c8keep_core::witness::WitnessVerdict::Unproven { reason } = &witness.verdict
     {
@@ -128,7 +128,7 @@ fn warn(world: &World, driven: &Driven, printer: Printer) {
             printer.say(&format!("warning: {}: {fault}", step.name));
         }
     }
-    if session::is_on_this_machine_only(&world.vault.place()) {
+    if is_default_vault {
         printer.say("note: journal and vault lie on this machine only; put the vault elsewhere with `vault` in the configuration");
     }
 }
