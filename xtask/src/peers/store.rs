@@ -73,6 +73,11 @@ fn spec(weed: &Path, dir: &Path, keys: &Path, port: u16, filer: u16) -> Result<S
             flag("master.port", ports::free()?.to_string()),
             flag("volume.port", ports::free()?.to_string()),
             flag("filer.port", filer.to_string()),
+            // Two catalogs with fixed ports, which would keep a second store on this machine from starting.
+            flag("s3.port.iceberg", "0".to_owned()),
+            flag("s3.port.lance", "0".to_owned()),
+            // It would report to its makers otherwise.
+            flag("master.telemetry", "false".to_owned()),
             // Every bucket takes several volumes; a store without a free one answers 500 to every PUT.
             flag("volume.max", "200".to_owned()),
             flag("master.volumeSizeLimitMB", "64".to_owned()),
