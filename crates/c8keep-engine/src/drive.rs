@@ -270,6 +270,7 @@ impl Driver<'_> {
 
     /// The journal cannot be written: everything else stops, the release is sent, and the next start confirms it.
     async fn release_without_journal(mut self, fault: Fault) -> Driven {
+        self.until_the_pause_has_landed().await;
         self.performances.clear();
         let mut released = !self.run.hold().is_open();
         let patience = self.release_wait.unwrap_or(RELEASE_AFTER_SIGNAL).min(RELEASE_AFTER_SIGNAL);
@@ -282,6 +283,18 @@ impl Driver<'_> {
             }
         }
         Driven { run: self.run, end: End::JournalLost { fault, released } }
+    }
+
+    /// A pause that is still on its way must not land after the release; its own deadline ends the wait.
+    async fn until_the_pause_has_landed(&mut self) {
+        let Some(hold) = self.run.plan().hold().map(|step| step.name.clone()) else { return };
+        while self.in_flight.performing.contains(&hold) {
+            match self.performances.next().await {
+                Some(Ok((order, _))) => self.in_flight.performing.remove(&order.step),
+                Some(Err(Aborted)) => false,
+                None => return,
+            };
+        }
     }
 
     /// Time never runs behind what is journalled.

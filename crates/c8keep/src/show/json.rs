@@ -1,10 +1,9 @@
 //! A stream for programs: every event as it is journalled, one a line.
 
 use c8keep_core::plan::StepName;
-use c8keep_core::run::{Event, Mark, Run, RunId};
+use c8keep_core::run::{Event, Mark, Run};
 use c8keep_engine::progress::Reporter;
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::View;
 use crate::printer::Printer;
@@ -13,13 +12,6 @@ use crate::printer::Printer;
 #[derive(Debug)]
 pub struct Stream {
     printer: Printer,
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    run: &'a RunId,
-    #[serde(flatten)]
-    event: &'a Event,
 }
 
 impl Stream {
@@ -31,7 +23,10 @@ impl Stream {
 
 impl Reporter for Stream {
     fn event(&self, run: &Run, event: &Event) {
-        self.printer.line(&Line { run: run.id(), event });
+        // The first event names its run itself; the others get the name here, so that every line stands alone.
+        let mut line = serde_json::to_value(event).unwrap_or_default();
+        line["run"] = run.id().0.clone().into();
+        self.printer.line(&line);
     }
 
     fn waiting(&self, _: &Run, _: &StepName, _: &Mark) {}

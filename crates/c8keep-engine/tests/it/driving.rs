@@ -1,0 +1,87 @@
+//! Driving.
+
+use std::sync::Arc;
+
+use c8keep_core::BackupId;
+use c8keep_core::recipe::{self, Request};
+use c8keep_core::run::{Answer, Event, Outcome};
+use c8keep_engine::World;
+use c8keep_engine::drive::{Driven, End, Options, drive};
+use c8keep_engine::open_runs::begin;
+use c8keep_engine::ports::Term;
+use c8keep_engine::progress::Silent;
+use jiff::SignedDuration;
+use tokio::sync::watch;
+
+use crate::memory::{Memory, world};
+
+async fn driven(world: &Arc<World>, release_wait: Option<SignedDuration>) -> Driven {
+    let request = Request::new(BackupId::new(1_748_937_221).unwrap());
+    let plan = recipe::backup(&world.installation, &request).unwrap();
+    let (run, seq) = begin(world, plan, "test", Term(1)).await.unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let options = Options { reporter: &Silent, stop: stopped, release_wait };
+    drive(Arc::clone(world), run, seq, Term(1), options).await
+}
+
+#[tokio::test]
+async fn a_run_ends_complete() {
+    let memory = Memory::default();
+    let driven = driven(&world(&memory), None).await;
+    assert_eq!(driven.end, End::Closed(Outcome::Complete), "{:#?}", driven.run.steps().collect::<Vec<_>>());
+    let outside = memory.outside();
+    assert!(!outside.paused);
+    assert_eq!(
+        outside.effects,
+        ["pause-exporting", "start-history", "snapshot-records", "start-runtime", "resume-exporting"]
+    );
+    assert_eq!(outside.vault.len(), 3, "{:?}", outside.vault.keys());
+}
+
+/// The journal fails after every number of appends: nothing is sent without a durable intent, but the release of a pause
+/// that was intended is sent all the same.
+#[tokio::test]
+async fn a_journal_that_fails_never_leaves_exporting_paused() {
+    let whole = Memory::default();
+    driven(&world(&whole), None).await;
+    let appends = whole.outside().events.len();
+    for holds in 1..appends {
+        let memory = Memory::default();
+        memory.outside().journal_holds = Some(holds);
+        memory.outside().resume_fails = 2;
+        let driven = driven(&world(&memory), None).await;
+        assert!(matches!(driven.end, End::JournalLost { released: true, .. }), "{holds}: {:?}", driven.end);
+        let outside = memory.outside();
+        assert!(!outside.paused, "left paused after {holds} appends");
+        for effect in outside.effects.iter().filter(|effect| *effect != "resume-exporting") {
+            let intended = |event: &Event| matches!(event, Event::Intended { step, .. } if step.0 == *effect);
+            assert!(outside.events.iter().any(intended), "{effect} without an intent after {holds} appends");
+        }
+        let paused = outside.effects.iter().any(|effect| effect == "pause-exporting");
+        let resumed = outside.effects.iter().any(|effect| effect == "resume-exporting");
+        assert!(paused || !resumed, "{holds}: resumed what this run had not paused");
+    }
+}
+
+/// A release is tried for ever, or for as long as it is told; then the run stays open for the next start.
+#[tokio::test]
+async fn a_release_that_is_not_confirmed_stays_pending() {
+    let memory = Memory::default();
+    memory.outside().resume_fails = u32::MAX;
+    let driven = driven(&world(&memory), Some(SignedDuration::from_mins(5))).await;
+    assert_eq!(driven.end, End::ReleasePending);
+    assert!(memory.outside().paused && driven.run.hold().is_open() && driven.run.outcome().is_none());
+    let tries = memory.outside().effects.iter().filter(|effect| *effect == "resume-exporting").count();
+    assert!((20..100).contains(&tries), "{tries} tries in five minutes");
+}
+
+/// What the journal holds is the run: folding it again gives the same.
+#[tokio::test]
+async fn the_journal_is_the_run() {
+    let memory = Memory::default();
+    let driven = driven(&world(&memory), None).await;
+    let events = memory.outside().events.clone();
+    assert_eq!(c8keep_core::Run::replay(events.clone()).unwrap(), driven.run);
+    let answers = |event: &&Event| matches!(event, Event::Answered { answer: Answer::Fault { .. }, .. });
+    assert_eq!(events.iter().filter(answers).count(), 0);
+}

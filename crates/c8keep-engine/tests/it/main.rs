@@ -1,0 +1,6 @@
+//! The driver over ports that live in memory: what it may never do, whatever its journal does.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
+mod driving;
+mod memory;

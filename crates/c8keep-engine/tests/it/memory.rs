@@ -1,0 +1,296 @@
+//! Ports in memory: a cluster that does what it is told, and a journal that can be told to fail.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use c8keep_core::backup::{BackupId, HistoryApp};
+use c8keep_core::capability::Dialect;
+use c8keep_core::facts::{
+    BrokerReading, Cluster, IndexCount, PartitionReading, Positions, Repository, RuntimePartition,
+    SnapshotEvidence, Store,
+};
+use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::installation::{
+    AppAddress, BrokerAddress, Fingerprint, Installation, Records, SearchAddress, SearchProduct,
+};
+use c8keep_core::run::{Event, RunId};
+use c8keep_core::verdict::{HistoryStatus, PartStatus, RuntimeStatus};
+use c8keep_engine::World;
+use c8keep_engine::ports::{
+    Camunda, Clock, Journal, RunRow, SearchStore, SnapshotProgress, SnapshotRequest, SnapshotView, Term,
+    Vault,
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// Everything outside, behind one lock.
+#[derive(Debug, Default)]
+pub struct Outside {
+    pub paused: bool,
+    /// Resuming fails this often.
+    pub resume_fails: u32,
+    /// Appends that are taken before the journal fails for ever.
+    pub journal_holds: Option<usize>,
+    pub events: Vec<Event>,
+    /// Calls that changed something, in order.
+    pub effects: Vec<String>,
+    pub vault: BTreeMap<String, Vec<u8>>,
+    snapshot: Option<SnapshotRequest>,
+    millis: i64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Memory(pub Arc<Mutex<Outside>>);
+
+impl Memory {
+    pub fn outside(&self) -> MutexGuard<'_, Outside> {
+        self.0.lock().unwrap()
+    }
+
+    fn effect(&self, name: &str) {
+        self.outside().effects.push(name.into());
+    }
+}
+
+/// An 8.8 installation of one partition, whose every port is this memory.
+pub fn world(memory: &Memory) -> Arc<World> {
+    let app =
+        AppAddress { app: HistoryApp::Webapps, address: "http://c".into(), repository: None, required: true };
+    let installation = Installation {
+        name: "default".into(),
+        fingerprint: Fingerprint("f".into()),
+        version: "8.8.0".parse().unwrap(),
+        dialect: Dialect::UnifiedActuators,
+        management: "http://c".into(),
+        brokers: vec![BrokerAddress { node: Some(0), address: "http://c".into(), reached: true }],
+        apps: vec![app],
+        search: SearchAddress {
+            product: SearchProduct::Elasticsearch,
+            version: "8.16.6".into(),
+            address: "http://s".into(),
+            cluster_uuid: "u".into(),
+        },
+        repository: "camunda".into(),
+        records: Records::Prefix { prefix: "zeebe-record".into() },
+        not_covered: Vec::new(),
+    };
+    let port = Arc::new(memory.clone());
+    Arc::new(World {
+        installation,
+        camunda: port.clone(),
+        search: port.clone(),
+        vault: port.clone(),
+        journal: port.clone(),
+        clock: port,
+        c8keep: "0".into(),
+    })
+}
+
+#[async_trait]
+impl Camunda for Memory {
+    async fn cluster(&self) -> Result<Cluster, Fault> {
+        Ok(Cluster {
+            version: "8.8.0".into(),
+            brokers_expected: Some(1),
+            brokers_up: vec![0],
+            partitions: Some(1),
+            replication: Some(1),
+            pending_change: None,
+        })
+    }
+
+    async fn store(&self) -> Result<Store, Fault> {
+        Ok(Store { kind: Some("S3".into()), location: None })
+    }
+
+    async fn highest_runtime_id(&self) -> Result<Option<BackupId>, Fault> {
+        Ok(None)
+    }
+
+    async fn highest_history_id(&self, _: HistoryApp) -> Result<Option<BackupId>, Fault> {
+        Ok(None)
+    }
+
+    async fn repository_of(&self, _: HistoryApp) -> Result<Option<String>, Fault> {
+        Ok(Some("camunda".into()))
+    }
+
+    async fn pause_exporting(&self) -> Result<(), Fault> {
+        // The answer takes a turn of the loop, so that something else can fail meanwhile.
+        tokio::task::yield_now().await;
+        self.effect("pause-exporting");
+        self.outside().paused = true;
+        Ok(())
+    }
+
+    async fn resume_exporting(&self) -> Result<(), Fault> {
+        self.effect("resume-exporting");
+        let mut outside = self.outside();
+        if outside.resume_fails > 0 {
+            outside.resume_fails -= 1;
+            return Err(Fault::new(FaultKind::Refused, "resuming", "memory", "a broker is missing"));
+        }
+        outside.paused = false;
+        Ok(())
+    }
+
+    async fn positions(&self, _: &[BrokerAddress], now: Timestamp) -> Result<Positions, Fault> {
+        let phase = if self.outside().paused { "SOFT_PAUSED" } else { "EXPORTING" };
+        let reading = PartitionReading {
+            role: "LEADER".into(),
+            phase: phase.into(),
+            exported: 7,
+            processed: None,
+            snapshot: None,
+        };
+        let partitions = [(1, reading)].into();
+        let broker = BrokerReading { node: Some(0), address: "http://c".into(), unread: None, partitions };
+        Ok(Positions { at: now, brokers: vec![broker] })
+    }
+
+    async fn start_history(&self, _: HistoryApp, _: BackupId) -> Result<Vec<String>, Fault> {
+        self.effect("start-history");
+        Ok(Vec::new())
+    }
+
+    async fn history(&self, _: HistoryApp, id: BackupId) -> Result<HistoryStatus, Fault> {
+        let part =
+            PartStatus { name: format!("camunda_webapps_{id}_8.8.0_part_1_of_1"), state: "SUCCESS".into() };
+        Ok(HistoryStatus { state: "COMPLETED".into(), failure: None, parts: vec![part] })
+    }
+
+    async fn start_runtime(&self, _: BackupId) -> Result<(), Fault> {
+        self.effect("start-runtime");
+        Ok(())
+    }
+
+    async fn runtime(&self, _: BackupId) -> Result<RuntimeStatus, Fault> {
+        let partition = RuntimePartition {
+            partition: 1,
+            state: "COMPLETED".into(),
+            failure: None,
+            snapshot: Some("1-1-1-7-0".into()),
+            checkpoint: Some(9),
+            broker_version: None,
+            created_at: None,
+            updated_at: None,
+        };
+        Ok(RuntimeStatus { state: "COMPLETED".into(), failure: None, partitions: vec![partition] })
+    }
+}
+
+#[async_trait]
+impl SearchStore for Memory {
+    async fn repository(&self, name: &str) -> Result<Repository, Fault> {
+        Ok(Repository { name: name.into(), kind: "fs".into(), location: None })
+    }
+
+    async fn verify_repository(&self, _: &str) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn indices(&self, _: &[String]) -> Result<Vec<IndexCount>, Fault> {
+        Ok(vec![IndexCount { name: "zeebe-record_job_8.8.0".into(), docs: Some(1), primaries: 1 }])
+    }
+
+    async fn create_snapshot(&self, request: &SnapshotRequest) -> Result<(), Fault> {
+        self.effect("snapshot-records");
+        self.outside().snapshot = Some(request.clone());
+        Ok(())
+    }
+
+    async fn snapshot(&self, repository: &str, name: &str) -> Result<Option<SnapshotView>, Fault> {
+        let run = self.outside().snapshot.as_ref().filter(|s| s.snapshot == name).map(|s| s.run.clone());
+        let evidence = SnapshotEvidence {
+            name: name.into(),
+            repository: repository.into(),
+            uuid: "u".into(),
+            version: "8.16.6".into(),
+            state: "SUCCESS".into(),
+            indices: vec!["zeebe-record_job_8.8.0".into()],
+            shards_total: 1,
+            shards_failed: 0,
+            shards_successful: 1,
+            failures: Vec::new(),
+            started_at: None,
+            ended_at: None,
+            removed_meanwhile: Vec::new(),
+        };
+        Ok(Some(SnapshotView { evidence, run }))
+    }
+
+    async fn snapshot_progress(&self, _: &str, _: &str) -> Result<Option<SnapshotProgress>, Fault> {
+        Ok(None)
+    }
+
+    async fn snapshot_names(&self, _: &str, _: &str) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Vault for Memory {
+    fn place(&self) -> String {
+        "memory".into()
+    }
+
+    async fn create(&self, path: &str, bytes: &[u8]) -> Result<String, Fault> {
+        self.outside().vault.insert(path.into(), bytes.into());
+        Ok(String::new())
+    }
+
+    async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.outside().vault.get(path).cloned())
+    }
+
+    async fn list(&self, _: &str) -> Result<Vec<String>, Fault> {
+        Ok(self.outside().vault.keys().cloned().collect())
+    }
+
+    async fn check(&self, _: &str) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Journal for Memory {
+    async fn claim(&self, _: &str, _: &str) -> Result<Term, Fault> {
+        Ok(Term(1))
+    }
+
+    async fn append(&self, _: &RunId, seq: u64, _: Term, event: &Event) -> Result<(), Fault> {
+        let mut outside = self.outside();
+        if outside.journal_holds.is_some_and(|holds| outside.events.len() >= holds) {
+            return Err(Fault::new(FaultKind::Storage, "appending", "the journal", "the disk is full"));
+        }
+        assert_eq!(seq, outside.events.len() as u64 + 1, "events are numbered without a gap");
+        outside.events.push(event.clone());
+        Ok(())
+    }
+
+    async fn events(&self, _: &RunId) -> Result<Vec<Event>, Fault> {
+        Ok(self.outside().events.clone())
+    }
+
+    async fn runs(&self, _: &str, _: u32) -> Result<Vec<RunRow>, Fault> {
+        Ok(Vec::new())
+    }
+
+    async fn holder(&self, _: &str) -> Result<Option<String>, Fault> {
+        Ok(None)
+    }
+}
+
+/// Time that passes only while somebody waits for it.
+#[async_trait]
+impl Clock for Memory {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(1_748_937_221).unwrap() + SignedDuration::from_millis(self.outside().millis)
+    }
+
+    async fn sleep_until(&self, instant: Timestamp) {
+        let left = instant.duration_since(self.now()).as_millis().max(0);
+        tokio::task::yield_now().await;
+        self.outside().millis += i64::try_from(left).unwrap();
+    }
+}
