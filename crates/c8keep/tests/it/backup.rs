@@ -104,7 +104,7 @@ fn one_address_is_enough() {
 #[test]
 fn a_lifted_pause_is_noticed() {
     let mut config = Theatre::quick("8.6.0");
-    config.durations.records = 1_500;
+    config.durations.records = 4_000;
     config.rhythm.snapshot = 300;
     config.load = 100;
     let theatre = Theatre::new(config);
