@@ -235,7 +235,9 @@ fn secret_in_an_address(settings: &Settings) -> Option<&'static str> {
         ("optimize.address", &settings.optimize.address),
         ("search.address", &settings.search.address),
     ];
-    addresses.into_iter().find(|(_, a)| a.as_ref().is_some_and(|a| a.contains('@'))).map(|(key, _)| key)
+    let holds_one = |address: &String| address.contains('@');
+    let single = addresses.into_iter().find(|(_, a)| a.as_ref().is_some_and(holds_one)).map(|(key, _)| key);
+    single.or_else(|| settings.brokers.iter().any(holds_one).then_some("brokers"))
 }
 
 fn home(variable: &str, below_home: &str) -> PathBuf {
