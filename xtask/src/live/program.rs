@@ -124,6 +124,16 @@ impl Running {
         Ok(self.child.try_wait()?.is_none())
     }
 
+    /// Waits for something that can only happen while the program runs.
+    pub async fn until<T>(&mut self, happens: impl Future<Output = Result<T>>) -> Result<T> {
+        let status = tokio::select! {
+            happened = happens => return happened,
+            status = self.child.wait() => status?,
+        };
+        let err = (&mut self.err).await?;
+        anyhow::bail!("`{}` ended too early, {status}:\n{}", self.line, end_of(&err))
+    }
+
     pub async fn ended(mut self, limit: Duration) -> Result<Finished> {
         let status = tokio::time::timeout(limit, self.child.wait()).await;
         if status.is_err() {

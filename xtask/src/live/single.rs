@@ -123,13 +123,13 @@ pub async fn control(cluster: &mut Cluster, program: &Program) -> Result<()> {
     let mut records =
         search.hold(Point::BeforeForwarding, "PUT", "/_snapshot/camunda/camunda_zeebe_records_backup_");
     let mut runtime = gate.hold(Point::BeforeForwarding, "POST", RUNTIME);
-    let running = program.start(&["backup", "-o", "json"])?;
-    records.reached(BACKUP_LIMIT).await?;
+    let mut running = program.start(&["backup", "-o", "json"])?;
+    running.until(records.reached(BACKUP_LIMIT)).await?;
     let at_pause = oracle::leaders(cluster).await?;
     let resumed = broker.exporting("resume").await?.good()?.json()?;
     ensure!(resumed["status"] == 204, "the foreign hand could not resume: {resumed}");
     records.go();
-    runtime.reached(BACKUP_LIMIT).await?;
+    running.until(runtime.reached(BACKUP_LIMIT)).await?;
     snapshots_above(broker, &at_pause).await?;
     runtime.go();
     let done = running.ended(BACKUP_LIMIT).await?.with_code(1)?;

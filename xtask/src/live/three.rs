@@ -109,11 +109,11 @@ async fn half_paused(
 ) -> Result<Running> {
     let mut pause = gate.hold(Point::BeforeForwarding, "POST", PAUSE);
     let mut resume = gate.hold(Point::BeforeForwarding, "POST", RESUME);
-    let running = program.start(args)?;
-    pause.reached(BACKUP_LIMIT).await?;
+    let mut running = program.start(args)?;
+    running.until(pause.reached(BACKUP_LIMIT)).await?;
     victim(cluster)?.kill().await?;
     pause.go();
-    resume.reached(BACKUP_LIMIT).await?;
+    running.until(resume.reached(BACKUP_LIMIT)).await?;
     members(cluster, 2).await?;
     let half = paused(cluster).await?;
     ensure!(!half.is_empty(), "the gateway knew of the lost broker before the pause: the instant was missed");

@@ -173,9 +173,18 @@ async fn exchange(mut client: TcpStream, shared: &Shared) -> Result<()> {
     if held(shared, Point::AfterAnswer, &request).await.is_break() {
         return Ok(());
     }
+    let answer = told_to_close(answer);
     client.write_all(&answer).await?;
     client.shutdown().await?;
     Ok(())
+}
+
+/// Not every server repeats in its answer that the connection closes; the client must not send another request on it.
+fn told_to_close(mut answer: Vec<u8>) -> Vec<u8> {
+    if let Some(end) = find(&answer, b"\r\n") {
+        answer.splice(end..end, *b"\r\nConnection: close");
+    }
+    answer
 }
 
 struct Request {
@@ -306,6 +315,12 @@ mod tests {
         let seen = gate.seen("POST", "/effect", begin, LIMIT).await.expect("it came by");
         assert_eq!(seen.status, Some(200));
         assert_eq!(gate.log().len(), 2);
+    }
+
+    #[test]
+    fn a_client_that_keeps_connections_is_told_that_they_close() {
+        let answer = told_to_close(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n1".to_vec());
+        assert_eq!(answer, b"HTTP/1.1 200 OK\r\nConnection: close\r\ncontent-length: 1\r\n\r\n1");
     }
 
     #[tokio::test]
