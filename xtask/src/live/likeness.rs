@@ -122,6 +122,7 @@ struct Comparison {
 impl Comparison {
     async fn play(&mut self, real: &mut Real<'_>, wanted: impl Fn(&Case) -> bool) -> Result<()> {
         for case in cases().iter().filter(|case| wanted(case)) {
+            let begin = std::time::Instant::now();
             let mut found = Vec::new();
             let mut alike = false;
             for attempt in 1..=ATTEMPTS_MAX {
@@ -135,6 +136,7 @@ impl Comparison {
                     break;
                 }
             }
+            say(format_args!("DBG {} {:.1?} {} {:?}", case.name, begin.elapsed(), alike, found));
             if alike {
                 *self.alike.entry(server(case)).or_default() += 1;
             } else {

@@ -17,6 +17,7 @@ use std::sync::OnceLock;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use self::shape::Whose;
 use crate::config::{Config, Product, Repositories};
 use crate::host::Host;
 use crate::wire::{Answer, Request, Response, handle};
@@ -175,8 +176,17 @@ impl Case {
         self
     }
 
-    /// What differs between the recorded answer and this one; nothing if they are alike.
+    /// What differs between the recorded answer and this one of the twin; nothing if they are alike.
     pub fn differences(&self, answer: &Answer) -> Vec<String> {
+        self.differences_of(answer, Whose::Twin)
+    }
+
+    /// The same for an answer of a real server.
+    pub fn real_differences(&self, answer: &Answer) -> Vec<String> {
+        self.differences_of(answer, Whose::Real)
+    }
+
+    fn differences_of(&self, answer: &Answer, whose: Whose) -> Vec<String> {
         let Some(recorded) = self.source.recorded(self.name) else {
             return vec!["no such fixture".to_owned()];
         };
@@ -188,7 +198,7 @@ impl Case {
             found.push(format!("content type {:?} instead of {wanted:?}", answer.content_type));
         }
         let body = if answer.body.is_empty() { Value::from("") } else { answer.value() };
-        found.extend(shape::shape_diff_by(&recorded.body, &body, &self.rules));
+        found.extend(shape::shape_diff_by(&recorded.body, &body, &self.rules, whose));
         found.extend(meaning_diff(&recorded.body, &body, &self.rules));
         found
     }

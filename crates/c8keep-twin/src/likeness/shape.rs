@@ -32,22 +32,30 @@ const MEANING: &[&str] = &[
 pub struct Rules {
     /// Objects whose keys are names: compared by their first entries.
     pub maps: &'static [&'static str],
-    /// Objects of which the twin knows only a part: keys may be absent there and below.
+    /// Objects of which the twin knows only a part, and the recording keeps only a part: there and below, the twin may
+    /// tell less than was recorded, and a real server more.
     pub partial: &'static [&'static str],
     /// Values that carry meaning elsewhere and are different by nature here.
     pub varies: &'static [&'static str],
 }
 
-/// Differences in keys and types, recursively; arrays are compared by their first element.
-pub fn shape_diff(expected: &Value, actual: &Value) -> Vec<String> {
-    shape_diff_by(expected, actual, &Rules::default())
+/// Who gave the answer that is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    Twin,
+    Real,
 }
 
-pub(super) fn shape_diff_by(expected: &Value, actual: &Value, rules: &Rules) -> Vec<String> {
+/// Differences in keys and types, recursively; arrays are compared by their first element.
+pub fn shape_diff(expected: &Value, actual: &Value) -> Vec<String> {
+    shape_diff_by(expected, actual, &Rules::default(), Whose::Twin)
+}
+
+pub(super) fn shape_diff_by(expected: &Value, actual: &Value, rules: &Rules, whose: Whose) -> Vec<String> {
     let mut found = Vec::new();
     walk(expected, actual, "", rules, &mut |place, expected, actual| match (expected, actual) {
         (Value::Object(wanted), Value::Object(given)) if !rules.maps.contains(&place) => {
-            found.extend(key_diff(wanted, given, place, rules));
+            found.extend(key_diff(wanted, given, place, rules, whose));
         }
         (expected, actual) if kind(expected) != kind(actual) => {
             found.push(format!("{place}: {} instead of {}", kind(actual), kind(expected)));
@@ -106,10 +114,12 @@ fn key_diff(
     given: &Map<String, Value>,
     place: &str,
     rules: &Rules,
+    whose: Whose,
 ) -> Vec<String> {
     let partial = rules.partial.iter().any(|prefix| place.starts_with(prefix));
-    let absent = wanted.keys().filter(|key| !partial && !given.contains_key(*key));
-    let extra = given.keys().filter(|key| !wanted.contains_key(*key));
+    let (may_lack, may_add) = (partial && whose == Whose::Twin, partial && whose == Whose::Real);
+    let absent = wanted.keys().filter(|key| !may_lack && !given.contains_key(*key));
+    let extra = given.keys().filter(|key| !may_add && !wanted.contains_key(*key));
     absent
         .map(|key| format!("{place}/{key}: absent"))
         .chain(extra.map(|key| format!("{place}/{key}: not in the recorded answer")))
@@ -174,12 +184,24 @@ mod tests {
         let rules = Rules { maps: &["/indices"], ..Rules::default() };
         let recorded = json!({"indices": {"a": {"n": 1}}});
         assert_eq!(
-            shape_diff_by(&recorded, &json!({"indices": {"b": {"n": 2}}}), &rules),
+            shape_diff_by(&recorded, &json!({"indices": {"b": {"n": 2}}}), &rules, Whose::Twin),
             Vec::<String>::new()
         );
         assert_eq!(
-            shape_diff_by(&recorded, &json!({"indices": {"b": {}}}), &rules),
+            shape_diff_by(&recorded, &json!({"indices": {"b": {}}}), &rules, Whose::Twin),
             ["/indices/*/n: absent"]
         );
+    }
+
+    #[test]
+    fn of_a_part_the_twin_may_tell_less_and_a_real_server_more() {
+        let rules = Rules { partial: &["/contexts"], ..Rules::default() };
+        let recorded = json!({"contexts": {"a": 1}});
+        let (less, more) = (json!({"contexts": {}}), json!({"contexts": {"a": 2, "b": 3}}));
+        let diff = |actual, whose| shape_diff_by(&recorded, actual, &rules, whose);
+        assert_eq!(diff(&less, Whose::Twin), Vec::<String>::new());
+        assert_eq!(diff(&more, Whose::Twin), ["/contexts/b: not in the recorded answer"]);
+        assert_eq!(diff(&less, Whose::Real), ["/contexts/a: absent"]);
+        assert_eq!(diff(&more, Whose::Real), Vec::<String>::new());
     }
 }

@@ -9,13 +9,14 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::ids::Ids;
-use super::repositories::Repositories;
+use super::repositories::{self, Repositories};
 use crate::peers::broker::Broker;
 use crate::peers::cluster::Cluster;
 use crate::peers::http;
 
 const CALL_LIMIT: Duration = Duration::from_mins(1);
 const STATE_LIMIT: Duration = Duration::from_secs(60);
+const EXCERPT_CHARS: usize = 600;
 const TOPOLOGY_LIMIT: Duration = Duration::from_mins(3);
 /// States pass in moments: asked as often as the server can answer, with a breath between.
 const BREATH: Duration = Duration::from_millis(5);
@@ -29,18 +30,33 @@ pub struct Real<'a> {
     own_repository: bool,
     /// Backups of web apps that this attempt has made.
     made: Vec<(Host, u64)>,
+    /// Those of them that the case has deleted itself.
+    deleted: Vec<(Host, u64)>,
 }
 
 impl<'a> Real<'a> {
     pub async fn new(cluster: &'a mut Cluster) -> Result<Self> {
         let repositories = Repositories::new(&cluster.search).await?;
-        Ok(Self { cluster, ids: Ids::after_now(), repositories, own_repository: true, made: Vec::new() })
+        Ok(Self {
+            cluster,
+            ids: Ids::after_now(),
+            repositories,
+            own_repository: true,
+            made: Vec::new(),
+            deleted: Vec::new(),
+        })
     }
 
     /// One attempt: the way into the situation, then the request, and what differs in the answer.
     pub async fn play(&mut self, case: &Case) -> Result<Vec<String>> {
         self.ids.next(case);
         self.prepare(case).await?;
+        let found = self.compare(case).await;
+        self.tidy().await?;
+        found
+    }
+
+    async fn compare(&mut self, case: &Case) -> Result<Vec<String>> {
         let already = self.already_down(case);
         let mut last = None;
         for (index, step) in case.moves.iter().enumerate() {
@@ -53,9 +69,7 @@ impl<'a> Real<'a> {
             Some(answer) => answer,
             None => self.send(case.host, &case.request, false).await?,
         };
-        let found = self.patiently(case, answer).await?;
-        self.tidy().await?;
-        Ok(found)
+        self.patiently(case, answer).await
     }
 
     /// Puts back what the cases have changed.
@@ -75,13 +89,15 @@ impl<'a> Real<'a> {
     }
 
     async fn prepare(&mut self, case: &Case) -> Result<()> {
-        self.made.clear();
         match case.host {
             Host::Search => {
                 self.own_repository = false;
                 self.repositories.prepare(case).await
             }
-            Host::Operate | Host::Tasklist => self.own_repository().await,
+            Host::Operate | Host::Tasklist => {
+                ensure!(self.own_repository, "the web apps' cases come before the search server's");
+                Ok(())
+            }
             _ => {
                 if self.already_down(case) > 0 {
                     return Ok(());
@@ -141,10 +157,10 @@ impl<'a> Real<'a> {
     async fn patiently(&self, case: &Case, mut answer: Answer) -> Result<Vec<String>> {
         let end = Instant::now() + patience(case);
         loop {
-            let found = case.differences(&answer);
+            let found = case.real_differences(&answer);
             if found.is_empty() || case.request.method != "GET" || Instant::now() >= end {
                 let body = String::from_utf8_lossy(&answer.body);
-                let excerpt: String = body.chars().take(600).collect();
+                let excerpt: String = body.chars().take(EXCERPT_CHARS).collect();
                 return Ok(if found.is_empty() { found } else { [found, vec![excerpt]].concat() });
             }
             tokio::time::sleep(BREATH * 20).await;
@@ -179,8 +195,12 @@ impl<'a> Real<'a> {
         }
         let (sent, id) = self.ids.outward(request);
         let answer = self.exchange(host, &sent).await?;
-        if matches!(host, Host::Operate | Host::Tasklist) && sent.method == "POST" && answer.status == 200 {
-            self.made.extend(id.map(|id| (host, id)));
+        if matches!(host, Host::Operate | Host::Tasklist) {
+            match (sent.method.as_str(), answer.status) {
+                ("POST", 200) => self.made.extend(id.map(|id| (host, id))),
+                ("DELETE", 204) => self.deleted.extend(id.map(|id| (host, id))),
+                _ => {}
+            }
         }
         Ok(self.ids.inward(answer))
     }
@@ -228,16 +248,6 @@ impl<'a> Real<'a> {
         self.cluster.brokers.get_mut(node as usize).context("no such broker")
     }
 
-    /// The server's own repository again, which the web apps have in their configuration.
-    async fn own_repository(&mut self) -> Result<()> {
-        if !self.own_repository {
-            self.repositories.restore(&self.cluster.search).await?;
-            self.repositories = Repositories::new(&self.cluster.search).await?;
-            self.own_repository = true;
-        }
-        Ok(())
-    }
-
     /// Ends and removes the web apps' backups of this attempt: the next one is refused while one runs.
     async fn tidy(&mut self) -> Result<()> {
         for (host, id) in std::mem::take(&mut self.made) {
@@ -247,18 +257,21 @@ impl<'a> Real<'a> {
                 "{}/_snapshot/camunda/camunda_{app}_{id}_*?ignore_unavailable=true",
                 self.cluster.search.url()
             );
-            http::until("the end of a web app's backup", STATE_LIMIT, async || {
-                let answer = http::get(&url).await?;
-                if answer.is_good() && answer.json()?["state"] == "COMPLETED" {
-                    http::delete(&url).await?.good()?;
-                }
-                let left = http::get(&parts).await?;
-                let none = left.json()?["snapshots"].as_array().is_none_or(Vec::is_empty);
-                // The case itself may have deleted it; one that has not begun yet has no part either, but no id.
-                Ok((none && !answer.is_good()).then_some(()))
+            if !self.deleted.contains(&(host, id)) {
+                http::until("the end of a web app's backup", STATE_LIMIT, async || {
+                    let state = http::get(&url).await?.good()?.json()?["state"].clone();
+                    Ok((state == "COMPLETED").then_some(()))
+                })
+                .await?;
+                http::delete(&url).await?.good()?;
+            }
+            http::until("a web app's backup deleted", STATE_LIMIT, async || {
+                let left = http::get(&parts).await?.json()?;
+                Ok(left["snapshots"].as_array().is_none_or(Vec::is_empty).then_some(()))
             })
             .await?;
         }
+        self.deleted.clear();
         Ok(())
     }
 
@@ -325,6 +338,8 @@ fn patience(case: &Case) -> Duration {
     match case.moves.last() {
         Some(Move::Pass { millis }) => Duration::from_millis(u64::from(*millis) * 3),
         Some(Move::BrokerUp(_)) => STATE_LIMIT,
+        // The first shard has not begun at once.
+        _ if repositories::needs_time(case) => Duration::from_secs(5),
         _ if case.request.path == "/actuator/partitions" => Duration::from_secs(10),
         _ => Duration::ZERO,
     }

@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use crate::peers::http;
 use crate::peers::search::{REPOSITORY, Search};
 
-/// Enough bytes that a throttled snapshot of them runs for some seconds.
-const BULK_INDEX: &str = "zeebe-record_likeness";
+/// Enough bytes that a throttled snapshot of them runs for some seconds. Its name comes before those of the exporter's
+/// indices: of many indices the comparer looks at the first.
+const BULK_INDEX: &str = "zeebe-record-likeness";
 const BULK_DOCUMENTS: usize = 20;
 const BULK_DOCUMENT_BYTES: usize = 200_000;
 const THROTTLE: &str = "400kb";
 /// An index whose only shard no node may hold.
-const STUCK_INDEX: &str = "zeebe-record_stuck";
+const STUCK_INDEX: &str = "zeebe-record--stuck";
 
 #[derive(Debug)]
 pub struct Repositories {
@@ -128,7 +129,7 @@ impl Repositories {
 }
 
 /// Whether a snapshot must still run when the case asks: one was started without waiting, and no time passed.
-fn needs_time(case: &Case) -> bool {
+pub fn needs_time(case: &Case) -> bool {
     let starts = |step: &Move| match step {
         Move::Send(Host::Search, request) => {
             let segments = request.path.split('/').filter(|part| !part.is_empty()).count();
