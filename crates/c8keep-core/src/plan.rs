@@ -101,6 +101,8 @@ pub enum Action {
     CheckStore,
     /// The repository is registered, and every component uses it.
     CheckRepository { repository: String },
+    /// The vault can be written to; the one object this makes, it removes.
+    CheckVault,
     /// Lists and counts the indices that a backup must contain.
     TakeCensus { records: Option<String> },
     /// The id is above every id seen.
@@ -323,6 +325,7 @@ impl Action {
             | Action::CheckExporting
             | Action::CheckStore
             | Action::CheckRepository { .. }
+            | Action::CheckVault
             | Action::TakeCensus { .. }
             | Action::CheckId { .. }
             | Action::PauseExporting
@@ -336,7 +339,7 @@ impl Action {
     pub fn gives(&self) -> Vec<FactKind> {
         match self {
             Action::CheckCluster => vec![FactKind::Cluster],
-            Action::CheckExporting | Action::RecordRelease { .. } => Vec::new(),
+            Action::CheckExporting | Action::CheckVault | Action::RecordRelease { .. } => Vec::new(),
             Action::CheckStore => vec![FactKind::Store],
             Action::CheckRepository { .. } => vec![FactKind::Repository],
             Action::TakeCensus { .. } => vec![FactKind::Census],
@@ -373,6 +376,7 @@ impl Action {
             Action::CheckRepository { repository } => {
                 format!("repository {repository} registered, and the same in every component")
             }
+            Action::CheckVault => "the vault can be written to".into(),
             Action::TakeCensus { records: Some(prefix) } => {
                 format!("list and count {prefix}* and history indices")
             }

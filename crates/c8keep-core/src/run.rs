@@ -15,7 +15,7 @@ pub use event::{Answer, Event, Mark, Outcome, RunId, StopReason};
 pub use next::{InFlight, Next, Order, poll_interval};
 
 use crate::facts::Facts;
-use crate::fault::Fault;
+use crate::fault::{Effect, Fault};
 use crate::plan::{Kind, Plan, Step, StepName};
 
 /// One execution of a plan.
@@ -32,6 +32,8 @@ pub struct Run {
     gaps: Vec<(Timestamp, Timestamp)>,
     stopping: Option<StopReason>,
     outcome: Option<Outcome>,
+    /// Whether some attempt to pause may have paused something: one that was never answered, or whose fault says so.
+    pause_in_doubt: bool,
 }
 
 /// Where a step stands.
@@ -152,6 +154,7 @@ impl Run {
             gaps: Vec::new(),
             stopping: None,
             outcome: None,
+            pause_in_doubt: false,
         })
     }
 
@@ -180,6 +183,8 @@ impl Run {
     }
 
     fn intend(&mut self, step: &StepName, attempt: u32, at: Timestamp) -> Result<(), IllegalEvent> {
+        let unanswered = matches!(self.state(step), StepState::Performing { .. });
+        self.pause_in_doubt |= unanswered && self.is_hold(step);
         let state = self.state_mut(step, "intended")?;
         let (expected, since) = match state {
             StepState::Waiting => (1, at),
@@ -199,6 +204,9 @@ impl Run {
 
     fn answer(&mut self, step: &StepName, answer: &Answer, at: Timestamp) -> Result<(), IllegalEvent> {
         let limits = self.plan.step(step).map(|s| (s.limits.attempts_max, s.kind == Kind::Release));
+        if let Answer::Fault { fault, .. } = answer {
+            self.pause_in_doubt |= fault.effect == Effect::Unknown && self.is_hold(step);
+        }
         let state = self.state_mut(step, "answered")?;
         let (attempt, since) = match state {
             StepState::Performing { attempt, since }
@@ -323,12 +331,22 @@ impl Run {
         self.stopping.is_some() || self.first_failure().is_some()
     }
 
-    /// Whether this run has paused exporting, and whether it runs again.
+    fn is_hold(&self, step: &StepName) -> bool {
+        self.plan.hold().is_some_and(|hold| hold.name == *step)
+    }
+
+    /// Whether this run has paused exporting, and whether it runs again. A pause that certainly had no effect, such as one
+    /// that was answered with 403, is none.
     pub fn hold(&self) -> Hold {
         let (Some(hold), Some(release)) = (self.plan.hold(), self.plan.release()) else {
             return Hold::NotTaken;
         };
-        let Some(since) = self.state(&hold.name).since() else { return Hold::NotTaken };
+        let state = self.state(&hold.name);
+        let Some(since) = state.since() else { return Hold::NotTaken };
+        let refused = matches!(state, StepState::Failed { .. } | StepState::Retrying { .. });
+        if refused && !self.pause_in_doubt {
+            return Hold::NotTaken;
+        }
         match self.state(&release.name) {
             StepState::Done { at, .. } => Hold::Released { since, at: *at },
             StepState::Waiting if !self.is_winding_down() => Hold::Open { since },

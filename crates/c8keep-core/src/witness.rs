@@ -102,6 +102,10 @@ pub fn judge(
             checkpoint: part.and_then(|p| p.checkpoint),
         });
     }
+    let runs_again = |reading: &PartitionReading| reading.is_leader() && !reading.is_paused();
+    if !doubts.is_empty() && last.brokers.iter().flat_map(|b| b.partitions.values()).any(runs_again) {
+        doubts.push("exporting was running again when the window ended, and not by this run".into());
+    }
     if partition_count == 0 {
         doubts.push("the number of partitions is not known".into());
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use c8keep_core::fault::Fault;
+use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::{Kind, StepName};
 use c8keep_core::run::{Answer, Event, InFlight, Next, Order, Outcome, Run, StepState, StopReason};
 use futures::future::{AbortHandle, Aborted, BoxFuture, abortable};
@@ -43,6 +43,8 @@ pub struct Driver<'a> {
     aborts: BTreeMap<StepName, AbortHandle>,
     /// When the release became due in this process, for `release_wait`.
     releasing_since: Option<Timestamp>,
+    /// When the process was asked to stop.
+    stopped_at: Option<Timestamp>,
 }
 
 /// How driving ended.
@@ -61,6 +63,8 @@ pub enum End {
     Closed(Outcome),
     /// The release was not confirmed in the time allowed; the run stays open and the next start goes on.
     ReleasePending,
+    /// Another process has taken the installation over; this one has sent nothing more.
+    Superseded(Fault),
     /// The journal failed; exporting was released if `released`.
     JournalLost {
         /// What the journal said.
@@ -100,6 +104,7 @@ pub async fn drive(world: Arc<World>, run: Run, seq: u64, term: Term, options: O
         performances: FuturesUnordered::new(),
         aborts: BTreeMap::new(),
         releasing_since: None,
+        stopped_at: None,
     };
     if seq == 1 {
         driver.reporter.event(&driver.run, &driver.run.opening());
@@ -113,6 +118,10 @@ impl Driver<'_> {
             match self.step().await {
                 Ok(None) => {}
                 Ok(Some(end)) => return Driven { run: self.run, end },
+                // A resume has no owner: ours would open the window of whoever has taken over.
+                Err(fault) if fault.kind == FaultKind::Locked => {
+                    return Driven { run: self.run, end: End::Superseded(fault) };
+                }
                 Err(fault) => return self.release_without_journal(fault).await,
             }
         }
@@ -123,8 +132,6 @@ impl Driver<'_> {
         if *self.stop.borrow() && self.run.stopping().is_none() && !self.is_ending_well() {
             let at = self.now();
             self.journal(Event::StopAsked { reason: StopReason::Signal, at }).await?;
-            self.release_wait =
-                Some(self.release_wait.unwrap_or(RELEASE_AFTER_SIGNAL).min(RELEASE_AFTER_SIGNAL));
         }
         self.abort_what_only_reads();
         let now = self.now();
@@ -202,19 +209,21 @@ impl Driver<'_> {
         }
     }
 
-    /// When the release has been tried for long enough in this process.
+    /// When the release has been tried for long enough in this process: `release_wait` counts from its beginning, the
+    /// patience after a signal from the signal.
     fn patience_ends(&mut self) -> Option<Timestamp> {
         if !self.run.hold().is_open() || !self.run.is_winding_down() && !self.release_has_begun() {
             return None;
         }
         let now = self.now();
         let since = *self.releasing_since.get_or_insert(now);
-        let patience = match (self.release_wait, *self.stop.borrow()) {
-            (Some(wait), true) => Some(wait.min(RELEASE_AFTER_SIGNAL)),
-            (None, true) => Some(RELEASE_AFTER_SIGNAL),
-            (wait, false) => wait,
-        };
-        patience.map(|patience| since + patience)
+        self.patience_from(since, now)
+    }
+
+    fn patience_from(&mut self, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let told = self.release_wait.map(|wait| since + wait);
+        let stopped = self.stop.borrow().then(|| *self.stopped_at.get_or_insert(now) + RELEASE_AFTER_SIGNAL);
+        [told, stopped].into_iter().flatten().min()
     }
 
     fn release_has_begun(&self) -> bool {
@@ -268,18 +277,21 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// The journal cannot be written: everything else stops, the release is sent, and the next start confirms it.
+    /// The journal cannot be written: everything else stops, the release is sent until it works or patience ends, and the
+    /// next start confirms it.
     async fn release_without_journal(mut self, fault: Fault) -> Driven {
         self.until_the_pause_has_landed().await;
         self.performances.clear();
         let mut released = !self.run.hold().is_open();
-        let patience = self.release_wait.unwrap_or(RELEASE_AFTER_SIGNAL).min(RELEASE_AFTER_SIGNAL);
-        let gives_up = self.now() + patience;
-        while !released && self.now() < gives_up {
+        let since = *self.releasing_since.get_or_insert(self.world.clock.now());
+        while !released {
             released = self.world.camunda.resume_exporting().await.is_ok();
+            let now = self.now();
+            if self.patience_from(since, now).is_some_and(|ends| ends <= now) {
+                break;
+            }
             if !released {
-                let again = self.world.clock.now() + Duration::from_millis(500);
-                self.world.clock.sleep_until(again).await;
+                self.world.clock.sleep_until(now + Duration::from_millis(500)).await;
             }
         }
         Driven { run: self.run, end: End::JournalLost { fault, released } }

@@ -28,6 +28,7 @@ pub async fn perform(world: &World, run: &Run, order: &Order) -> Answer {
         Action::CheckExporting => probes::exporting(world).await,
         Action::CheckStore => probes::store(world).await,
         Action::CheckRepository { repository } => probes::repository(world, repository).await,
+        Action::CheckVault => probes::vault(world).await,
         Action::TakeCensus { records } => probes::census(world, records.as_deref()).await,
         Action::CheckId { id } => probes::id(world, *id).await,
         Action::PauseExporting => exporting::pause(world).await,

@@ -20,7 +20,7 @@ pub const INTERRUPTED: u8 = 130;
 pub fn of(driven: &Driven, require_proof: bool) -> u8 {
     match &driven.end {
         End::ReleasePending | End::JournalLost { released: false, .. } => MAY_BE_PAUSED,
-        End::JournalLost { fault, .. } => fault.kind.exit_code(),
+        End::JournalLost { fault, .. } | End::Superseded(fault) => fault.kind.exit_code(),
         End::Closed(outcome) => of_outcome(outcome, &driven.run, require_proof),
     }
 }

@@ -36,9 +36,9 @@ use configprops::Told;
 use topology::{Members, Topology};
 use wire::Answer;
 
-/// The pause waits for an answer of every replica (seen: 3.9 s under load), and from 8.10 on up to 60 s for the
-/// cluster configuration; cutting it off earlier only makes the outcome unknown.
-const EXPORTING_DEADLINE: Duration = Duration::from_secs(75);
+/// The pause waits for an answer of every replica (seen: 3.9 s under load; the gateway gives them 15 s). Less than the
+/// time for which a release is tried after a signal, because a release waits for a pause that is on its way.
+const EXPORTING_DEADLINE: Duration = Duration::from_secs(18);
 /// Applications look through all snapshots of the repository before they accept; large ones take long.
 const START_DEADLINE: Duration = Duration::from_mins(1);
 /// The gateway gives a broker 15 s before it answers 504; our own limit must lie above it.

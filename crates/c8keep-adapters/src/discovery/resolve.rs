@@ -58,7 +58,7 @@ pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Result<Re
     let cluster = &observed.cluster;
     let installation = Installation {
         name: configured.name.clone(),
-        fingerprint: fingerprint(cluster, &search.address.cluster_uuid, &records),
+        fingerprint: fingerprint(cluster, &search.address.cluster_uuid),
         version: cluster.version.clone(),
         dialect: cluster.dialect,
         management: cluster.management.address().to_owned(),
@@ -87,15 +87,12 @@ fn refuse_own_ids(cluster: &ClusterSeen) -> Result<(), Fault> {
 }
 
 /// From 8.9 on the cluster tells an id of its own; before that only the place of its data is unique.
-fn fingerprint(cluster: &ClusterSeen, cluster_uuid: &str, records: &Records) -> Fingerprint {
+/// Only what the servers tell goes into it: a setting that changes must not make another installation of this one.
+fn fingerprint(cluster: &ClusterSeen, cluster_uuid: &str) -> Fingerprint {
     let told = cluster.members.as_ref().and_then(|members| members.cluster_id.clone());
-    let prefix = match records {
-        Records::Prefix { prefix } => prefix,
-        Records::Excluded { .. } => "-",
-    };
     match told.filter(|id| !id.trim().is_empty()) {
         Some(id) => Fingerprint(id),
-        None => Fingerprint::of_search(cluster_uuid, prefix),
+        None => Fingerprint::of_search(cluster_uuid, &records::told_prefixes(cluster)),
     }
 }
 

@@ -49,7 +49,8 @@ pub fn backup(installation: &Installation, request: &Request) -> Result<Plan, No
         recipe.history(paused)
     } else {
         let history = recipe.history(checked);
-        recipe.pause(&history)
+        let checked = recipe.probes_again(history);
+        recipe.pause(&checked)
     };
     let recorded = recipe.records(ready);
     recipe.runtime(&recorded);
@@ -92,12 +93,24 @@ impl Recipe<'_> {
             ("check-exporting", Action::CheckExporting),
             ("check-store", Action::CheckStore),
             ("check-repository", Action::CheckRepository { repository }),
+            ("check-vault", Action::CheckVault),
             ("take-census", Action::TakeCensus { records }),
             ("check-id", Action::CheckId { id: self.request.id }),
         ]
         .into_iter()
         .flat_map(|(name, action)| self.step(name, None, &After::new(), Kind::Probe, action))
         .collect()
+    }
+
+    /// Backing up the applications may have taken hours: what only the pause depends on is looked at once more, so that
+    /// a pause which somebody made meanwhile is not taken for ours.
+    fn probes_again(&mut self, after: After) -> After {
+        if self.installation.apps.is_empty() {
+            return after;
+        }
+        let cluster = self.step("check-cluster-again", None, &after, Kind::Probe, Action::CheckCluster);
+        let exporting = self.step("check-exporting-again", None, &after, Kind::Probe, Action::CheckExporting);
+        cluster.into_iter().chain(exporting).collect()
     }
 
     fn pause(&mut self, after: &After) -> After {
@@ -176,8 +189,18 @@ impl Recipe<'_> {
             // A wait is performed once; looking again is no attempt, being interrupted is.
             return Limits { attempts_max: 20, deadline: wait_deadline, stall };
         }
-        let minutes = SignedDuration::from_mins(2);
-        Limits { attempts_max: 4, deadline: minutes, stall: minutes }
+        let (attempts_max, minutes) = match action {
+            // What is sent outside may come back as unknown for a while: the time decides, not the count.
+            Action::StartHistory { .. } | Action::SnapshotRecords { .. } | Action::StartRuntime { .. } => {
+                (30, 2)
+            }
+            // Exporting does not wait for the vault any more, and all parts are whole.
+            Action::Publish { .. } | Action::RecordRelease { .. } => (200, 15),
+            // Probes answer now or not at all; a pause that fails may hold some partitions, so it is not tried for long.
+            _ => (4, 2),
+        };
+        let deadline = SignedDuration::from_mins(minutes);
+        Limits { attempts_max, deadline, stall: deadline }
     }
 }
 

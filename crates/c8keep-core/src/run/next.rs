@@ -153,7 +153,7 @@ impl Run {
     /// winds down and nothing but the hold itself could still land after it.
     fn release_is_due(&self, release: &Step, survey: &Survey<'_>, in_flight: &InFlight) -> bool {
         let Some(hold) = self.plan().hold() else { return false };
-        if self.state(&hold.name).since().is_none() || in_flight.performing.contains(&hold.name) {
+        if self.hold() == Hold::NotTaken || in_flight.performing.contains(&hold.name) {
             return false;
         }
         survey.winding_down || release.after.iter().all(|before| self.is_satisfied(before, survey))
@@ -244,5 +244,5 @@ impl Run {
 }
 
 fn limit_fault(kind: FaultKind, step: &Step, why: String) -> Fault {
-    Fault::new(kind, step.action.describe(), format!("step {}", step.name), why)
+    Fault::new(kind, step.action.describe(), format!("step {}", step.name), why).with_unknown_effect()
 }

@@ -160,8 +160,12 @@ impl Play {
         if let Some((name, retryable)) = &self.mischief.fails
             && *name == order.step.0
         {
-            // A failed pause may have paused some partitions.
-            self.paused |= action == Action::PauseExporting;
+            if action == Action::PauseExporting {
+                // A failed pause may have paused some partitions, and says so.
+                self.paused = true;
+                let fault = fault.with_unknown_effect();
+                return if *retryable { fault.with_retry().into() } else { fault.into() };
+            }
             return if *retryable { fault.with_retry().into() } else { fault.into() };
         }
         match action {
@@ -257,6 +261,29 @@ fn a_failure_in_the_window_releases_at_once() {
     assert!(release.duration_since(*failed) <= SignedDuration::from_millis(100));
 }
 
+/// A pause that was refused for certain is no pause: nothing is released, and the run ends with that fault.
+#[test]
+fn a_pause_without_effect_is_not_released() {
+    let fault = |kind| Fault::new(kind, "pausing", "the cluster", "403");
+    let (pause, release) = (StepName::from("pause-exporting"), StepName::from("resume-exporting"));
+    for (doubtful, expected) in [(false, 0), (true, 1)] {
+        let mut run = open_before(&the_plan(), "pause-exporting");
+        let at = run.last_at();
+        run.apply(&Event::Intended { step: pause.clone(), attempt: 1, at }).unwrap();
+        if doubtful {
+            // The process died before the answer, and the second attempt is refused.
+            run.apply(&Event::Intended { step: pause.clone(), attempt: 2, at }).unwrap();
+        }
+        let answer = fault(FaultKind::Unauthorised).into();
+        run.apply(&Event::Answered { step: pause.clone(), attempt: 1, answer, at }).unwrap();
+        match run.next(at, &InFlight::default()) {
+            Next::Start(orders) => assert_eq!((orders.len(), &orders[0].step), (expected, &release)),
+            Next::Close(Outcome::Failed { step, .. }) => assert_eq!((expected, step), (0, pause.clone())),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// Exporting is paused for two hours at most; then nothing more starts and the release goes out.
 #[test]
 fn the_hold_budget_ends_the_run() {
@@ -338,6 +365,14 @@ fn events_that_cannot_follow_are_refused() {
     assert!(run.apply(&Event::Noted { step: "nobody".into(), mark: Mark::new(""), at: at(3) }).is_err());
     assert!(Run::replay([intent(1, at(1))]).is_err(), "a journal that does not begin with its plan");
     assert!(Run::replay([]).is_err());
+}
+
+/// Plays until the named step is about to be intended.
+fn open_before(plan: &Plan, step: &str) -> Run {
+    let (_, stage) = enact(plan, &Mischief::default());
+    let intended = |event: &Event| matches!(event, Event::Intended { step: s, .. } if s.0 == step);
+    let end = stage.journal.iter().position(intended).unwrap();
+    Run::replay(stage.journal[..end].to_vec()).unwrap()
 }
 
 /// Plays until the named wait is pending.

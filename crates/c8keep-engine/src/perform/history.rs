@@ -10,6 +10,7 @@ use c8keep_core::run::{Answer, Mark, Run};
 use c8keep_core::verdict::{self, HistoryStatus, Standing};
 
 use super::Performed;
+use super::probes::index_prefixes;
 use crate::World;
 
 pub(super) async fn start(world: &World, app: HistoryApp, id: BackupId, again: bool) -> Performed {
@@ -58,9 +59,27 @@ pub(super) async fn look(
             for name in &names {
                 snapshots.push(evidence(world, app, id, repository, name).await?);
             }
-            Ok(Fact::History { app, snapshots }.into())
+            match holds_nothing(run, app, &snapshots) {
+                Some(why) => Err(lost(world, app, id, why)),
+                None => Ok(Fact::History { app, snapshots }.into()),
+            }
         }
     }
+}
+
+/// Single parts without any index are normal; all of them together, while the application has indices, are a backup of
+/// nothing (seen on OpenSearch: SUCCESS in a repository whose folder has vanished and is made anew, empty).
+fn holds_nothing(run: &Run, app: HistoryApp, snapshots: &[SnapshotEvidence]) -> Option<String> {
+    let census = run.facts().census.as_ref()?;
+    let belongs = |name: &str| index_prefixes(app).iter().any(|prefix| name.starts_with(prefix));
+    let expected = census.apps.iter().filter(|index| belongs(&index.name)).count();
+    let empty = snapshots.iter().all(|snapshot| snapshot.indices.is_empty());
+    (expected > 0 && empty).then(|| {
+        format!(
+            "its {} snapshots hold no index at all; {expected} were there before the run",
+            snapshots.len()
+        )
+    })
 }
 
 /// The application's word is checked against the search server's own: state, failures and shards of every part. Parts

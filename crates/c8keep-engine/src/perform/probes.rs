@@ -93,6 +93,14 @@ pub(super) async fn repository(world: &World, name: &str) -> Performed {
     Ok(Fact::Repository(repository).into())
 }
 
+/// A backup that cannot be published is none; that is better known before the pause.
+pub(super) async fn vault(world: &World) -> Performed {
+    match world.vault.check(&world.installation.name).await {
+        Ok(()) => Ok(Answer::Done { facts: Vec::new() }),
+        Err(fault) => Err(Fault { kind: FaultKind::Precondition, ..fault }),
+    }
+}
+
 pub(super) async fn census(world: &World, records: Option<&str>) -> Performed {
     let at = world.clock.now();
     let records_found = match records {
@@ -109,19 +117,19 @@ pub(super) async fn census(world: &World, records: Option<&str>) -> Performed {
         ));
     }
     let patterns: BTreeSet<String> =
-        world.installation.apps.iter().flat_map(|a| index_patterns(a.app)).map(|p| (*p).to_owned()).collect();
+        world.installation.apps.iter().flat_map(|a| index_prefixes(a.app)).map(|p| format!("{p}*")).collect();
     let patterns: Vec<String> = patterns.into_iter().collect();
     let apps = if patterns.is_empty() { Vec::new() } else { world.search.indices(&patterns).await? };
     Ok(Fact::Census(Census { at, records: records_found, apps }).into())
 }
 
-/// Index names of an application (Camunda docs, "Restore": the indices to delete).
-fn index_patterns(app: HistoryApp) -> &'static [&'static str] {
+/// What the names of an application's indices begin with (Camunda docs, "Restore": the indices to delete).
+pub(super) fn index_prefixes(app: HistoryApp) -> &'static [&'static str] {
     match app {
-        HistoryApp::Operate => &["operate-*"],
-        HistoryApp::Tasklist => &["tasklist-*"],
-        HistoryApp::Webapps => &["operate-*", "tasklist-*", "camunda-*"],
-        HistoryApp::Optimize => &["optimize-*"],
+        HistoryApp::Operate => &["operate-"],
+        HistoryApp::Tasklist => &["tasklist-"],
+        HistoryApp::Webapps => &["operate-", "tasklist-", "camunda-"],
+        HistoryApp::Optimize => &["optimize-"],
     }
 }
 

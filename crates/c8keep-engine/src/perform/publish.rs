@@ -14,11 +14,15 @@ pub(super) fn judge(run: &Run) -> Answer {
     let facts = run.facts();
     let unread = || Positions { at: run.last_at(), brokers: Vec::new() };
     let Some(runtime) = &facts.runtime else { unreachable!("the plan orders this after the runtime backup") };
+    let told = runtime.partitions.iter().map(|p| p.partition).max().unwrap_or(0);
     let count = facts.cluster.as_ref().and_then(|c| c.partitions);
-    let count = count.unwrap_or_else(|| runtime.partitions.iter().map(|p| p.partition).max().unwrap_or(0));
     let first = facts.first_positions.clone().unwrap_or_else(unread);
     let last = facts.last_positions.clone().unwrap_or_else(unread);
-    let witness = witness::judge(count, &first, &last, runtime);
+    let mut witness = witness::judge(count.unwrap_or(told), &first, &last, runtime);
+    if count.is_none() && witness.verdict == WitnessVerdict::Proven {
+        let reason = format!("nothing tells whether there are more than the {told} partitions in the backup");
+        witness.verdict = WitnessVerdict::Unproven { reason };
+    }
     if let WitnessVerdict::Violated { reason } = &witness.verdict {
         let fault = Fault::new(
             FaultKind::Violated,

@@ -104,6 +104,7 @@ fn tell(world: &World, settings: &Settings, driven: &Driven, args: &BackupArgs, 
         (End::Closed(Outcome::Stopped { reason }), _) => {
             printer.say(&after_failure(driven, &format!("backup {}: {reason}", run.plan().backup())));
         }
+        (End::Superseded(fault), _) => printer.fault(fault),
         (End::JournalLost { fault, released: true }, _) => {
             printer.fault(fault);
             printer.say("exporting was resumed all the same; the backup has failed");

@@ -45,12 +45,15 @@ pub struct Result<'a> {
 pub fn result(driven: &Driven, manifest: Option<String>, exit_code: u8) -> Result<'_> {
     let run = &driven.run;
     let fault = match &driven.end {
-        End::Closed(Outcome::Failed { fault, .. }) | End::JournalLost { fault, .. } => Some(fault),
+        End::Closed(Outcome::Failed { fault, .. })
+        | End::JournalLost { fault, .. }
+        | End::Superseded(fault) => Some(fault),
         End::Closed(_) | End::ReleasePending => None,
     };
     let outcome = match &driven.end {
         End::Closed(outcome) => outcome.name(),
         End::ReleasePending => "release-pending",
+        End::Superseded(_) => "superseded",
         End::JournalLost { .. } => "journal-lost",
     };
     Result {

@@ -9,7 +9,7 @@ use c8keep_core::installation::Records;
 
 use super::DOING;
 use crate::camunda::configprops::Exporter;
-use crate::discovery::observe::Observed;
+use crate::discovery::observe::{ClusterSeen, Observed};
 use crate::discovery::{Configured, Finding, Level, RecordsChoice};
 
 /// The exporters' own default (Camunda docs, "Elasticsearch exporter").
@@ -57,6 +57,16 @@ pub(in crate::discovery) fn choose(
     };
     compare_with_importers(observed, &records, findings);
     Ok(records)
+}
+
+/// The prefixes that the brokers' exporters write to, enabled or not; `-` where they tell none.
+pub(in crate::discovery) fn told_prefixes(cluster: &ClusterSeen) -> String {
+    let exporters = cluster.told.iter().flat_map(|told| &told.exporters).map(|(_, exporter)| exporter);
+    let prefixes: BTreeSet<&str> = exporters
+        .filter(|exporter| writes_records(exporter))
+        .map(|exporter| exporter.prefix.as_deref().unwrap_or(PREFIX_DEFAULT))
+        .collect();
+    if prefixes.is_empty() { "-".into() } else { prefixes.into_iter().collect::<Vec<_>>().join(",") }
 }
 
 /// The two exporters that write records; the Camunda exporter of 8.8 writes the applications' indices instead.
