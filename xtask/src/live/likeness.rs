@@ -65,13 +65,13 @@ async fn one_broker(cluster: &mut Cluster) -> Result<()> {
     let mut all = Comparison::default();
     let mut real = Real::new(cluster).await?;
     let load = loaded(real.cluster).await?;
-    all.play(&mut real, |case| stage(case) == Some(On::Loaded(kind)) && case.host != Host::Search).await?;
+    all.play(&mut real, |case| stage(case) == Some(On::Loaded(kind)) && case.host != Host::Search).await;
     load.stop().await?;
-    all.play(&mut real, |case| stage(case) == Some(On::Loaded(kind)) && case.host == Host::Search).await?;
+    all.play(&mut real, |case| stage(case) == Some(On::Loaded(kind)) && case.host == Host::Search).await;
     if kind == Kind::Es {
         for young in [Stage::Fresh, Stage::NoSnapshotYet] {
             real.first_day().await?;
-            all.play(&mut real, |case| case.stage == young).await?;
+            all.play(&mut real, |case| case.stage == young).await;
         }
     }
     real.end().await?;
@@ -82,7 +82,7 @@ async fn three_brokers(cluster: &mut Cluster) -> Result<()> {
     let mut all = Comparison::default();
     let mut real = Real::new(cluster).await?;
     let load = loaded(real.cluster).await?;
-    all.play(&mut real, |case| stage(case) == Some(On::Three)).await?;
+    all.play(&mut real, |case| stage(case) == Some(On::Three)).await;
     load.stop().await?;
     real.end().await?;
     all.told(cluster, |case| stage(case) == Some(On::Three)).await
@@ -116,34 +116,26 @@ fn stage(case: &Case) -> Option<On> {
 struct Comparison {
     alike: BTreeMap<&'static str, u32>,
     again: Vec<&'static str>,
-    different: Vec<String>,
+    different: Vec<&'static str>,
 }
 
 impl Comparison {
-    async fn play(&mut self, real: &mut Real<'_>, wanted: impl Fn(&Case) -> bool) -> Result<()> {
+    async fn play(&mut self, real: &mut Real<'_>, wanted: impl Fn(&Case) -> bool) {
         for case in cases().iter().filter(|case| wanted(case)) {
-            let begin = std::time::Instant::now();
             let mut found = Vec::new();
-            let mut alike = false;
             for attempt in 1..=ATTEMPTS_MAX {
-                let played = real.play(case).await;
-                found = played.unwrap_or_else(|error| vec![format!("{error:#}")]);
-                alike = found.is_empty();
-                if alike {
-                    if attempt > 1 {
-                        self.again.push(case.name);
-                    }
+                found = real.play(case).await.unwrap_or_else(|error| vec![format!("{error:#}")]);
+                if found.is_empty() {
+                    *self.alike.entry(server(case)).or_default() += 1;
+                    self.again.extend((attempt > 1).then_some(case.name));
                     break;
                 }
             }
-            say(format_args!("DBG {} {:.1?} {} {:?}", case.name, begin.elapsed(), alike, found));
-            if alike {
-                *self.alike.entry(server(case)).or_default() += 1;
-            } else {
-                self.different.push(format!("{}:\n    {}", case.name, found.join("\n    ")));
+            if !found.is_empty() {
+                say(format_args!("  {} differs:\n    {}", case.name, found.join("\n    ")));
+                self.different.push(case.name);
             }
         }
-        Ok(())
     }
 
     /// Says what was compared, and fails with what differs.
@@ -168,9 +160,9 @@ impl Comparison {
         let played = self.alike.values().map(|count| *count as usize).sum::<usize>() + self.different.len();
         ensure!(
             self.different.is_empty(),
-            "{} of {wanted} differ\n{}",
+            "{} of {wanted} differ: {}",
             self.different.len(),
-            self.different.join("\n")
+            self.different.join(", ")
         );
         ensure!(played == wanted && wanted > 0, "{played} of {wanted} cases were played");
         Ok(())

@@ -15,7 +15,7 @@ use crate::peers::cluster::Cluster;
 use crate::peers::http;
 
 const CALL_LIMIT: Duration = Duration::from_mins(1);
-const STATE_LIMIT: Duration = Duration::from_secs(60);
+const STATE_LIMIT: Duration = Duration::from_mins(1);
 const EXCERPT_CHARS: usize = 600;
 const TOPOLOGY_LIMIT: Duration = Duration::from_mins(3);
 /// States pass in moments: asked as often as the server can answer, with a breath between.
