@@ -15,14 +15,19 @@ mod take_over;
 use serde::Serialize;
 
 use crate::cli::{Cli, Output, Verb};
-use crate::exit::Stop;
+use crate::exit::{self, Stop};
 use crate::printer::Printer;
+use crate::signals;
 
 /// Runs the verb and returns the exit code.
 pub async fn run(cli: Cli) -> u8 {
     start_log(cli.global.verbose);
     let printer = Printer::new(&cli.global);
     let global = &cli.global;
+    let drives = matches!(cli.verb, Verb::Backup(_) | Verb::ResumeExporting(_));
+    if drives {
+        signals::install(printer);
+    }
     let ended = match &cli.verb {
         Verb::Plan(args) => plan::run(global, args, printer).await,
         Verb::Backup(args) => Box::pin(backup::run(global, args, printer)).await,
@@ -33,13 +38,16 @@ pub async fn run(cli: Cli) -> u8 {
         Verb::Demo(args) => demo::run(args, printer).await,
         Verb::Completions { shell } => Ok(completions::run(*shell)),
     };
-    match ended {
+    let code = match ended {
         Ok(code) => code,
         Err(stop) => {
             tell(&stop, printer);
             stop.code
         }
-    }
+    };
+    // Whoever reads a result may take his time; after a run nobody waits for a reader that has gone.
+    Printer::flush(drives.then_some(exit::FLUSH));
+    code
 }
 
 /// A command that ended early, for people and for programs.

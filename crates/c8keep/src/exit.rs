@@ -1,5 +1,7 @@
 //! Exit codes, and how a failed command is told.
 
+use std::time::Duration;
+
 use c8keep_core::fault::Fault;
 use c8keep_core::run::{Outcome, Run, StopReason};
 use c8keep_core::witness::WitnessVerdict;
@@ -15,6 +17,9 @@ pub const PARTIAL: u8 = 3;
 pub const MAY_BE_PAUSED: u8 = 20;
 /// Interrupted, and exporting runs.
 pub const INTERRUPTED: u8 = 130;
+
+/// How long the end of the program waits for somebody to read what it has said.
+pub const FLUSH: Duration = Duration::from_secs(5);
 
 /// The code for the way a run ended.
 pub fn of(driven: &Driven, require_proof: bool) -> u8 {

@@ -9,6 +9,7 @@ mod printer;
 mod session;
 mod settings;
 mod show;
+mod signals;
 
 use std::process::ExitCode;
 

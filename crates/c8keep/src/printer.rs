@@ -1,9 +1,11 @@
 //! The only door to the terminal: data on standard output, everything else on standard error.
 
-#![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 #![expect(clippy::unused_self, reason = "who may print is given a printer, whatever it is printed")]
 
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
+use std::time::Duration;
 
 use c8keep_core::fault::Fault;
 use serde::Serialize;
@@ -87,10 +89,26 @@ impl Printer {
         }
     }
 
+    /// Text for the terminal as it is, control sequences included.
+    pub fn draw(self, text: String) {
+        let _ = sink().try_send(Piece::Err(text));
+    }
+
+    /// Waits until everything is written, or until the limit; without one, for as long as the reader takes.
+    pub fn flush(limit: Option<Duration>) {
+        let (done, flushed) = channel();
+        if sink().try_send(Piece::Flushed(done)).is_ok() {
+            let _ = match limit {
+                Some(limit) => flushed.recv_timeout(limit).is_ok(),
+                None => flushed.recv().is_ok(),
+            };
+        }
+    }
+
     /// Asks a question on the terminal; the empty answer is the default.
     pub fn ask(self, question: &str) -> String {
-        eprint!("{question} ");
-        let _ = std::io::stderr().flush();
+        self.draw(format!("{question} "));
+        Printer::flush(None);
         let mut answer = String::new();
         let _ = std::io::stdin().read_line(&mut answer);
         answer.trim().to_lowercase()
@@ -102,11 +120,44 @@ fn json(value: &impl Serialize, pretty: bool) -> String {
     text.unwrap_or_default()
 }
 
-/// A closed pipe ends the output, not the program: a backup must go on when nobody reads any more.
+/// A line on its way to the terminal.
+enum Piece {
+    Out(String),
+    Err(String),
+    /// Everything before this has been written.
+    Flushed(Sender<()>),
+}
+
+/// Lines that may wait for a reader; a whole run has some hundred.
+const WAITING_MAX: usize = 4_096;
+
+/// Writing is a thread's own business: a pipe that nobody reads, or a terminal stopped with Ctrl-S, must not hold up a run
+/// whose exporting is paused. What does not fit any more is dropped.
+fn sink() -> &'static SyncSender<Piece> {
+    static SINK: OnceLock<SyncSender<Piece>> = OnceLock::new();
+    SINK.get_or_init(|| {
+        let (sender, pieces) = sync_channel(WAITING_MAX);
+        std::thread::spawn(move || {
+            for piece in pieces {
+                // A closed pipe ends the output, not the program: a backup must go on when nobody reads any more.
+                match piece {
+                    Piece::Out(text) => drop(std::io::stdout().write_all(text.as_bytes())),
+                    Piece::Err(text) => drop(std::io::stderr().write_all(text.as_bytes())),
+                    Piece::Flushed(done) => {
+                        let _ = std::io::stdout().flush();
+                        let _ = done.send(());
+                    }
+                }
+            }
+        });
+        sender
+    })
+}
+
 fn out(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let _ = sink().try_send(Piece::Out(format!("{text}\n")));
 }
 
 fn err(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = sink().try_send(Piece::Err(format!("{text}\n")));
 }

@@ -33,7 +33,7 @@ pub trait View: Reporter {
 pub fn view(printer: Printer) -> Box<dyn View> {
     match printer.output() {
         Output::Json | Output::Yaml => Box::new(json::Stream::new(printer)),
-        Output::Text if printer.is_live() => Box::new(live::Live::new()),
+        Output::Text if printer.is_live() => Box::new(live::Live::new(printer)),
         Output::Text => Box::new(log::Log::new(printer)),
     }
 }

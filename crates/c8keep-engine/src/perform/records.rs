@@ -14,7 +14,7 @@ use crate::World;
 use crate::ports::{SnapshotProgress, SnapshotRequest};
 
 /// How long an accepted snapshot may be invisible before it counts as gone; both products list a running one at once.
-const INVISIBLE_MAX: SignedDuration = SignedDuration::from_secs(15);
+const INVISIBLE_MAX: SignedDuration = SignedDuration::from_secs(5);
 
 /// The mark of a snapshot that has not been seen yet.
 const UNSEEN: &str = "unseen";

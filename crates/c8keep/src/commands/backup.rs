@@ -19,6 +19,7 @@ use crate::session::{self, Session, actor};
 use crate::settings::Settings;
 use crate::show::summary;
 use crate::show::time::span;
+use crate::signals;
 
 pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) -> Result<u8, Stop> {
     if args.dry_run {
@@ -30,7 +31,8 @@ pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) ->
     let open = open_runs::open(&*journal, settings.name()).await?;
     let paused = open.iter().any(|(run, _)| run.hold().is_open());
     let guarded = |stop: Stop| if paused { stop.while_paused() } else { stop };
-    let assembled = session::assemble(&settings, journal).await;
+    let interrupted = if paused { exit::MAY_BE_PAUSED } else { exit::INTERRUPTED };
+    let assembled = signals::or_stop(interrupted, session::assemble(&settings, journal)).await?;
     let Session { world, findings } = assembled.map_err(|fault| guarded(fault.into()))?;
     let is_first = world.journal.runs(settings.name(), 1).await?.is_empty();
     session::announce(&world.installation, &findings, is_first || global.verbose > 0, printer);
@@ -67,7 +69,7 @@ async fn one(
     term: Term,
     printer: Printer,
 ) -> Result<Driven, Stop> {
-    let plan = super::plan::make(world, settings, &args.plan).await?;
+    let plan = signals::or_stop(exit::INTERRUPTED, super::plan::make(world, settings, &args.plan)).await??;
     let (run, seq) = open_runs::begin(world, plan, &actor(), term).await?;
     Ok(super::drive::drive(world, run, seq, term, args.release_wait, printer).await)
 }

@@ -61,7 +61,10 @@ async fn a_hot_backup(stage: &Stage, announced: &mut Announced) -> Result<u64, S
     let status = stage.c8keep(&["backup"]).await?;
     announced.exit_code("the first backup", status, 0);
     announced.is("exporting runs afterwards", !stage.is_paused());
-    stage.newest_backup().ok_or_else(|| {
+    let newest = stage.newest_backup();
+    let witness = stage.witness(newest.unwrap_or_default()).await?;
+    announced.is(&format!("the first backup is proven (it is {witness})"), witness == "proven");
+    newest.ok_or_else(|| {
         Fault::new(FaultKind::Absent, "looking for the first backup", "the demo's vault", "it is empty")
             .into()
     })
@@ -111,6 +114,8 @@ async fn a_foreign_hand(stage: &Stage, announced: &mut Announced) -> Result<(), 
     let status = child.wait().await.map_err(|e| stage::broken("waiting for the third backup", &e))?;
     announced.exit_code("a backup whose pause did not hold", status, 1);
     let id = stage.newest_run();
+    let witness = stage.witness(id).await?;
+    announced.is(&format!("the third backup is violated (it is {witness})"), witness == "violated");
     let verdict = stage.restore(id);
     let lost = verdict.records(LossKind::Lost);
     stage.tell(&[

@@ -163,7 +163,7 @@ fn of_run(run: &Run) -> String {
             _ => None,
         })
         .collect();
-    let mut text = plain(&frame(run, &notes, run.last_at(), 0));
+    let mut text = plain(&frame(run, &notes, run.last_at(), None));
     if let Some(witness) = &run.facts().witness {
         let _ = writeln!(text, "witness: {}", witness_line(witness));
     }

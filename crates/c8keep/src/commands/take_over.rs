@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use c8keep_core::Run;
 use c8keep_core::run::{Event, Hold, StepState, StopReason};
-use c8keep_core::{Outcome, Run};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End};
 use c8keep_engine::open_runs;
@@ -15,6 +15,7 @@ use crate::exit::{self, Stop};
 use crate::printer::Printer;
 use crate::session::actor;
 use crate::show::time::{ago, span};
+use crate::signals;
 
 /// What became of an open run.
 pub(super) enum Taken {
@@ -57,9 +58,8 @@ pub(super) async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How)
             }
             let driven = adopt_and_drive(world, run, seq, how, Some(StopReason::TakenOver)).await?;
             match &driven.end {
-                End::Closed(Outcome::Stopped { reason: StopReason::Signal }) => {
-                    Err(Stop::with(exit::INTERRUPTED))
-                }
+                // The signal asks this command to stop as well, not only the run that it found.
+                End::Closed(_) if signals::have_come() => Err(Stop::with(exit::INTERRUPTED)),
                 End::Closed(_) => Ok(Taken::Released),
                 _ => {
                     tell_unreleased(&driven, printer);

@@ -30,15 +30,22 @@ pub type Line = (Tone, String);
 
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
-/// The picture. `notes` holds what each wait last saw, journalled or not; `beat` turns the spinner.
-pub fn frame(run: &Run, notes: &BTreeMap<StepName, String>, now: Timestamp, beat: usize) -> Vec<Line> {
+/// The picture. `notes` holds what each wait last saw, journalled or not; `beat` turns the spinner, and without one nobody is
+/// at work.
+pub fn frame(
+    run: &Run,
+    notes: &BTreeMap<StepName, String>,
+    now: Timestamp,
+    beat: Option<usize>,
+) -> Vec<Line> {
     let plan = run.plan();
     let mut lines = vec![(Tone::Plain, format!("backup {} of {}", plan.backup(), plan.installation()))];
     let checks = plan.steps().iter().take_while(|s| s.after.is_empty()).count();
     lines.extend(check_line(run, checks, now, beat));
     for (step, state) in run.steps().skip(checks) {
         let page = step.page.map_or_else(String::new, |n| n.to_string());
-        let (tone, sign) = sign(state, beat);
+        let given_up = run.is_winding_down() && !state.is_settled() && step.kind == Kind::Probe;
+        let (tone, sign) = if given_up { (Tone::Quiet, "–") } else { sign(state, beat) };
         let mut line = format!("{sign} {page:>2} {:<21}", step.name);
         let since = state.since().map(|since| span(ended(state, now).duration_since(since)));
         let _ = match state {
@@ -64,7 +71,7 @@ pub fn frame(run: &Run, notes: &BTreeMap<StepName, String>, now: Timestamp, beat
     lines
 }
 
-fn check_line(run: &Run, checks: usize, now: Timestamp, beat: usize) -> Option<Line> {
+fn check_line(run: &Run, checks: usize, now: Timestamp, beat: Option<usize>) -> Option<Line> {
     let states: Vec<(&str, &StepState)> =
         run.steps().take(checks).map(|(step, state)| (step.name.0.as_str(), state)).collect();
     let since = states.iter().filter_map(|(_, s)| s.since()).min()?;
@@ -79,19 +86,21 @@ fn check_line(run: &Run, checks: usize, now: Timestamp, beat: usize) -> Option<L
     if open.is_empty() {
         return Some((Tone::Good, format!("✓    {:<21} {took:>7}", format!("{checks} checks"))));
     }
-    let spinner = SPINNER[beat % SPINNER.len()];
+    let spinner = spinner(beat);
     Some((
         Tone::Busy,
         format!("{spinner}    {:<21} {took:>7}  {}", format!("{checks} checks"), open.join(", ")),
     ))
 }
 
-fn sign(state: &StepState, beat: usize) -> (Tone, &'static str) {
+fn spinner(beat: Option<usize>) -> &'static str {
+    beat.map_or("?", |beat| SPINNER[beat % SPINNER.len()])
+}
+
+fn sign(state: &StepState, beat: Option<usize>) -> (Tone, &'static str) {
     match state {
         StepState::Waiting => (Tone::Quiet, "·"),
-        StepState::Performing { .. } | StepState::Pending { .. } => {
-            (Tone::Busy, SPINNER[beat % SPINNER.len()])
-        }
+        StepState::Performing { .. } | StepState::Pending { .. } => (Tone::Busy, spinner(beat)),
         StepState::Retrying { .. } => (Tone::Bad, "↻"),
         StepState::Done { .. } => (Tone::Good, "✓"),
         StepState::Failed { .. } => (Tone::Bad, "✗"),
@@ -125,6 +134,28 @@ fn pause_lines(run: &Run, now: Timestamp) -> Vec<Line> {
             _ => String::new(),
         };
         lines.push((Tone::Bad, format!("   {digits}   {beside}").trim_end().to_owned()));
+    }
+    if let Some(reason) = run.stopping() {
+        lines.push((Tone::Bad, format!("   {reason}: resuming exporting first (once more to stop at once)")));
+    }
+    let release = run.plan().release().map(|step| run.state(&step.name));
+    if let Some(StepState::Retrying { fault, .. }) = release {
+        lines.extend(wrapped(&fault.answer, 90).into_iter().map(|line| (Tone::Bad, format!("   {line}"))));
+    }
+    lines
+}
+
+/// Text in lines of at most so many characters, broken between words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() < width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
     }
     lines
 }

@@ -13,10 +13,12 @@ use jiff::Timestamp;
 
 use super::View;
 use super::frame::{Line, Tone, frame};
+use crate::printer::Printer;
 
 /// A live view on standard error.
 #[derive(Debug)]
 pub struct Live {
+    printer: Printer,
     term: Term,
     state: Mutex<State>,
 }
@@ -32,14 +34,14 @@ struct State {
 
 impl Live {
     /// A view that has drawn nothing yet.
-    pub fn new() -> Live {
-        Live { term: Term::buffered_stderr(), state: Mutex::default() }
+    pub fn new(printer: Printer) -> Live {
+        Live { printer, term: Term::stderr(), state: Mutex::default() }
     }
 
     fn draw(&self, now: Timestamp) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(run) = &state.run else { return };
-        let lines = frame(run, &state.notes, now, state.beat);
+        let lines = frame(run, &state.notes, now, Some(state.beat));
         let (height, width) = self.term.size();
         // What does not fit would scroll away and could not be drawn over: the newest lines are kept.
         let skip = lines.len().saturating_sub(usize::from(height).saturating_sub(1).max(4));
@@ -48,10 +50,12 @@ impl Live {
         for (tone, line) in shown {
             let _ = writeln!(text, "{}", style(*tone).apply_to(truncate_str(line, usize::from(width), "…")));
         }
-        // A terminal that has gone away is no reason to stop a backup.
-        let _ = self.term.clear_last_lines(state.drawn);
-        let _ = self.term.write_str(&text);
-        let _ = self.term.flush();
+        // Back to the first line of the former picture, and everything from there on is new.
+        let back = match state.drawn {
+            0 => String::new(),
+            lines => format!("\x1b[{lines}A"),
+        };
+        self.printer.draw(format!("{back}\r\x1b[0J{text}"));
         state.drawn = shown.len();
         state.beat += 1;
     }

@@ -90,7 +90,7 @@ fn a_killed_run_can_be_finished() {
 /// Ctrl-C and SIGTERM release first and say so.
 #[test]
 fn signals_release_first() {
-    for name in ["-INT", "-TERM"] {
+    for name in ["-INT", "-TERM", "-HUP"] {
         let theatre = Theatre::new(slow());
         let child = paused(&theatre, &["backup"]);
         signal(&child, name);
@@ -98,6 +98,42 @@ fn signals_release_first() {
         assert!(!theatre.is_paused(), "{name}");
         theatre.run(&["list"]).expect(0, &["stopped"]);
     }
+}
+
+/// A process whose claim was superseded sends nothing more, not even a release: it would open the other's window.
+#[test]
+fn a_superseded_process_sends_nothing() {
+    let theatre = Theatre::new(slow());
+    let child = paused(&theatre, &["backup"]);
+    let journal = theatre.home().join(".local/state/c8keep/journal.db");
+    let raised = std::process::Command::new("python3")
+        .arg("-c")
+        .arg("import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('UPDATE claim SET term = term + 1'); c.commit()")
+        .arg(journal)
+        .status()
+        .unwrap();
+    assert!(raised.success());
+    signal(&child, "-TERM");
+    finish(child).expect(11, &["superseded"]);
+    assert!(theatre.is_paused(), "a resume was sent");
+}
+
+/// Nobody reads the output: the run goes on, and a signal still releases.
+#[test]
+fn an_output_that_nobody_reads_holds_nothing_up() {
+    let theatre = Theatre::new(slow());
+    let mut command = theatre.command(&["backup", "-o", "json"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    // The plan alone is larger than what is left in a pipe that is all but full.
+    let mut filler = writer.try_clone().unwrap();
+    std::io::Write::write_all(&mut filler, &vec![b'x'; 60_000]).unwrap();
+    let child = command.stdout(writer).spawn().unwrap();
+    drop((filler, command));
+    theatre.until("exporting is paused", Theatre::is_paused);
+    signal(&child, "-TERM");
+    theatre.until("exporting runs", |theatre| !theatre.is_paused());
+    finish(child).expect(130, &[]);
+    drop(reader);
 }
 
 /// Two at once: the second ends at once with 11 and touches nothing.

@@ -5,5 +5,6 @@
 mod backup;
 mod bad_input;
 mod interrupted;
+mod misbehaving;
 mod surface;
 mod theatre;

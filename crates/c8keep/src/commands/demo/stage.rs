@@ -66,6 +66,10 @@ impl Stage {
 
     /// Starts this program as a child with the page's variables.
     pub(super) fn start(&self, arguments: &[&str]) -> Result<Child, Fault> {
+        self.command(arguments)?.spawn().map_err(|e| broken("starting c8keep", &e))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Result<Command, Fault> {
         let program = std::env::current_exe().map_err(|e| broken("looking for this program", &e))?;
         let address = |host| self.served.url(host).unwrap_or_default();
         let mut command = Command::new(program);
@@ -84,12 +88,21 @@ impl Stage {
             .env(env::TASKLIST, address(Host::Tasklist))
             .env(env::ELASTIC, address(Host::Search))
             .env(env::ELASTIC_REPOSITORY, "camunda");
-        command.spawn().map_err(|e| broken("starting c8keep", &e))
+        Ok(command)
     }
 
     /// Runs this program to its end.
     pub(super) async fn c8keep(&self, arguments: &[&str]) -> Result<ExitStatus, Fault> {
         self.start(arguments)?.wait().await.map_err(|e| broken("waiting for c8keep", &e))
+    }
+
+    /// What c8keep itself says of a backup's witness: `proven`, `violated` or `unproven`.
+    pub(super) async fn witness(&self, backup: u64) -> Result<String, Fault> {
+        let mut command = self.command(&["show", &backup.to_string(), "-o", "json"])?;
+        let output = command.output().await.map_err(|e| broken("asking c8keep for a backup", &e))?;
+        let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let kind = shown.pointer("/manifest/witness/verdict/kind").or(shown.pointer("/witness/verdict/kind"));
+        Ok(kind.and_then(serde_json::Value::as_str).unwrap_or("unknown").to_owned())
     }
 
     /// Looks behind the scene until something has happened, or patience ends.

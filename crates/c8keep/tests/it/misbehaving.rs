@@ -1,0 +1,95 @@
+//! Servers that misbehave: every backup fails with the reason, exporting runs, and nothing is called complete.
+
+use crate::theatre::{Ended, Theatre};
+
+/// Backs up an installation in which something goes wrong, and checks what must hold whatever it is.
+fn fails(faults: impl Fn(&mut c8keep_twin::Faults), stall: &str, words: &[&str]) -> Ended {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    faults(&mut theatre.world().faults);
+    let ended = theatre.run(&["backup", "--id", "1000", "--stall", stall]).expect(1, words);
+    assert!(!theatre.is_paused(), "left paused:\n{}", ended.said());
+    assert!(!theatre.home().join(".local/share/c8keep/vault/default/backups/1000/manifest.json").exists());
+    theatre.run(&["status"]).expect(0, "1s", &[]);
+    theatre.run(&["list"]).expect(0, &["1000", "failed"]);
+    ended
+}
+
+#[test]
+fn a_partition_that_fails() {
+    let ended = fails(
+        |f| {
+            f.partitions_failing.insert(2);
+        },
+        "1s",
+        &["partition 2", "do not use id 1000 again"],
+    );
+    assert!(ended.said().contains("the next free one is 1001"), "{}", ended.said());
+}
+
+/// The store is missing or full: 202, and then 404 for ever.
+#[test]
+fn a_runtime_backup_that_never_appears() {
+    fails(|f| f.runtime_never_appears = true, "1s", &["nothing has moved for 1s", "404"]);
+}
+
+/// The store died while the backup was saved: IN_PROGRESS for ever.
+#[test]
+fn a_runtime_backup_that_never_ends() {
+    fails(|f| f.runtime_stuck = true, "1s", &["nothing has moved for 1s", "IN_PROGRESS"]);
+}
+
+#[test]
+fn a_records_snapshot_that_is_partial() {
+    fails(
+        |f| {
+            f.snapshots_partial.insert("camunda_zeebe_records".into());
+        },
+        "1s",
+        &["PARTIAL"],
+    );
+}
+
+/// Accepted and then gone.
+#[test]
+fn a_records_snapshot_that_vanishes() {
+    fails(
+        |f| {
+            f.snapshots_vanishing.insert("camunda_zeebe_records".into());
+        },
+        "1m",
+        &["it was gone"],
+    );
+}
+
+#[test]
+fn a_part_of_operate_that_is_partial() {
+    fails(
+        |f| {
+            f.snapshots_partial.insert("operate_1000_8.6.0_part_2".into());
+        },
+        "1s",
+        &["FAILED"],
+    );
+}
+
+/// The pod was restarted and its queue is lost.
+#[test]
+fn a_part_of_tasklist_that_never_comes() {
+    let words = ["nothing has moved for 1s", "tasklist"];
+    fails(
+        |f| {
+            f.parts_missing.insert("tasklist_1000_8.6.0_part_4".into());
+        },
+        "1s",
+        &words,
+    );
+}
+
+/// The exporter is configured and no index is there.
+#[test]
+fn no_records_at_all() {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    theatre.world().faults.records_absent = true;
+    theatre.run(&["backup"]).expect(10, &["no index matches zeebe-record*"]);
+    assert!(!theatre.is_paused());
+}
