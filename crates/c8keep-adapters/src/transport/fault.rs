@@ -27,8 +27,10 @@ pub fn status_fault(doing: &str, request: &Request, response: &Response) -> Faul
     match response.status {
         401 => fault(FaultKind::Unauthorised).with_hint("the endpoint wants a login, or another one"),
         403 => fault(FaultKind::Unauthorised).with_hint("this login may not do that"),
-        404 => fault(FaultKind::Absent),
-        429 => fault(FaultKind::Refused).with_retry(),
+        404 => fault(FaultKind::Absent).with_hint("is this the address of the right component?"),
+        429 => {
+            fault(FaultKind::Refused).with_retry().with_hint("the server has too much to do; try again later")
+        }
         300..=399 => {
             fault(FaultKind::Strange).with_hint("redirects are not followed: give the final address")
         }
@@ -36,9 +38,14 @@ pub fn status_fault(doing: &str, request: &Request, response: &Response) -> Faul
             let effect = if request.method.changes() { Effect::Unknown } else { Effect::None };
             let gateway = matches!(response.status, 502..=504);
             let kind = if gateway { FaultKind::Unreachable } else { FaultKind::Refused };
-            Fault { effect, ..fault(kind).with_retry() }
+            let hint = if gateway {
+                "the server, or what a proxy leads to, is not up"
+            } else {
+                "the log of that server says why"
+            };
+            Fault { effect, ..fault(kind).with_retry().with_hint(hint) }
         }
-        _ => fault(FaultKind::Refused),
+        _ => fault(FaultKind::Refused).with_hint("is this the address of the right component?"),
     }
 }
 
@@ -53,6 +60,7 @@ pub fn json<T: DeserializeOwned>(doing: &str, request: &Request, response: &Resp
             )
         } else if response.body.is_empty() {
             strange(format!("{} with an empty body", response.status))
+                .with_hint("check that the address belongs to the right component")
         } else {
             strange(format!("{} with something that cannot be read ({error}): {shown}", response.status))
                 .with_hint("check that the address belongs to the right component")
@@ -93,7 +101,11 @@ fn hint_for(cause: &str) -> &'static str {
         "check that the address speaks TLS with a certificate that this machine trusts"
     } else if cause.contains("within") {
         "it may be overloaded, or a firewall swallows the packets"
+    } else if cause.contains("closed") || cause.contains("reset") {
+        "the server, or a proxy or port-forward before it, ended the connection: see whether it has just restarted"
+    } else if cause.contains("with a body of more than") {
+        "no answer of the right server is that long: is this the right address?"
     } else {
-        ""
+        "see whether the server is up, and what lies between here and there"
     }
 }

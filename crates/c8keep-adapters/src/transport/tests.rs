@@ -151,7 +151,28 @@ async fn a_connection_closed_in_the_middle_may_have_arrived() {
         let error = get(&endpoint).await.unwrap_err();
         assert_eq!(error.cause, "the connection was closed in the middle");
         assert!(error.may_have_arrived);
+        let fault = transport_fault("pausing", &endpoint.post("/p"), &error);
+        assert!(fault.hint.contains("port-forward"), "{fault:?}");
         task.await.unwrap();
+    }
+}
+
+#[test]
+fn whatever_the_wire_did_there_is_a_next_step() {
+    let endpoint = Endpoint::parse("h").unwrap();
+    for cause in [
+        "connection refused",
+        "the connection was reset",
+        "no whole answer within 15s",
+        "200 with a body of more than 8388608 bytes",
+        "something that nobody has seen before",
+    ] {
+        let error = TransportError { cause: cause.into(), may_have_arrived: true };
+        assert!(!transport_fault("asking", &endpoint.get("/"), &error).hint.is_empty(), "{cause}");
+    }
+    for status in [400, 401, 403, 404, 409, 429, 500, 503] {
+        let response = Response { status, content_type: None, body: "no".into() };
+        assert!(!status_fault("asking", &endpoint.get("/"), &response).hint.is_empty(), "{status}");
     }
 }
 
