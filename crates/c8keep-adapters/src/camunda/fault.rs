@@ -16,6 +16,7 @@ pub struct Call {
 
 const WRONG_PORT: &str = "this is not a management port: 9600 is the management port of the orchestration cluster, \
                           Operate and Tasklist, 8092 that of Optimize; 8080 is the application";
+const OTHER_SERVER: &str = "a server of Camunda does not answer like this: see what answers at this address";
 
 impl Call {
     /// A call, for messages.
@@ -28,28 +29,29 @@ impl Call {
         Fault::new(kind, &self.doing, &self.target, answer)
     }
 
-    /// The answer to a reading call is not one that it may have.
+    /// The answer to a reading call is not one that it may have. A web page is a wrong port, unless its status says that
+    /// it comes from something in front of the right one: a login, a limit, a server that is not up.
     pub fn unexpected(&self, answer: &Answer<'_>) -> Fault {
         let said = answer.told();
-        if answer.is_html() {
-            return self.fault(FaultKind::Strange, said).with_hint(WRONG_PORT);
-        }
         match answer.status {
             401 | 403 => self.fault(FaultKind::Unauthorised, said).with_hint(
                 "the management API has no login of its own; something in front of it asks for credentials",
-            ),
-            404 | 405 => self.fault(FaultKind::Absent, said).with_hint(
-                "the endpoint does not exist there: is this the right component, and is the endpoint exposed \
-                 (management.endpoints.web.exposure.include)? A context path belongs to the address",
             ),
             502..=504 => self
                 .fault(FaultKind::Unreachable, said)
                 .with_retry()
                 .with_hint("see whether all brokers are up"),
+            500 | 408 | 429 => {
+                self.fault(FaultKind::Refused, said).with_retry().with_hint("the log of that server says why")
+            }
+            _ if answer.is_html() => self.fault(FaultKind::Strange, said).with_hint(WRONG_PORT),
+            404 | 405 => self.fault(FaultKind::Absent, said).with_hint(
+                "the endpoint does not exist there: is this the right component, and is the endpoint exposed \
+                 (management.endpoints.web.exposure.include)? A context path belongs to the address",
+            ),
             300..=399 => self.fault(FaultKind::Strange, said).with_hint(WRONG_PORT),
-            500 | 408 | 429 => self.fault(FaultKind::Refused, said).with_retry(),
-            400..=499 => self.fault(FaultKind::Refused, said),
-            _ => self.fault(FaultKind::Strange, said),
+            400..=499 => self.fault(FaultKind::Refused, said).with_hint(OTHER_SERVER),
+            _ => self.fault(FaultKind::Strange, said).with_hint(OTHER_SERVER),
         }
     }
 
@@ -69,5 +71,6 @@ impl Call {
             FaultKind::Strange,
             format!("HTTP {} with a body that is not understood: {why}", answer.status),
         )
+        .with_hint(OTHER_SERVER)
     }
 }

@@ -277,6 +277,9 @@ fn answers_of_something_else_are_strange() {
         assert_eq!(fault.kind, FaultKind::Strange);
         assert!(fault.answer.contains("HTML page") && fault.hint.contains("9600"), "{fault:?}");
     }
+    // From something in front of the right server: a wait that sees it goes on.
+    let passing = answered(503, &page, history(1)).unwrap_err();
+    assert_eq!((passing.kind, passing.retry), (FaultKind::Unreachable, Retry::Again));
     for body in [
         json!("{\"backupId\": 1, \"sta"),
         json!([]),
