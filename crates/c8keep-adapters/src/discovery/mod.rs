@@ -7,6 +7,7 @@
 //! what was observed to an [`Installation`] or the [`Fault`] that says what is missing.
 
 mod candidates;
+mod hints;
 mod observe;
 mod resolve;
 #[cfg(test)]

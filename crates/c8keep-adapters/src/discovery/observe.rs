@@ -11,11 +11,11 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_engine::ports::SearchStore;
 use futures::future::join_all;
 
-use super::Configured;
 use super::candidates::{fits, found_brokers, search_candidates, with_host_and_port};
+use super::{Configured, hints};
 use crate::camunda::configprops::Told;
 use crate::camunda::topology::{self, Members, Topology};
-use crate::camunda::wire::Answer;
+use crate::camunda::wire::{self, Answer};
 use crate::camunda::{Call, broker_configuration, configuration_of, configuration_prefix};
 use crate::search::{SearchClient, SearchIdentity};
 use crate::transport::{Endpoint, Response, Transport, ask};
@@ -26,7 +26,7 @@ pub(super) struct Observed {
     pub(super) cluster: ClusterSeen,
     /// Brokers that were asked, whether they answered or not; the given management address first.
     pub(super) brokers: Vec<BrokerSeen>,
-    /// Applications whose addresses are known; each has answered.
+    /// Applications whose addresses are known; each has answered, or a backup may do without it.
     pub(super) apps: BTreeMap<HistoryApp, AppSeen>,
     /// Search servers in the order in which they are believed.
     pub(super) searches: Vec<SearchSeen>,
@@ -77,6 +77,8 @@ pub(super) struct AppSeen {
     pub(super) endpoint: Endpoint,
     pub(super) version: Option<String>,
     pub(super) told: Option<Told>,
+    /// Why it cannot be reached, where a backup may do without it.
+    pub(super) unread: Option<String>,
 }
 
 /// One search server that somebody names.
@@ -94,17 +96,13 @@ const BROKERS_MAX: usize = 64;
 const REST_PORT_DEFAULT: u16 = 8080;
 const DOING: &str = "looking for the installation";
 
-/// Every variable or key that gives a management address.
-pub(super) const MANAGEMENT_HINT: &str = "set ORCHESTRATION_CLUSTER_MANAGEMENT_API (for example http://localhost:9600) or CAMUNDA_RELEASE_NAME, or \
-     `management` in the configuration; for Camunda 8.5–8.7 also OPERATE_MANAGEMENT_API and TASKLIST_MANAGEMENT_API";
-
 pub(super) async fn observe(
     transport: &Arc<dyn Transport>,
     configured: &Configured,
 ) -> Result<Observed, Fault> {
     let given = configured.management.as_deref().ok_or_else(|| {
         Fault::new(FaultKind::Usage, DOING, "the configuration", "no management address is given")
-            .with_hint(MANAGEMENT_HINT)
+            .with_hint(hints::MANAGEMENT)
     })?;
     let asker = Asker { transport, configured };
     let mut cluster = asker.cluster(Endpoint::parse(given)?).await?;
@@ -143,11 +141,12 @@ impl Asker<'_> {
         let (call, response) = self.get(endpoint, "/actuator/info").await?;
         let answer = Answer::of(&response);
         topology::version(&answer).ok_or_else(|| {
-            if answer.is_success() {
+            let fault = if answer.is_success() {
                 call.unreadable(&answer, "it has no build.version")
             } else {
                 call.unexpected(&answer)
-            }
+            };
+            hints::misplaced(fault, hints::MANAGEMENT_ELSEWHERE)
         })
     }
 
@@ -168,7 +167,7 @@ impl Asker<'_> {
             return Err(call.fault(FaultKind::Usage, answer).with_hint(
                 "this is the address of a web application, not of the gateway or the orchestration cluster; "
                     .to_owned()
-                    + MANAGEMENT_HINT,
+                    + hints::MANAGEMENT,
             ));
         }
         let dialect =
@@ -252,7 +251,8 @@ impl Asker<'_> {
         }
         if candidates.len() > BROKERS_MAX {
             let answer = format!("{} brokers, more than the {BROKERS_MAX} that are asked", candidates.len());
-            return Err(Fault::new(FaultKind::Usage, DOING, "the configuration", answer));
+            return Err(Fault::new(FaultKind::Usage, DOING, "the configuration", answer)
+                .with_hint("list every broker once in `brokers`"));
         }
         let seen = join_all(
             candidates
@@ -287,30 +287,44 @@ impl Asker<'_> {
         seen
     }
 
-    /// A configured application must answer; one that does not is a fault before the pause and not inside it.
+    /// A configured application must answer; one that does not is a fault before the pause and not inside it. One without
+    /// which a backup may do is kept all the same: its step fails, and the backup is told to be partial.
     async fn apps(&self, cluster: &ClusterSeen) -> Result<BTreeMap<HistoryApp, AppSeen>, Fault> {
         let mut apps = BTreeMap::new();
         if cluster.dialect == Dialect::UnifiedActuators {
             let endpoint = cluster.management.clone();
             let told = cluster.told.clone();
             let version = Some(cluster.version.to_string());
-            apps.insert(HistoryApp::Webapps, AppSeen { endpoint, version, told });
+            apps.insert(HistoryApp::Webapps, AppSeen { endpoint, version, told, unread: None });
         }
         for (app, address) in self.configured.app_addresses(cluster.dialect) {
             let endpoint = Endpoint::parse(address)?;
-            let seen = self.app(app, endpoint).await?;
+            let seen = match self.app(app, endpoint.clone()).await {
+                Err(fault)
+                    if fault.kind == FaultKind::Unreachable && self.configured.optional.contains(&app) =>
+                {
+                    AppSeen { endpoint, version: None, told: None, unread: Some(fault.answer) }
+                }
+                seen => seen?,
+            };
             apps.insert(app, seen);
         }
         Ok(apps)
     }
 
     async fn app(&self, app: HistoryApp, endpoint: Endpoint) -> Result<AppSeen, Fault> {
+        let elsewhere = |fault| hints::misplaced(fault, hints::elsewhere(app));
         // Optimize is only known from documents, which promise no /actuator/info; its list of backups they do.
         let path = if app == HistoryApp::Optimize { "/actuator/backups" } else { "/actuator/info" };
         let (call, response) = self.get(&endpoint, path).await?;
         let answer = Answer::of(&response);
-        if answer.is_html() || matches!(answer.status, 300..=399 | 401 | 403 | 404 | 405) {
-            return Err(call.unexpected(&answer));
+        if app == HistoryApp::Optimize && matches!(answer.status, 400 | 404) {
+            // It may be Optimize that misses its repository.
+            wire::highest_history_id(&call, app, &answer).map_err(elsewhere)?;
+        }
+        // A plain 500 comes from the application itself; the probes before the pause ask it again.
+        if answer.is_html() || !answer.is_success() && answer.status != 500 {
+            return Err(elsewhere(call.unexpected(&answer)));
         }
         let links = self.try_get(&endpoint, "/actuator").await;
         let links = links.and_then(|links| topology::endpoints(&Answer::of(&links))).unwrap_or_default();
@@ -318,7 +332,7 @@ impl Asker<'_> {
             // The same path means runtime backups there: asking it for a history would burn an id of the brokers.
             return Err(call
                 .fault(FaultKind::Usage, format!("this is a broker or gateway, not {app}"))
-                .with_hint(format!("give the management address of {app} itself")));
+                .with_hint(hints::elsewhere(app)));
         }
         let info = self.try_get(&endpoint, "/actuator/info").await;
         let version = info.and_then(|info| topology::version(&Answer::of(&info)));
@@ -326,7 +340,7 @@ impl Asker<'_> {
             Some(prefix) => configuration_of(&**self.transport, &endpoint, prefix).await?,
             None => None,
         };
-        Ok(AppSeen { endpoint, version, told })
+        Ok(AppSeen { endpoint, version, told, unread: None })
     }
 
     async fn searches(
@@ -337,7 +351,8 @@ impl Asker<'_> {
         let candidates = search_candidates(self.configured, cluster, apps)?;
         let seen = candidates.into_iter().map(|(endpoint, source)| async move {
             let client = SearchClient::new(Arc::clone(self.transport), endpoint.clone());
-            let identity = client.identity().await;
+            let identity =
+                client.identity().await.map_err(|fault| hints::misplaced(fault, hints::SEARCH_ELSEWHERE));
             SearchSeen { endpoint, source, identity }
         });
         Ok(join_all(seen).await)

@@ -1,6 +1,7 @@
 //! Discovery over scenes of recorded servers, and its deciding half on its own.
 
 mod deciding;
+mod elsewhere;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -217,7 +218,9 @@ async fn operate_without_an_address_is_never_left_out_silently() {
     let given = Configured { operate: None, ..configured() };
     let fault = run(installation(), &given).await.unwrap_err();
     assert_eq!(fault.kind.exit_code(), 10);
-    assert!(fault.hint.contains("OPERATE_MANAGEMENT_API"), "{fault:?}");
+    for word in ["OPERATE_MANAGEMENT_API", "`operate.address`", "`operate: {enabled: false}`"] {
+        assert!(fault.hint.contains(word), "{word}: {fault:?}");
+    }
     assert!(fault.answer.contains("operate-list-view-8.3.0_"), "{fault:?}");
 
     let off = Configured { off: BTreeSet::from([HistoryApp::Operate]), ..given };

@@ -107,7 +107,8 @@ impl SearchClient {
         let nodes: wire::Nodes = read(doing, "", &request, &response)?;
         let version = nodes.nodes.into_values().map(|n| n.version).find(|v| !v.is_empty());
         let Some(version) = version else {
-            return Err(Fault::new(FaultKind::Strange, doing, request.describe(), "200 without a version"));
+            return Err(Fault::new(FaultKind::Strange, doing, request.describe(), "200 without a version")
+                .with_hint("is this the address of Elasticsearch or OpenSearch?"));
         };
         let request = self.endpoint.get("/_cluster/state/version?filter_path=cluster_uuid");
         let response = ask(&*self.transport, doing, &request).await?;

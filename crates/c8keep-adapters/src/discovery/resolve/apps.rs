@@ -10,8 +10,8 @@ use c8keep_core::installation::{AppAddress, NotCovered};
 
 use super::DOING;
 use crate::camunda::configprops::Told;
-use crate::discovery::observe::{INDEX_PATTERNS, Observed};
-use crate::discovery::{Configured, Finding, Level};
+use crate::discovery::observe::{AppSeen, INDEX_PATTERNS, Observed};
+use crate::discovery::{Configured, Finding, Level, hints};
 
 pub(in crate::discovery) fn choose(
     configured: &Configured,
@@ -43,8 +43,7 @@ pub(in crate::discovery) fn choose(
         } else if let Some(seen) = observed.apps.get(app) {
             mistaken(*app, observed)?;
             let repository = seen.told.as_ref().and_then(|told| own_repository(*app, told));
-            let version = seen.version.as_deref().map_or_else(String::new, |v| format!(" {v}"));
-            findings.push(Finding::new(Level::Found, format!("{app}{version}"), seen.endpoint.address()));
+            findings.push(finding_of(*app, seen));
             apps.push(AppAddress {
                 app: *app,
                 address: seen.endpoint.address().to_owned(),
@@ -66,6 +65,22 @@ pub(in crate::discovery) fn choose(
     Ok(apps)
 }
 
+fn finding_of(app: HistoryApp, seen: &AppSeen) -> Finding {
+    let address = seen.endpoint.address();
+    match &seen.unread {
+        Some(why) => {
+            let what = format!(
+                "{app} is out of reach: {why}; it is not required, so a backup without it will be partial"
+            );
+            Finding::new(Level::Note, what, address)
+        }
+        None => {
+            let version = seen.version.as_deref().map_or_else(String::new, |v| format!(" {v}"));
+            Finding::new(Level::Found, format!("{app}{version}"), address)
+        }
+    }
+}
+
 /// Operate and Tasklist have the same paths: with their addresses exchanged or the same twice, one of them would be
 /// backed up under the other's name and the other not at all.
 fn mistaken(app: HistoryApp, observed: &Observed) -> Result<(), Fault> {
@@ -74,8 +89,7 @@ fn mistaken(app: HistoryApp, observed: &Observed) -> Result<(), Fault> {
     let same = observed.apps.iter().find(|(other, s)| **other != app && s.endpoint.address() == address);
     if let Some((other, _)) = same {
         let answer = format!("{app} and {other} have the same address");
-        let hint = "each application has a management address of its own";
-        return Err(Fault::new(FaultKind::Usage, DOING, address, answer).with_hint(hint));
+        return Err(Fault::new(FaultKind::Usage, DOING, address, answer).with_hint(hints::elsewhere(app)));
     }
     let told = seen.told.iter();
     let properties: Vec<&str> = told
@@ -90,9 +104,8 @@ fn mistaken(app: HistoryApp, observed: &Observed) -> Result<(), Fault> {
     match others.into_iter().find(|other| app != HistoryApp::Webapps && !speaks_as(app) && speaks_as(*other))
     {
         Some(other) => {
-            let hint = format!("give the management address of {app} itself");
             Err(Fault::new(FaultKind::Usage, DOING, address, format!("{other} answers there, not {app}"))
-                .with_hint(hint))
+                .with_hint(hints::elsewhere(app)))
         }
         None => Ok(()),
     }
@@ -100,12 +113,7 @@ fn mistaken(app: HistoryApp, observed: &Observed) -> Result<(), Fault> {
 
 /// No address: fine where there is nothing to back up, a precondition where its indices say otherwise.
 fn absent(app: HistoryApp, observed: &Observed, findings: &mut Vec<Finding>) -> Result<(), Fault> {
-    let variable = match app {
-        HistoryApp::Operate => "OPERATE_MANAGEMENT_API",
-        HistoryApp::Tasklist => "TASKLIST_MANAGEMENT_API",
-        HistoryApp::Optimize => "OPTIMIZE_MANAGEMENT_API",
-        HistoryApp::Webapps => "ORCHESTRATION_CLUSTER_MANAGEMENT_API",
-    };
+    let (variable, key) = hints::names_of(app);
     let search = observed.searches.iter().find(|s| s.identity.is_ok()).map_or("", |s| s.endpoint.address());
     let pattern = INDEX_PATTERNS.iter().find(|(of, _)| *of == app).map_or("", |(_, pattern)| *pattern);
     let prefix = pattern.trim_end_matches('*');
@@ -129,7 +137,9 @@ fn absent(app: HistoryApp, observed: &Observed, findings: &mut Vec<Finding>) -> 
             "{} indices of {app} exist ({first}, …), but its management address is not known",
             found.len()
         ),
-        format!("set {variable} (or `{app}.management` in the configuration), or switch {app} off by name"),
+        format!(
+            "set {variable} (or `{key}` in the configuration), or leave it out with `{app}: {{enabled: false}}`"
+        ),
     ))
 }
 
@@ -153,7 +163,7 @@ pub(in crate::discovery) fn repository(
         let own = seen.told.as_ref().and_then(|told| own_repository(*app, told));
         if let Some((property, name)) = own {
             said.push((format!("{property} at {}", seen.endpoint.address()), name.clone()));
-        } else {
+        } else if seen.unread.is_none() {
             let what = format!("{app} does not tell its repository; whether it is the same is not checked");
             findings.push(Finding::new(Level::Note, what, seen.endpoint.address()));
         }

@@ -5,12 +5,9 @@ use c8keep_core::installation::{SearchAddress, SearchProduct};
 
 use super::DOING;
 use crate::discovery::observe::{Observed, SearchSeen};
-use crate::discovery::{Configured, Finding, Level};
+use crate::discovery::{Configured, Finding, Level, hints};
 use crate::search::SearchIdentity;
 use crate::transport::Endpoint;
-
-const HINT: &str = "set ELASTIC_ENDPOINT or OPENSEARCH_ENDPOINT, or `search.address` in the configuration, to an \
-                    address that is reachable from here";
 
 /// The search server with its login.
 #[derive(Debug)]
@@ -64,7 +61,7 @@ fn chosen<'a>(
         if tried.is_empty() {
             let answer = "nobody tells where Elasticsearch or OpenSearch is";
             return Fault::new(FaultKind::Usage, DOING, observed.cluster.management.address(), answer)
-                .with_hint(HINT);
+                .with_hint(hints::SEARCH);
         }
         // A login that is missing is another matter than an address that leads nowhere.
         let locked = |s: &&SearchSeen| matches!(&s.identity, Err(f) if f.kind == FaultKind::Unauthorised);
@@ -73,7 +70,7 @@ fn chosen<'a>(
         }
         let targets: Vec<&str> = observed.searches.iter().map(|s| s.endpoint.address()).collect();
         Fault::new(FaultKind::Unreachable, DOING, targets.join(", "), tried.join("; "))
-            .with_hint(HINT)
+            .with_hint(hints::SEARCH)
             .with_retry()
     })
 }

@@ -47,7 +47,7 @@ fn broker(address: &str, node: Option<u32>, from: From) -> BrokerSeen {
 fn app(repository: &str) -> AppSeen {
     let said = ("camunda.operate.backup.repositoryName".to_owned(), repository.to_owned());
     let told = Told { repositories: vec![said], ..Told::default() };
-    AppSeen { endpoint: at("operate:9600"), version: Some("8.6.0".into()), told: Some(told) }
+    AppSeen { endpoint: at("operate:9600"), version: Some("8.6.0".into()), told: Some(told), unread: None }
 }
 
 /// 8.6, one broker, one Elasticsearch exporter, Operate.

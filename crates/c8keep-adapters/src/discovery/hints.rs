@@ -1,0 +1,51 @@
+//! What to do when an address leads elsewhere: the variable and the key that give it, and the port that it should have.
+
+use c8keep_core::backup::HistoryApp;
+use c8keep_core::fault::{Fault, FaultKind};
+
+/// Every variable or key that gives a management address.
+pub(super) const MANAGEMENT: &str = "set ORCHESTRATION_CLUSTER_MANAGEMENT_API (for example http://localhost:9600) or CAMUNDA_RELEASE_NAME, or \
+     `management` in the configuration; for Camunda 8.5–8.7 also OPERATE_MANAGEMENT_API and TASKLIST_MANAGEMENT_API";
+
+/// Something else answers at the management address.
+pub(super) const MANAGEMENT_ELSEWHERE: &str = "set ORCHESTRATION_CLUSTER_MANAGEMENT_API, or `management` in the configuration, to the management port of the \
+     gateway or the orchestration cluster, 9600 by default; 8080 is the application, 9200 the search server";
+
+/// Nothing answers at a search address, or nobody tells one.
+pub(super) const SEARCH: &str = "set ELASTIC_ENDPOINT or OPENSEARCH_ENDPOINT, or `search.address` in the configuration, to an \
+     address that is reachable from here";
+
+/// Something else answers at the search address.
+pub(super) const SEARCH_ELSEWHERE: &str = "is this the address of Elasticsearch or OpenSearch? Set ELASTIC_ENDPOINT or OPENSEARCH_ENDPOINT, or \
+     `search.address` in the configuration, to its HTTP port, 9200 by default";
+
+/// The variable that gives an application's management address, and its section in the configuration.
+pub(super) fn names_of(app: HistoryApp) -> (&'static str, &'static str) {
+    match app {
+        HistoryApp::Operate => ("OPERATE_MANAGEMENT_API", "operate.address"),
+        HistoryApp::Tasklist => ("TASKLIST_MANAGEMENT_API", "tasklist.address"),
+        HistoryApp::Optimize => ("OPTIMIZE_MANAGEMENT_API", "optimize.address"),
+        HistoryApp::Webapps => ("ORCHESTRATION_CLUSTER_MANAGEMENT_API", "management"),
+    }
+}
+
+/// Something else answers at an application's address.
+pub(super) fn elsewhere(app: HistoryApp) -> String {
+    let (variable, key) = names_of(app);
+    let port = if app == HistoryApp::Optimize { 8092 } else { 9600 };
+    format!(
+        "set {variable}, or `{key}` in the configuration, to the management port of {app} itself, {port} by default"
+    )
+}
+
+/// An answer that the right server would not give is another server's, whatever its status: search servers say 400 to a
+/// path that they do not know (seen on OpenSearch 3.8.0), Spring 404. What passes, or wants a login, is left as it is.
+pub(super) fn misplaced(fault: Fault, hint: impl Into<String>) -> Fault {
+    match fault.kind {
+        FaultKind::Absent | FaultKind::Strange => Fault { kind: FaultKind::Strange, ..fault }.with_hint(hint),
+        FaultKind::Refused if !fault.is_retryable() => {
+            Fault { kind: FaultKind::Strange, ..fault }.with_hint(hint)
+        }
+        _ => fault,
+    }
+}
