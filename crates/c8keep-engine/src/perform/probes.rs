@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use c8keep_core::backup::{BackupId, HistoryApp, RECORDS_SNAPSHOT_PREFIX};
 use c8keep_core::facts::{Census, Cluster, Fact};
 use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::installation::AppAddress;
 use c8keep_core::run::Answer;
 
 use super::Performed;
@@ -78,7 +79,7 @@ pub(super) async fn repository(world: &World, name: &str) -> Performed {
         other => other?,
     }
     for app in &world.installation.apps {
-        let told = world.camunda.repository_of(app.app).await?;
+        let told = unless_away(app, world.camunda.repository_of(app.app).await)?;
         if let Some(other) = told.filter(|told| told != name) {
             return Err(Fault::precondition(
                 "checking the snapshot repository",
@@ -91,6 +92,15 @@ pub(super) async fn repository(world: &World, name: &str) -> Performed {
         }
     }
     Ok(Fact::Repository(repository).into())
+}
+
+/// An application that is not required and out of reach tells nothing, and that ends no run: its own step fails, and
+/// the backup is partial.
+fn unless_away<T>(app: &AppAddress, told: Result<Option<T>, Fault>) -> Result<Option<T>, Fault> {
+    match told {
+        Err(fault) if !app.required && fault.kind == FaultKind::Unreachable => Ok(None),
+        told => told,
+    }
 }
 
 /// A backup that cannot be published is none; that is better known before the pause.
@@ -113,7 +123,7 @@ pub(super) async fn census(world: &World, records: Option<&str>) -> Performed {
             &world.installation.search.address,
             format!("no index matches {prefix}*"),
             "a snapshot of nothing would be called successful; if the exporter uses another prefix, set records.prefix; \
-             if nothing is exported, set records: off",
+             if nothing is exported, set `records: {enabled: false}`",
         ));
     }
     let patterns: BTreeSet<String> =
@@ -151,7 +161,7 @@ pub(super) async fn id(world: &World, id: BackupId) -> Performed {
 pub async fn highest_id(world: &World) -> Result<Option<BackupId>, Fault> {
     let mut highest = world.camunda.highest_runtime_id().await?;
     for app in &world.installation.apps {
-        highest = highest.max(world.camunda.highest_history_id(app.app).await?);
+        highest = highest.max(unless_away(app, world.camunda.highest_history_id(app.app).await)?);
     }
     let pattern = format!("{RECORDS_SNAPSHOT_PREFIX}*");
     let names = world.search.snapshot_names(&world.installation.repository, &pattern).await?;

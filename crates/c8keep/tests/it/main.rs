@@ -6,5 +6,7 @@ mod backup;
 mod bad_input;
 mod interrupted;
 mod misbehaving;
+mod optional;
+mod reading;
 mod surface;
 mod theatre;

@@ -67,18 +67,14 @@ pub(in crate::discovery) fn choose(
 
 fn finding_of(app: HistoryApp, seen: &AppSeen) -> Finding {
     let address = seen.endpoint.address();
-    match &seen.unread {
-        Some(why) => {
-            let what = format!(
-                "{app} is out of reach: {why}; it is not required, so a backup without it will be partial"
-            );
-            Finding::new(Level::Note, what, address)
-        }
-        None => {
-            let version = seen.version.as_deref().map_or_else(String::new, |v| format!(" {v}"));
-            Finding::new(Level::Found, format!("{app}{version}"), address)
-        }
+    if let Some(why) = &seen.unread {
+        let what = format!(
+            "{app} is out of reach: {why}; it is not required, so a backup without it will be partial"
+        );
+        return Finding::new(Level::Note, what, address);
     }
+    let version = seen.version.as_deref().map_or_else(String::new, |v| format!(" {v}"));
+    Finding::new(Level::Found, format!("{app}{version}"), address)
 }
 
 /// Operate and Tasklist have the same paths: with their addresses exchanged or the same twice, one of them would be
