@@ -30,6 +30,13 @@ pub fn of(driven: &Driven, require_proof: bool) -> u8 {
     }
 }
 
+/// The one that counts where several hold: what an operator must see first. Done if there is none.
+pub fn first_of(codes: impl IntoIterator<Item = u8>) -> u8 {
+    const ORDER: [u8; 10] = [MAY_BE_PAUSED, 14, 11, 12, 13, 10, 2, PARTIAL, INTERRUPTED, FAILED];
+    let rank = |code: &u8| ORDER.iter().position(|known| known == code).unwrap_or(ORDER.len());
+    codes.into_iter().min_by_key(rank).unwrap_or(DONE)
+}
+
 fn of_outcome(outcome: &Outcome, run: &Run, require_proof: bool) -> u8 {
     match outcome {
         Outcome::Complete => {

@@ -13,8 +13,8 @@ use c8keep_adapters::vault::FolderVault;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{BrokerAddress, Installation};
 use c8keep_core::{Dialect, HistoryApp};
-use c8keep_engine::World;
 use c8keep_engine::ports::{Camunda, Clock, Journal, Vault};
+use c8keep_engine::{World, open_runs};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -54,11 +54,7 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(needs_tls(settings))?);
     let configured = configured(settings, &*transport).await;
     let found = discovery::discover(transport, &configured).await;
-    // Something else that answers at an address is as far from the servers as silence.
-    let Discovered { installation, camunda, search, findings } = found.map_err(|fault| match fault.kind {
-        FaultKind::Strange => Fault { kind: FaultKind::Unreachable, ..fault },
-        _ => fault,
-    })?;
+    let Discovered { installation, camunda, search, findings } = found.map_err(out_of_reach)?;
     let world = World {
         installation,
         camunda: Arc::new(camunda),
@@ -71,6 +67,14 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
     let finding =
         |f: discovery::Finding| Finding { level: f.level.to_string(), what: f.what, source: f.source };
     Ok(Session { world: Arc::new(world), findings: findings.into_iter().map(finding).collect() })
+}
+
+/// Something else that answers at an address is as far from the servers as silence.
+pub fn out_of_reach(fault: Fault) -> Fault {
+    match fault.kind {
+        FaultKind::Strange => Fault { kind: FaultKind::Unreachable, ..fault },
+        _ => fault,
+    }
 }
 
 /// The exporting endpoints and the partitions, without asking anything else: for nights in which the rest is down.
@@ -87,6 +91,8 @@ pub async fn management_only(settings: &Settings) -> Result<Management, Fault> {
         .with_hint(format!("set {}, or `management` in the configuration file", env::MANAGEMENT)));
     };
     let management = Endpoint::parse(&address)?;
+    // As written it may hold a password.
+    let address = management.address().to_owned();
     let mut addresses = vec![management.clone()];
     for broker in &configured.brokers {
         addresses.push(Endpoint::parse(broker)?);
@@ -110,6 +116,32 @@ pub async fn journal_to_write(settings: &Settings) -> Result<Arc<dyn Journal>, F
 /// The journal, for a verb that only reads: nothing is created or locked.
 pub async fn journal_to_read(settings: &Settings) -> Result<Arc<dyn Journal>, Fault> {
     Ok(Arc::new(SqliteJournal::open_for_reading(settings.journal()).await?))
+}
+
+/// Who is at work on the installation on this host. It can be told also when the journal cannot be opened.
+pub fn holder(settings: &Settings) -> Result<Option<String>, Fault> {
+    SqliteJournal::holder_beside(&settings.journal(), settings.name())
+}
+
+/// Other installations that the journal knows; a mistyped name is the usual reason to ask. None where it cannot be read.
+pub async fn other_installations(settings: &Settings) -> Vec<String> {
+    let Ok(journal) = SqliteJournal::open_for_reading(settings.journal()).await else { return Vec::new() };
+    let mut names = journal.installations().await.unwrap_or_default();
+    names.retain(|name| name != settings.name());
+    names
+}
+
+/// Those of them that have paused exporting and not confirmed that it runs again.
+pub async fn others_with_a_hold(settings: &Settings) -> Vec<String> {
+    let Ok(journal) = journal_to_read(settings).await else { return Vec::new() };
+    let mut held = Vec::new();
+    for name in other_installations(settings).await {
+        let open = open_runs::open(&*journal, &name).await.unwrap_or_default();
+        if open.iter().any(|(run, _)| run.hold().is_open()) {
+            held.push(name);
+        }
+    }
+    held
 }
 
 /// The vault.

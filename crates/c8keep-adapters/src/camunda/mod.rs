@@ -136,18 +136,19 @@ impl CamundaClient {
         same.then_some(topology)
     }
 
-    async fn read_broker(&self, broker: &BrokerAddress) -> BrokerReading {
+    async fn read_broker(&self, broker: &BrokerAddress) -> (BrokerReading, Option<FaultKind>) {
         // The address in a plan has no login; the one that discovery used may have.
         let known = self.cluster_addresses().find(|known| known.address() == broker.address).cloned();
         let read = match known.map_or_else(|| Endpoint::parse(&broker.address), Ok) {
             Ok(endpoint) => partitions_of(&*self.transport, &endpoint).await,
             Err(fault) => Err(fault),
         };
-        let (partitions, unread) = match read {
-            Ok(partitions) => (partitions, None),
-            Err(fault) => (BTreeMap::new(), Some(fault.answer)),
+        let (partitions, unread, kind) = match read {
+            Ok(partitions) => (partitions, None, None),
+            Err(fault) => (BTreeMap::new(), Some(fault.answer), Some(fault.kind)),
         };
-        BrokerReading { node: broker.node, address: broker.address.clone(), unread, partitions }
+        let address = broker.address.clone();
+        (BrokerReading { node: broker.node, address, unread, partitions }, kind)
     }
 }
 
@@ -306,21 +307,24 @@ impl Camunda for CamundaClient {
     }
 
     async fn positions(&self, brokers: &[BrokerAddress], now: Timestamp) -> Result<Positions, Fault> {
-        let readings = join_all(brokers.iter().map(|broker| self.read_broker(broker))).await;
+        let read = join_all(brokers.iter().map(|broker| self.read_broker(broker))).await;
+        let (readings, kinds): (Vec<BrokerReading>, Vec<Option<FaultKind>>) = read.into_iter().unzip();
         if readings.iter().any(|r| r.unread.is_none()) {
             return Ok(Positions { at: now, brokers: readings });
         }
         let (addresses, reasons): (Vec<&str>, Vec<&str>) =
             readings.iter().map(|r| (r.address.as_str(), r.unread.as_deref().unwrap_or_default())).unzip();
         let target = format!("GET /actuator/partitions of {}", addresses.join(", "));
-        Err(Fault::new(
-            FaultKind::Unreachable,
-            "reading the partitions of all brokers",
-            target,
-            reasons.join("; "),
-        )
-        .with_hint("no broker's own management address was reached; set `brokers` to all of them")
-        .with_retry())
+        let fault =
+            |kind| Fault::new(kind, "reading the partitions of all brokers", target, reasons.join("; "));
+        // A login that is missing is not mended by trying again, and has an exit code of its own.
+        if kinds.contains(&Some(FaultKind::Unauthorised)) {
+            return Err(fault(FaultKind::Unauthorised)
+                .with_hint("something in front of the management address asks for credentials"));
+        }
+        Err(fault(FaultKind::Unreachable)
+            .with_hint("no broker's own management address was reached; set `brokers` to all of them")
+            .with_retry())
     }
 
     async fn start_history(&self, app: HistoryApp, id: BackupId) -> Result<Vec<String>, Fault> {

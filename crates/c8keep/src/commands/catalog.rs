@@ -2,14 +2,26 @@
 
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::manifest::{MANIFEST_FORMAT, Manifest, Release};
+use c8keep_core::run::RunId;
 use c8keep_core::{BackupId, Run};
 use c8keep_engine::World;
 use c8keep_engine::open_runs;
 use c8keep_engine::perform::highest_id as highest_id_of_servers;
 use c8keep_engine::ports::{Journal, Vault};
 
+use crate::exit;
+
 /// How many runs are looked through.
 const RUNS_MAX: u32 = 1_000;
+
+/// Everything that is known, and what could not be read.
+#[derive(Debug)]
+pub(super) struct Catalog {
+    /// Newest first: backups with a manifest, and those that only the journal knows.
+    pub(super) entries: Vec<Entry>,
+    /// Why the vault or the journal as a whole could not be read.
+    pub(super) faults: Vec<Fault>,
+}
 
 /// One line of the catalog.
 #[derive(Debug)]
@@ -18,32 +30,85 @@ pub(super) struct Entry {
     pub(super) manifest: Option<Manifest>,
     pub(super) release: Option<Release>,
     pub(super) run: Option<Run>,
+    /// What of it cannot be read: one damaged file must not hide the other backups.
+    pub(super) fault: Option<Fault>,
 }
 
-/// Every backup of an installation, newest first: those with a manifest, and those that only the journal knows.
-pub(super) async fn entries(
+/// Reads what can be read: a fault costs the entry it concerns, never the rest.
+pub(super) async fn read_all(
     vault: &dyn Vault,
-    journal: &dyn Journal,
+    journal: Result<&dyn Journal, Fault>,
     installation: &str,
-) -> Result<Vec<Entry>, Fault> {
-    let mut entries: Vec<Entry> = Vec::new();
-    for backup in backups(vault, installation).await? {
-        let manifest = manifest(vault, installation, backup).await?;
-        let release = read(vault, &format!("{installation}/backups/{backup}/release.json")).await?;
-        if manifest.is_some() {
-            entries.push(Entry { backup, manifest, release, run: None });
+) -> Catalog {
+    let mut catalog = Catalog { entries: Vec::new(), faults: Vec::new() };
+    match backups(vault, installation).await {
+        Ok(ids) => {
+            for backup in ids {
+                catalog.entries.extend(of_vault(vault, installation, backup).await);
+            }
         }
+        Err(fault) => catalog.faults.push(fault),
     }
+    let read = match journal {
+        Ok(journal) => add_runs(&mut catalog.entries, journal, installation).await,
+        Err(fault) => Err(fault),
+    };
+    catalog.faults.extend(read.err());
+    catalog.entries.sort_by_key(|e| std::cmp::Reverse(e.backup));
+    catalog
+}
+
+async fn of_vault(vault: &dyn Vault, installation: &str, backup: BackupId) -> Option<Entry> {
+    let mut entry = Entry::new(backup);
+    match manifest(vault, installation, backup).await {
+        Ok(found) => entry.manifest = found,
+        Err(fault) => entry.fault = Some(fault),
+    }
+    match read(vault, &format!("{installation}/backups/{backup}/release.json")).await {
+        Ok(found) => entry.release = found,
+        Err(fault) => entry.fault = entry.fault.or(Some(fault)),
+    }
+    (entry.manifest.is_some() || entry.fault.is_some()).then_some(entry)
+}
+
+async fn add_runs(entries: &mut Vec<Entry>, journal: &dyn Journal, installation: &str) -> Result<(), Fault> {
     for row in journal.runs(installation, RUNS_MAX).await? {
-        let Some((run, _)) = open_runs::load(journal, &row.run).await? else { continue };
-        let backup = run.plan().backup();
-        match entries.iter_mut().find(|e| e.backup == backup) {
-            Some(entry) => entry.run = entry.run.take().or(Some(run)),
-            None => entries.push(Entry { backup, manifest: None, release: None, run: Some(run) }),
+        let Some(backup) = backup_of(&row.run) else { continue };
+        let known = entries.iter().position(|e| e.backup == backup);
+        let nth = known.unwrap_or_else(|| {
+            entries.push(Entry::new(backup));
+            entries.len() - 1
+        });
+        let entry = &mut entries[nth];
+        // Rows come newest first, and the newest run of an id is the one that counts.
+        if entry.run.is_some() {
+            continue;
+        }
+        match open_runs::load(journal, &row.run).await {
+            Ok(loaded) => entry.run = loaded.map(|(run, _)| run),
+            Err(fault) => entry.fault = entry.fault.take().or(Some(fault)),
         }
     }
-    entries.sort_by_key(|e| std::cmp::Reverse(e.backup));
-    Ok(entries)
+    Ok(())
+}
+
+/// The id in a run's name.
+fn backup_of(run: &RunId) -> Option<BackupId> {
+    run.0.strip_prefix("backup-")?.split('.').next()?.parse().ok()
+}
+
+impl Entry {
+    fn new(backup: BackupId) -> Entry {
+        Entry { backup, manifest: None, release: None, run: None, fault: None }
+    }
+}
+
+impl Catalog {
+    /// The exit code of whoever has shown all of it.
+    pub(super) fn code(&self) -> u8 {
+        let faults = self.faults.iter().chain(self.entries.iter().filter_map(|e| e.fault.as_ref()));
+        exit::first_of(faults.map(|fault| fault.kind.exit_code()))
+    }
 }
 
 /// The manifest of a backup, if it has one that this version reads.
@@ -71,10 +136,7 @@ pub(super) async fn highest_id(world: &World) -> Result<Option<BackupId>, Fault>
     let mut highest = highest_id_of_servers(world).await?;
     highest = highest.max(backups(&*world.vault, &world.installation.name).await?.into_iter().max());
     let runs = world.journal.runs(&world.installation.name, RUNS_MAX).await?;
-    let ids = runs.iter().filter_map(|row| {
-        let id = row.run.0.strip_prefix("backup-")?;
-        id.split('.').next()?.parse().ok()
-    });
+    let ids = runs.iter().filter_map(|row| backup_of(&row.run));
     Ok(highest.max(ids.max()))
 }
 

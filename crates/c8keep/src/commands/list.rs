@@ -1,6 +1,7 @@
 //! `list`: backups with a manifest, and runs that failed.
 
 use c8keep_core::Outcome;
+use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::run::Hold;
 use comfy_table::{Table, presets};
 use console::truncate_str;
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use super::catalog::{self, Entry};
 use crate::cli::Global;
-use crate::exit::{self, Stop};
+use crate::exit::Stop;
 use crate::printer::Printer;
 use crate::session;
 use crate::settings::Settings;
@@ -30,11 +31,15 @@ struct Row {
 
 pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
-    let journal = session::journal_to_read(&settings).await?;
-    let entries = catalog::entries(&*session::vault(&settings), &*journal, settings.name()).await?;
-    let rows: Vec<Row> = entries.iter().map(row).collect();
-    printer.result(&text(&rows), &rows);
-    Ok(exit::DONE)
+    let journal = session::journal_to_read(&settings).await;
+    let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
+    let catalog = catalog::read_all(&*session::vault(&settings), journal, settings.name()).await;
+    let rows: Vec<Row> = catalog.entries.iter().map(row).collect();
+    let others = if rows.is_empty() { session::other_installations(&settings).await } else { Vec::new() };
+    printer.result(&text(&rows, settings.name(), &others), &rows);
+    let damaged = catalog.entries.iter().filter_map(|e| e.fault.as_ref());
+    catalog.faults.iter().chain(damaged).for_each(|fault| printer.fault(fault));
+    Ok(catalog.code())
 }
 
 fn row(entry: &Entry) -> Row {
@@ -48,6 +53,7 @@ fn row(entry: &Entry) -> Row {
         _ => None,
     };
     let (state, why) = match (&entry.manifest, run.map(|r| (r, r.outcome()))) {
+        _ if entry.fault.is_some() => unreadable(entry),
         (Some(m), _) if m.parts.iter().any(|p| p.state != "whole") => ("partial".into(), None),
         (Some(_), _) => ("complete".into(), None),
         (None, Some((_, Some(Outcome::Failed { step, fault })))) => {
@@ -68,14 +74,33 @@ fn row(entry: &Entry) -> Row {
         at: started.unwrap_or_default(),
         took_ms: started.zip(ended).and_then(|(from, to)| millis(to.duration_since(from))),
         paused_ms: paused.and_then(millis),
-        witness: entry.manifest.as_ref().map(|m| m.witness.witness.verdict.name().into()),
+        witness: witness(entry),
         camunda: entry.manifest.as_ref().map(|m| m.versions.camunda.clone()),
         parts: entry.manifest.iter().flat_map(|m| &m.parts).map(|p| p.component.to_string()).collect(),
         why,
     }
 }
 
-fn text(rows: &[Row]) -> String {
+fn unreadable(entry: &Entry) -> (String, Option<String>) {
+    let damaged = entry.fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::Damaged);
+    let state = if damaged { "damaged" } else { "unreadable" };
+    (state.into(), entry.fault.as_ref().map(|fault| format!("{}: {}", fault.target, fault.answer)))
+}
+
+/// From the manifest; of a run that failed, for it may have failed because of it, from the journal.
+fn witness(entry: &Entry) -> Option<String> {
+    let published = entry.manifest.as_ref().map(|m| &m.witness.witness);
+    let judged = published.or(entry.run.as_ref().and_then(|run| run.facts().witness.as_ref()));
+    judged.map(|witness| witness.verdict.name().into())
+}
+
+fn text(rows: &[Row], installation: &str, others: &[String]) -> String {
+    if rows.is_empty() && !others.is_empty() {
+        return format!(
+            "no backups of {installation}; the journal knows other installations: {} (--installation)",
+            others.join(", ")
+        );
+    }
     if rows.is_empty() {
         return "no backups yet; `c8keep plan` shows what the first one would do".into();
     }

@@ -1,67 +1,176 @@
 //! `resume-exporting`: lets exporting run again after an interrupted backup.
 
+use std::sync::Arc;
+
 use c8keep_adapters::clock::SystemClock;
+use c8keep_core::Run;
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_engine::open_runs;
-use c8keep_engine::ports::Clock;
+use c8keep_engine::ports::{Clock, Journal, Term};
+use c8keep_engine::{World, open_runs};
 use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::take_over::{How, Taken, take_over};
-use crate::cli::{Global, OnOpen, ResumeArgs};
+use crate::cli::{Global, OnOpen, Output, ResumeArgs};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
 use crate::session::{self, Management, actor};
 use crate::settings::Settings;
+use crate::signals;
 
+/// The last line for programs.
 #[derive(Serialize)]
+struct Ended<'a> {
+    event: &'static str,
+    resumed: bool,
+    said: &'a str,
+    exit_code: u8,
+}
+
+/// What was done.
 struct Resumed {
     resumed: bool,
-    said: String,
+    said: &'static str,
+}
+
+/// Whose pause it may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// The journal was read and knows of no pause of this installation.
+    NotUs,
+    /// Ours, or asked for by force: released without another question.
+    Sure,
+    /// The journal cannot be read, or the installation cannot be told: it may be ours.
+    Unknown,
 }
 
 pub(super) async fn run(global: &Global, args: &ResumeArgs, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
-    let journal = session::journal_to_write(&settings).await?;
-    let claimed = journal.claim(settings.name(), &actor()).await;
-    let term = match claimed {
-        Ok(term) => term,
+    let ended = release(&settings, args, printer).await;
+    let (resumed, said, code) = match &ended {
+        Ok(Resumed { resumed, said }) => (*resumed, *said, exit::DONE),
+        // Told with its fault by whoever tells all faults.
+        Err(Stop { fault: Some(_), .. }) => return ended.map(|_| exit::DONE),
+        Err(Stop { code, .. }) => (false, "exporting is not confirmed to run", *code),
+    };
+    match printer.output() {
+        Output::Text if ended.is_ok() => printer.result(said, &()),
+        Output::Text => {}
+        _ => printer.line(&Ended { event: "result", resumed, said, exit_code: code }),
+    }
+    ended.map(|_| code)
+}
+
+/// A journal that cannot be opened, claimed, read or folded must not keep exporting paused: on such a night the pause is
+/// one whose owner cannot be told. Only another process that is alive stands in the way.
+async fn release(settings: &Settings, args: &ResumeArgs, printer: Printer) -> Result<Resumed, Stop> {
+    let claimed = claim(settings).await;
+    let (journal, term, open) = match claimed {
+        Ok(claimed) => claimed,
         Err(fault) if fault.kind == FaultKind::Locked && args.force => {
             printer.say("another run is alive; resuming all the same, its backup will fail");
-            return unknown_pause(&settings, args, true, printer).await;
+            return by_the_brokers(settings, args, Owner::Sure, printer).await;
         }
-        Err(fault) => {
+        Err(fault) if fault.kind == FaultKind::Locked => {
             let hint = "wait for that run, or stop it with Ctrl-C or SIGTERM (it resumes exporting itself); --force \
                         resumes under it, and its backup fails";
             return Err(fault.with_hint(hint).into());
         }
+        Err(fault) => {
+            printer.fault(&fault);
+            return by_the_brokers(settings, args, Owner::Unknown, printer).await;
+        }
     };
-    let open = open_runs::open(&*journal, settings.name()).await?;
     if !open.iter().any(|(run, _)| run.hold().is_open()) {
-        return unknown_pause(&settings, args, false, printer).await;
+        return by_the_brokers(settings, args, Owner::NotUs, printer).await;
     }
-    let world = match session::assemble(&settings, journal).await {
-        Ok(session) => session.world,
-        Err(fault) => return without_identity(&settings, args, fault, printer).await,
+    let world = match identify(settings, &journal, args, printer).await? {
+        Ok(world) => world,
+        Err(fault) => return without_identity(settings, args, &fault, printer).await,
     };
     let how = How { on_open: Some(OnOpen::Release), term, release_wait: args.release_wait, printer };
     for (run, seq) in open {
-        match take_over(&world, run, seq, &how).await? {
-            Taken::Released | Taken::Finished(_) => {}
+        match take_over(&world, run, seq, &how).await {
+            Ok(Taken::Released | Taken::Finished(_)) => {}
+            // The run is ours and this is its installation; a journal that takes nothing more changes neither.
+            Err(Stop { fault: Some(fault), .. }) if fault.kind == FaultKind::Storage => {
+                printer.fault(&fault);
+                return by_the_brokers(settings, args, Owner::Sure, printer).await;
+            }
+            Err(stop) => return Err(stop),
         }
     }
-    said(printer, true, "exporting runs");
-    Ok(exit::DONE)
+    Ok(RESUMED)
 }
 
-/// Our own pause, but the search server is out of reach, so nothing tells whether this is the same installation.
+const RESUMED: Resumed = Resumed { resumed: true, said: "exporting runs" };
+const TRY_EVERY: SignedDuration = SignedDuration::from_secs(2);
+
+type Claimed = (Arc<dyn Journal>, Term, Vec<(Run, u64)>);
+
+async fn claim(settings: &Settings) -> Result<Claimed, Fault> {
+    let claimed = async {
+        let journal = session::journal_to_write(settings).await?;
+        let term = journal.claim(settings.name(), &actor()).await?;
+        let open = open_runs::open(&*journal, settings.name()).await?;
+        Ok::<Claimed, Fault>((journal, term, open))
+    };
+    match claimed.await {
+        // The lock lies beside the journal and tells of a living process also when the journal is damaged.
+        Err(fault) if fault.kind != FaultKind::Locked => match session::holder(settings) {
+            Ok(Some(holder)) => Err(Fault {
+                kind: FaultKind::Locked,
+                answer: format!("{} is held by {holder}, and {}", settings.name(), fault.answer),
+                ..fault
+            }),
+            _ => Err(fault),
+        },
+        other => other,
+    }
+}
+
+/// Finds out what answers, for a pause of our own. A cluster that is out of reach is waited for, as a release is tried
+/// without end; what else goes wrong is the inner result.
+async fn identify(
+    settings: &Settings,
+    journal: &Arc<dyn Journal>,
+    args: &ResumeArgs,
+    printer: Printer,
+) -> Result<Result<Arc<World>, Fault>, Stop> {
+    let address = session::management_only(settings).await.map_err(|f| Stop::from(f).while_paused())?.address;
+    let clock = SystemClock::new();
+    let began = clock.now();
+    let mut told = false;
+    loop {
+        let assembled = session::assemble(settings, Arc::clone(journal));
+        let fault = match signals::or_stop(exit::MAY_BE_PAUSED, assembled).await? {
+            Ok(session) => return Ok(Ok(session.world)),
+            Err(fault) => fault,
+        };
+        let silent = fault.kind == FaultKind::Unreachable && fault.target.contains(&address);
+        if !silent || args.yes {
+            return Ok(Err(fault));
+        }
+        if args.release_wait.is_some_and(|wait| clock.now().duration_since(began) >= wait) {
+            return Err(Stop::from(fault).while_paused());
+        }
+        if !std::mem::replace(&mut told, true) {
+            printer.fault(&fault);
+            printer
+                .say("c8keep paused exporting; trying again until the cluster answers; Ctrl-C stops trying");
+        }
+        signals::or_stop(exit::MAY_BE_PAUSED, clock.sleep_until(clock.now() + TRY_EVERY)).await?;
+    }
+}
+
+/// Our own pause, but nothing tells whether this is the same installation: the search server is out of reach, for example.
 async fn without_identity(
     settings: &Settings,
     args: &ResumeArgs,
-    fault: Fault,
+    fault: &Fault,
     printer: Printer,
-) -> Result<u8, Stop> {
-    printer.fault(&fault);
+) -> Result<Resumed, Stop> {
+    printer.fault(fault);
     if !args.yes {
         printer.problem(
             "c8keep paused exporting, but cannot tell whether what answers now is the same installation",
@@ -69,68 +178,114 @@ async fn without_identity(
         );
         return Err(Stop::with(exit::MAY_BE_PAUSED));
     }
-    unknown_pause(settings, args, true, printer).await
+    by_the_brokers(settings, args, Owner::Sure, printer).await
 }
 
-/// A pause that is not known to be ours: shown first, resumed only when that is asked for.
-async fn unknown_pause(
+/// By what the brokers say: shown first, and resumed only when it is ours or that is asked for.
+async fn by_the_brokers(
     settings: &Settings,
     args: &ResumeArgs,
-    sure: bool,
+    owner: Owner,
     printer: Printer,
-) -> Result<u8, Stop> {
-    let management = session::management_only(settings).await?;
+) -> Result<Resumed, Stop> {
+    let sure = owner == Owner::Sure;
+    let may_be_ours = owner != Owner::NotUs;
+    let unseen = |fault| if may_be_ours { Stop::from(fault).while_paused() } else { Stop::from(fault) };
+    let management = session::management_only(settings).await.map_err(unseen)?;
     let positions = management.camunda.positions(&management.brokers, session::now()).await;
-    let paused = match &positions {
-        Ok(positions) => positions.paused(),
+    let paused = match positions {
+        Ok(positions) if positions.paused().is_empty() && !sure => {
+            let said = "exporting is not paused on any broker that was reached; nothing to do";
+            return Ok(Resumed { resumed: false, said });
+        }
+        Ok(positions) => Some(positions.paused()),
+        Err(fault) if sure || args.yes => {
+            printer
+                .say(&format!("cannot tell whether exporting is paused: {}: {}", fault.target, fault.answer));
+            None
+        }
         Err(fault) => {
-            printer.say(&format!("the brokers do not tell whether exporting is paused: {}", fault.answer));
-            Vec::new()
+            let hint = format!(
+                "cannot tell whether exporting is paused: make the management address answer, then look again; {} ({})",
+                "`c8keep resume-exporting --yes` resumes without looking", fault.hint
+            );
+            return Err(unseen(fault.with_hint(hint)));
         }
     };
-    if positions.is_ok() && paused.is_empty() && !sure {
-        said(printer, false, "exporting is not paused on any broker that was reached; nothing to do");
-        return Ok(exit::DONE);
-    }
-    for (broker, partition, phase) in &paused {
+    for (broker, partition, phase) in paused.iter().flatten() {
         printer.say(&format!("paused: {broker}, partition {partition}: {phase}"));
     }
     if !args.yes && !sure {
-        let fault = Fault::precondition(
-            "resuming exporting",
-            &management.address,
-            "c8keep did not make this pause",
-            "find out who did (another backup may be running); then run `c8keep resume-exporting --yes`",
-        );
-        return Err(fault.into());
+        return Err(Stop::from(not_known_to_be_ours(settings, &management, owner).await).while_paused());
     }
-    resume(&management, args.release_wait.unwrap_or(SignedDuration::MAX), printer).await?;
-    said(printer, true, "exporting runs");
-    Ok(exit::DONE)
+    // Where nobody knows of a pause, nothing is owed to it: one try.
+    let nobody_knows = paused.is_none() && !may_be_ours;
+    let patience = args.release_wait.or(nobody_knows.then_some(SignedDuration::ZERO));
+    resume(&management, patience, nobody_knows, printer).await?;
+    Ok(RESUMED)
+}
+
+async fn not_known_to_be_ours(settings: &Settings, management: &Management, owner: Owner) -> Fault {
+    let (name, place) = (settings.name(), settings.journal().display().to_string());
+    let told = match owner {
+        Owner::NotUs => {
+            let others = session::others_with_a_hold(settings).await;
+            let others = if others.is_empty() {
+                String::new()
+            } else {
+                format!("; it knows a pause of {} (--installation)", others.join(", "))
+            };
+            format!(
+                "c8keep did not make this pause: {place} knows no open one of installation {name}{others}"
+            )
+        }
+        Owner::Sure | Owner::Unknown => {
+            format!("exporting is paused, and {place} does not tell whether c8keep made the pause")
+        }
+    };
+    Fault::precondition(
+        "resuming exporting",
+        &management.address,
+        told,
+        "find out who did (another backup may be running); then run `c8keep resume-exporting --yes`",
+    )
 }
 
 /// Resumes, again and again, until it is confirmed or the patience ends.
-async fn resume(management: &Management, patience: SignedDuration, printer: Printer) -> Result<(), Stop> {
+async fn resume(
+    management: &Management,
+    patience: Option<SignedDuration>,
+    nobody_knows: bool,
+    printer: Printer,
+) -> Result<(), Stop> {
     let clock = SystemClock::new();
     let began = clock.now();
     let mut told = false;
     loop {
-        match management.camunda.resume_exporting().await {
+        let fault = match signals::or_stop(exit::MAY_BE_PAUSED, resume_once(management)).await? {
             Ok(()) => return Ok(()),
-            Err(fault) if clock.now().duration_since(began) >= patience => {
-                return Err(Stop::from(fault).while_paused());
-            }
-            Err(fault) => {
-                if !std::mem::replace(&mut told, true) {
-                    printer.fault(&fault);
-                    printer.say("trying again until it works; Ctrl-C stops trying");
-                }
-                clock.sleep_until(clock.now() + SignedDuration::from_secs(2)).await;
-            }
+            Err(fault) => fault,
+        };
+        if patience.is_some_and(|patience| clock.now().duration_since(began) >= patience) {
+            let stop = Stop::from(session::out_of_reach(fault));
+            return Err(if nobody_knows { stop } else { stop.while_paused() });
         }
+        if !std::mem::replace(&mut told, true) {
+            printer.fault(&fault);
+            printer.say("trying again until it works; Ctrl-C stops trying");
+        }
+        signals::or_stop(exit::MAY_BE_PAUSED, clock.sleep_until(clock.now() + TRY_EVERY)).await?;
     }
 }
 
-fn said(printer: Printer, resumed: bool, text: &str) {
-    printer.result(text, &Resumed { resumed, said: text.to_owned() });
+/// Confirmed twice: by the answer, and by every broker that can be read.
+async fn resume_once(management: &Management) -> Result<(), Fault> {
+    management.camunda.resume_exporting().await?;
+    let Ok(positions) = management.camunda.positions(&management.brokers, session::now()).await else {
+        return Ok(());
+    };
+    let Some((broker, partition, phase)) = positions.paused().into_iter().next() else { return Ok(()) };
+    let target = format!("{broker}, partition {partition}");
+    let answer = format!("the call was accepted, but the partition still says {phase}");
+    Err(Fault::new(FaultKind::Refused, "resuming exporting", target, answer).with_retry())
 }

@@ -28,6 +28,8 @@ struct Shown<'a> {
     release: Option<&'a Release>,
     steps: Vec<StepShown<'a>>,
     witness: Option<&'a c8keep_core::witness::Witness>,
+    /// What of it cannot be read.
+    fault: Option<&'a Fault>,
 }
 
 #[derive(Serialize)]
@@ -40,10 +42,21 @@ struct StepShown<'a> {
 
 pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
-    let journal = session::journal_to_read(&settings).await?;
+    let journal = session::journal_to_read(&settings).await;
+    let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
     let vault = session::vault(&settings);
-    let entries = catalog::entries(&*vault, &*journal, settings.name()).await?;
-    let entry = choose(&entries, wanted, settings.name())?;
+    let catalog = catalog::read_all(&*vault, journal, settings.name()).await;
+    catalog.faults.iter().for_each(|fault| printer.fault(fault));
+    let entry = match choose(&catalog.entries, wanted, settings.name()) {
+        Ok(entry) => entry,
+        // What could not be read may be where it is.
+        Err(_) if !catalog.faults.is_empty() => return Ok(catalog.code()),
+        Err(fault) => return Err(with_other_names(fault, &catalog.entries, &settings).await.into()),
+    };
+    let skipped = |e: &&Entry| wanted.starts_with("latest") && e.backup > entry.backup && e.fault.is_some();
+    for newer in catalog.entries.iter().filter(skipped) {
+        printer.say(&format!("backup {} is newer, but cannot be read: `c8keep show {0}`", newer.backup));
+    }
     let run = entry.run.as_ref();
     let shown = Shown {
         backup: entry.backup,
@@ -57,13 +70,30 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
             .map(|(step, state)| StepShown { step: &step.name.0, page: step.page, state })
             .collect(),
         witness: run.and_then(|run| run.facts().witness.as_ref()),
+        fault: entry.fault.as_ref(),
     };
     let text = match &entry.manifest {
         Some(manifest) => of_manifest(manifest, entry.release.as_ref(), &vault.place()),
-        None => run.map(of_run).unwrap_or_default(),
+        None => run.map(of_run).unwrap_or_else(|| format!("backup {}", entry.backup)),
     };
     printer.result(&text, &shown);
-    Ok(exit::DONE)
+    let Some(fault) = &entry.fault else { return Ok(exit::DONE) };
+    printer.fault(fault);
+    Ok(fault.kind.exit_code())
+}
+
+/// A mistyped installation has no backups at all; which ones are known is then the better hint.
+async fn with_other_names(fault: Fault, entries: &[Entry], settings: &Settings) -> Fault {
+    let others = if entries.is_empty() { session::other_installations(settings).await } else { Vec::new() };
+    if others.is_empty() {
+        return fault;
+    }
+    let hint = format!(
+        "the journal knows nothing of {}, but other installations: {} (--installation)",
+        settings.name(),
+        others.join(", ")
+    );
+    fault.with_hint(hint)
 }
 
 /// `latest` and `latest~N` count backups that have a manifest.

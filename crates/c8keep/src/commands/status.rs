@@ -1,5 +1,7 @@
 //! `status`: whether exporting is paused, runs that are open, the last backup. Reads only.
 
+use std::collections::BTreeSet;
+
 use c8keep_core::Run;
 use c8keep_core::facts::Positions;
 use c8keep_core::fault::Fault;
@@ -21,15 +23,33 @@ struct Status {
     installation: String,
     exporting: Exporting,
     open_runs: Vec<OpenRun>,
+    /// Who is at work on this host.
+    holder: Option<String>,
     last_backup: Option<LastBackup>,
+    /// What of journal and vault cannot be read.
+    faults: Vec<Unread>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 enum Exporting {
-    Runs { partitions: usize },
-    Paused { where_: Vec<String> },
+    Runs { partitions: usize, leaders: Leaders },
+    Paused { places: Vec<String>, leaders: Leaders },
     Unknown { fault: Fault },
+}
+
+/// How much of the cluster the answer speaks for: a broker tells of its own replicas only.
+#[derive(Serialize)]
+struct Leaders {
+    read: usize,
+    of: Option<u32>,
+    unread: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Unread {
+    what: &'static str,
+    fault: Fault,
 }
 
 #[derive(Serialize)]
@@ -50,24 +70,41 @@ struct LastBackup {
     witness: String,
 }
 
+/// A journal or a manifest that cannot be read must not blind it: the brokers are asked whatever happens.
 pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
-    let journal = session::journal_to_read(&settings).await?;
-    let holder = journal.holder(settings.name()).await?;
     let now = session::now();
-    let open: Vec<OpenRun> = open_runs::open(&*journal, settings.name())
-        .await?
-        .iter()
-        .map(|(run, _)| open_run(run, holder.is_some(), now))
-        .collect();
-    let entries = catalog::entries(&*session::vault(&settings), &*journal, settings.name()).await?;
-    let last_backup = entries.iter().find_map(|e| e.manifest.as_ref()).map(|m| LastBackup {
+    let mut faults = Vec::new();
+    let mut unread = |what, fault| faults.push(Unread { what, fault });
+    let holder = session::holder(&settings).unwrap_or_default();
+    let journal = session::journal_to_read(&settings).await;
+    let open = match &journal {
+        Ok(journal) => open_runs::open(&**journal, settings.name()).await,
+        // Told below, by whoever reads the catalog.
+        Err(_) => Ok(Vec::new()),
+    };
+    let open = open.unwrap_or_else(|fault| {
+        unread("journal", fault);
+        Vec::new()
+    });
+    let open: Vec<OpenRun> = open.iter().map(|(run, _)| open_run(run, holder.is_some(), now)).collect();
+    let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
+    let vault = session::vault(&settings);
+    let catalog = catalog::read_all(&*vault, journal, settings.name()).await;
+    for fault in catalog.faults {
+        unread(if fault.doing.contains("vault") { "vault" } else { "journal" }, fault);
+    }
+    let last_backup = catalog.entries.iter().find_map(|e| e.manifest.as_ref()).map(|m| LastBackup {
         backup: m.backup.get(),
         completed_at: m.completed_at,
         witness: m.witness.witness.verdict.name().into(),
     });
+    for fault in catalog.entries.into_iter().filter_map(|e| e.fault) {
+        unread("backup", fault);
+    }
     let exporting = exporting(&settings).await;
-    let status = Status { installation: settings.name().into(), exporting, open_runs: open, last_backup };
+    let name = settings.name().into();
+    let status = Status { installation: name, exporting, open_runs: open, holder, last_backup, faults };
     printer.result(&text(&status, now), &status);
     Ok(code(&status))
 }
@@ -75,24 +112,36 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
 async fn exporting(settings: &Settings) -> Exporting {
     let read = async {
         let management = session::management_only(settings).await?;
-        management.camunda.positions(&management.brokers, session::now()).await
+        let positions = management.camunda.positions(&management.brokers, session::now()).await?;
+        // How many there are only says how much was not read; without it the reading stands.
+        let of = management.camunda.cluster().await.ok().and_then(|cluster| cluster.partitions);
+        Ok((positions, of))
     };
     match read.await {
-        Ok(positions) if positions.paused().is_empty() => {
-            Exporting::Runs { partitions: partitions(&positions) }
-        }
-        Ok(positions) => {
+        Ok((positions, of)) => {
+            let leaders = leaders(&positions, of);
+            if positions.paused().is_empty() {
+                return Exporting::Runs { partitions: partitions(&positions), leaders };
+            }
             let place = |(broker, partition, phase)| format!("{broker}, partition {partition}: {phase}");
-            Exporting::Paused { where_: positions.paused().into_iter().map(place).collect() }
+            Exporting::Paused { places: positions.paused().into_iter().map(place).collect(), leaders }
         }
         Err(fault) => Exporting::Unknown { fault },
     }
 }
 
 fn partitions(positions: &Positions) -> usize {
-    let all: std::collections::BTreeSet<&u32> =
-        positions.brokers.iter().flat_map(|b| b.partitions.keys()).collect();
+    let all: BTreeSet<&u32> = positions.brokers.iter().flat_map(|b| b.partitions.keys()).collect();
     all.len()
+}
+
+fn leaders(positions: &Positions, of: Option<u32>) -> Leaders {
+    let replicas = positions.brokers.iter().flat_map(|b| &b.partitions);
+    let led: BTreeSet<&u32> =
+        replicas.filter(|(_, r)| r.is_leader()).map(|(partition, _)| partition).collect();
+    let silent = positions.brokers.iter().filter_map(|b| Some((b, b.unread.as_ref()?)));
+    let unread = silent.map(|(broker, why)| format!("{}: {why}", broker.address)).collect();
+    Leaders { read: led.len(), of, unread }
 }
 
 fn open_run(run: &Run, alive: bool, now: Timestamp) -> OpenRun {
@@ -107,27 +156,54 @@ fn open_run(run: &Run, alive: bool, now: Timestamp) -> OpenRun {
     }
 }
 
-/// 20 while exporting is, or may be, paused and nobody is at work on it.
+/// 20 while exporting is, or may be, paused and nobody is at work on it; else the worst of what could not be read.
 fn code(status: &Status) -> u8 {
-    let at_work = status.open_runs.iter().any(|run| run.alive);
     let paused = matches!(status.exporting, Exporting::Paused { .. });
     let left = status.open_runs.iter().any(|run| run.hold.is_open());
-    match &status.exporting {
-        _ if (paused || left) && !at_work => exit::MAY_BE_PAUSED,
-        Exporting::Unknown { fault } => fault.kind.exit_code(),
-        Exporting::Runs { .. } | Exporting::Paused { .. } => exit::DONE,
+    let mut codes: Vec<u8> = status.faults.iter().map(|unread| unread.fault.kind.exit_code()).collect();
+    if (paused || left) && status.holder.is_none() {
+        codes.push(exit::MAY_BE_PAUSED);
     }
+    if let Exporting::Unknown { fault } = &status.exporting {
+        codes.push(fault.kind.exit_code());
+    }
+    exit::first_of(codes)
+}
+
+/// What the answer does not speak for, if anything.
+fn but(leaders: &Leaders) -> String {
+    let all = leaders.of.is_none_or(|of| leaders.read >= of as usize);
+    if all && leaders.unread.is_empty() {
+        return String::new();
+    }
+    let of = leaders.of.map_or_else(|| "?".into(), |of| of.to_string());
+    let silent = if leaders.unread.is_empty() {
+        "give every broker's management address as `brokers`".into()
+    } else {
+        format!("not read: {}", leaders.unread.join("; "))
+    };
+    format!(" (the leaders of {} of {of} partitions were read; {silent})", leaders.read)
 }
 
 fn text(status: &Status, now: Timestamp) -> String {
     let mut lines = vec![format!("installation  {}", status.installation)];
     lines.push(match &status.exporting {
-        Exporting::Runs { partitions } => format!("exporting     runs on {partitions} partitions"),
-        Exporting::Paused { where_ } => format!("exporting     PAUSED on {}", where_.join("; ")),
+        Exporting::Runs { partitions, leaders } => {
+            format!("exporting     runs on {partitions} partitions{}", but(leaders))
+        }
+        Exporting::Paused { places, leaders } => {
+            format!("exporting     PAUSED on {}{}", places.join("; "), but(leaders))
+        }
         Exporting::Unknown { fault } => {
             format!("exporting     unknown: {}: {}; {}", fault.target, fault.answer, fault.hint)
         }
     });
+    for Unread { what, fault } in &status.faults {
+        lines.push(format!("{what:<13} cannot be read: {}: {}", fault.target, fault.answer));
+        if !fault.hint.is_empty() {
+            lines.push(format!("  next        {}", fault.hint));
+        }
+    }
     for run in &status.open_runs {
         let alive = if run.alive { "at work" } else { "LEFT OPEN" };
         let paused = match run.hold {
@@ -143,9 +219,13 @@ fn text(status: &Status, now: Timestamp) -> String {
             ago(run.last_event_at, now)
         ));
         if !run.alive {
-            lines.push(
-                "  next        `c8keep resume-exporting` releases it; `c8keep backup` takes it over".into(),
-            );
+            // Without a pause there is nothing to release.
+            let next = if run.hold.is_open() {
+                "`c8keep resume-exporting` releases it; `c8keep backup` takes it over"
+            } else {
+                "`c8keep backup` ends it; it holds no pause"
+            };
+            lines.push(format!("  next        {next}"));
         }
     }
     lines.push(match &status.last_backup {

@@ -94,7 +94,7 @@ fn exporting_is_already_paused_by_somebody_else() {
     theatre.run(&["backup"]).expect(10, &["already paused", "resume-exporting --yes"]);
     assert!(theatre.is_paused(), "found paused, left paused");
     theatre.run(&["status"]).expect(20, &["PAUSED"]);
-    theatre.run(&["resume-exporting"]).expect(10, &["did not make this pause"]);
+    theatre.run(&["resume-exporting"]).expect(20, &["did not make this pause"]);
     assert!(theatre.is_paused());
     theatre.run(&["resume-exporting", "--yes"]).expect(0, &["exporting runs"]);
     assert!(!theatre.is_paused());
