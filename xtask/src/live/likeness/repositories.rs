@@ -174,14 +174,19 @@ mod tests {
 
     #[test]
     fn repositories_lie_where_the_server_allows_them_and_only_the_way_there_is_slow() {
-        let all = Repositories { url: String::new(), root: "/root".to_owned(), attempt: 3, throttled: true };
+        let all = Repositories {
+            url: String::new(),
+            root: "/srv/snapshots".to_owned(),
+            attempt: 3,
+            throttled: true,
+        };
         let request = Request::new("PUT", "/_snapshot/slow")
             .json(&json!({ "type": "fs", "settings": { "location": "/var/snapshots/slow" } }));
         let settings = |on_the_way| {
             let sent = all.outward(&request, on_the_way).body;
             serde_json::from_slice::<Value>(&sent).expect("JSON")["settings"].clone()
         };
-        assert_eq!(settings(false), json!({ "location": "/root/likeness-3-slow" }));
+        assert_eq!(settings(false), json!({ "location": "/srv/snapshots/likeness-3-slow" }));
         assert_eq!(settings(true)["max_snapshot_bytes_per_sec"], THROTTLE);
     }
 
