@@ -149,6 +149,19 @@ async fn an_unread_broker_is_named_with_its_reason_and_only_all_of_them_are_a_fa
 }
 
 #[tokio::test]
+async fn brokers_behind_a_login_are_no_outage() {
+    let page = json!("<!DOCTYPE html><title>Sign in</title>");
+    for status in [401, 403] {
+        let scene = Scene::default().on("GET http://b0:9600/actuator/partitions", status, &page);
+        let (client, _) = split(scene);
+        let all = brokers(&[(0, "b0:9600"), (1, "b1:9600")]);
+        let fault = client.positions(&all, Timestamp::UNIX_EPOCH).await.unwrap_err();
+        assert_eq!((fault.kind, fault.retry), (FaultKind::Unauthorised, Retry::Never), "{status}");
+        assert!(fault.hint.contains("credentials") && fault.answer.contains("refused"), "{fault:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_highest_id_counts_what_failed() {
     let metrics = include_str!("../../../fixtures/camunda-8.6.0/self-description/broker-prometheus.txt");
     let list = "GET http://gateway:9600/actuator/backups";
