@@ -137,7 +137,7 @@ async fn checking_leaves_nothing_behind() {
     vault.check("default").await.unwrap();
     assert_eq!(vault.list("").await.unwrap(), Vec::<String>::new());
     assert_eq!(fs::read_dir(vault.root().join("default/doctor")).unwrap().count(), 0);
-    assert!(vault.place().starts_with("folder ") && vault.place().ends_with("a/vault"));
+    assert!(vault.place().starts_with('/') && vault.place().ends_with("a/vault"));
 }
 
 #[tokio::test]

@@ -144,6 +144,10 @@ impl Recipe<'_> {
     fn last_is_required(&mut self, required: bool) {
         if let Some(step) = self.steps.last_mut() {
             step.required = required;
+            if !required && step.kind == Kind::Effect {
+                // What can be done without must not hold up the rest, the pause least of all.
+                step.limits.attempts_max = 4;
+            }
         }
     }
 
