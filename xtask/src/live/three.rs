@@ -62,7 +62,7 @@ pub async fn gone_at_pause(cluster: &mut Cluster, program: &Program) -> Result<(
     ensure!(running.is_alive()?, "it gave up although nobody told it to");
     let status = program.status().await?;
     ensure!(status["exporting"]["state"] == "paused", "status says {}", status["exporting"]);
-    let told = status["exporting"]["where_"].to_string();
+    let told = status["exporting"]["places"].to_string();
     for paused in paused(cluster).await? {
         ensure!(told.contains(&paused), "status does not say that {paused} is paused: {told}");
     }
