@@ -6,10 +6,34 @@ use c8keep_core::backup::{BackupId, HistoryApp, RECORDS_SNAPSHOT_PREFIX};
 use c8keep_core::facts::{Census, Cluster, Fact};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::AppAddress;
+use c8keep_core::plan::{Action, Plan, StepName};
 use c8keep_core::run::Answer;
 
 use super::Performed;
 use crate::World;
+
+/// Makes the checks with which a run of the plan would begin, in the plan's order, for a plan that is only shown. It
+/// leaves no trace, so whether the vault can be written to is not among them.
+pub async fn check(world: &World, plan: &Plan) -> Vec<(StepName, Result<(), Fault>)> {
+    let mut checked = Vec::new();
+    for step in plan.steps().iter().filter(|step| step.after.is_empty()) {
+        let performed = match &step.action {
+            Action::CheckCluster => cluster(world).await,
+            Action::CheckExporting => exporting(world).await,
+            Action::CheckStore => store(world).await,
+            Action::CheckRepository { repository: name } => repository(world, name).await,
+            Action::TakeCensus { records } => census(world, records.as_deref()).await,
+            Action::CheckId { id: wanted } => id(world, *wanted).await,
+            _ => continue,
+        };
+        let result = match performed {
+            Ok(Answer::Fault { fault, .. }) | Err(fault) => Err(fault),
+            Ok(_) => Ok(()),
+        };
+        checked.push((step.name.clone(), result));
+    }
+    checked
+}
 
 pub(super) async fn cluster(world: &World) -> Performed {
     let cluster = world.camunda.cluster().await?;

@@ -1,9 +1,11 @@
 //! `plan`: what a backup would do, and what was found. Reads only.
 
+use c8keep_core::fault::Fault;
 use c8keep_core::installation::Installation;
+use c8keep_core::plan::StepName;
 use c8keep_core::recipe::{self, Request};
 use c8keep_core::{BackupId, Plan};
-use c8keep_engine::World;
+use c8keep_engine::{World, perform};
 use serde::Serialize;
 
 use crate::cli::{Global, PlanArgs};
@@ -17,6 +19,15 @@ struct Shown<'a> {
     installation: &'a Installation,
     findings: &'a [Finding],
     plan: &'a Plan,
+    checks: &'a [Check],
+}
+
+/// One check with which a backup would begin, made now.
+#[derive(Serialize)]
+struct Check {
+    step: StepName,
+    ok: bool,
+    fault: Option<Fault>,
 }
 
 pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> Result<u8, Stop> {
@@ -24,10 +35,35 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
     let journal = session::journal_to_read(&settings).await?;
     let Session { world, findings } = session::assemble(&settings, journal).await?;
     session::announce(&world.installation, &findings, true, printer);
-    let plan = make(&world, &settings, args).await?;
-    let shown = Shown { installation: &world.installation, findings: &findings, plan: &plan };
-    printer.result(&plan.to_string(), &shown);
-    Ok(exit::DONE)
+    let plan = match make(&world, &settings, args).await {
+        // What keeps the highest id from being read is told by the checks below; the plan is worth seeing all the same.
+        Err(_) if args.id.is_none() => {
+            of_id(&world, &settings, args, BackupId::generate(world.clock.now(), None))?
+        }
+        made => made?,
+    };
+    let made = perform::check(&world, &plan).await;
+    let made = made.into_iter().map(|(step, result)| Check { step, ok: result.is_ok(), fault: result.err() });
+    let checks: Vec<Check> = made.collect();
+    let shown =
+        Shown { installation: &world.installation, findings: &findings, plan: &plan, checks: &checks };
+    printer.result(&format!("{plan}\n{}", text(&checks)), &shown);
+    let mut faults = checks.iter().filter_map(|check| check.fault.as_ref()).peekable();
+    let code = faults.peek().map_or(exit::DONE, |fault| fault.kind.exit_code());
+    faults.for_each(|fault| printer.fault(fault));
+    Ok(code)
+}
+
+fn text(checks: &[Check]) -> String {
+    let mut lines = vec!["checks, made just now".to_owned()];
+    for Check { step, fault, .. } in checks {
+        lines.push(match fault {
+            None => format!("  ok   {step}"),
+            Some(fault) => format!("  BAD  {step:<21} {}", fault.answer),
+        });
+    }
+    lines.push("  -    check-vault           made by the backup itself: it writes".into());
+    lines.join("\n")
 }
 
 /// The plan that the settings and the options ask for.
@@ -36,6 +72,10 @@ pub(super) async fn make(world: &World, settings: &Settings, args: &PlanArgs) ->
         Some(id) => id,
         None => BackupId::generate(world.clock.now(), super::catalog::highest_id(world).await?),
     };
+    of_id(world, settings, args, id)
+}
+
+fn of_id(world: &World, settings: &Settings, args: &PlanArgs, id: BackupId) -> Result<Plan, Stop> {
     let mut request = Request::new(id);
     let limits = &settings.limits;
     for (wished, slot) in [
