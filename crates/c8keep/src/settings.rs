@@ -166,7 +166,55 @@ impl Settings {
                 "unset the one that is not used",
             ));
         }
-        Ok(())
+        self.check_addresses()?;
+        self.limits.check()
+    }
+
+    /// A port alone would be read as an old way to write an IP address.
+    fn check_addresses(&self) -> Result<(), Fault> {
+        let is_number = |a: &str| !a.trim().is_empty() && a.trim().chars().all(|c| c.is_ascii_digit());
+        match self.addresses().find(|(_, address)| is_number(address)) {
+            Some((key, number)) => Err(usage(
+                &format!("the address {key}"),
+                format!("{number} is a number, not an address"),
+                &format!("a port needs its host: http://localhost:{}", number.trim()),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Every address with its key.
+    fn addresses(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let single = [
+            ("management", &self.management),
+            ("rest", &self.rest),
+            ("operate.address", &self.operate.address),
+            ("tasklist.address", &self.tasklist.address),
+            ("optimize.address", &self.optimize.address),
+            ("search.address", &self.search.address),
+        ];
+        let given = single.into_iter().filter_map(|(key, address)| Some((key, address.as_deref()?)));
+        given.chain(self.brokers.iter().map(|address| ("brokers", address.as_str())))
+    }
+}
+
+impl Limits {
+    /// As on the command line, where such a time is refused, too.
+    fn check(&self) -> Result<(), Fault> {
+        let limits = [
+            ("limits.hold_budget", self.hold_budget),
+            ("limits.stall", self.stall),
+            ("limits.wait_deadline", self.wait_deadline),
+        ];
+        let bad = limits.into_iter().find_map(|(key, time)| Some((key, time.filter(|t| !t.is_positive())?)));
+        match bad {
+            Some((key, time)) => Err(usage(
+                key,
+                format!("{time:#} is not a time that anything could take"),
+                "write it like 90s, 10m or 2h, above zero; leave it out for the default",
+            )),
+            None => Ok(()),
+        }
     }
 }
 
@@ -203,12 +251,37 @@ fn parse(text: &str) -> Result<Settings, (String, String)> {
     if text.trim().is_empty() {
         return Ok(Settings::default());
     }
-    serde_saphyr::from_str(text).map_err(|error| {
-        let why = error.to_string();
+    serde_saphyr::from_str(text).map_err(|error: serde_saphyr::Error| {
+        let why = error.without_snippet().to_string();
         let hint = nearest_key(&why)
             .map_or_else(String::new, |(wrong, near)| format!("{wrong:?} is not known; {near:?}?"));
-        (why, hint)
+        let place = error
+            .location()
+            .map_or_else(String::new, |at| format!("line {}, column {}: ", at.line(), at.column()));
+        (format!("{place}{}", plain_words(&why)), hint)
     })
+}
+
+/// What the YAML library says, for people who have never heard of it; where it says nothing clearer, its own words without
+/// the place.
+fn plain_words(message: &str) -> String {
+    let message = message.rsplit_once(" at line ").map_or(message, |(what, _)| what);
+    if let Some((_, rest)) = message.split_once("unknown field `") {
+        return format!("the key {} is not known here", rest.split('`').next().unwrap_or_default());
+    }
+    if let Some(rest) = message.strip_prefix("duplicate mapping key: ") {
+        return format!("the key {} is there twice", rest.split(',').next().unwrap_or_default());
+    }
+    let known = [
+        ("\"friendly\" duration", "this is not a time; write it like 90s, 10m or 2h"),
+        ("expected string scalar", "a text is expected here"),
+        ("invalid boolean", "true or false is expected here"),
+        ("expected mapping start", "keys with values are expected here, as in `name: prod`"),
+        ("expected sequence start", "a list is expected here, as in `[http://a:9600, http://b:9600]`"),
+        ("found a tab", "there is a tab; YAML is indented with blanks"),
+    ];
+    let words = known.into_iter().find(|(theirs, _)| message.contains(theirs));
+    words.map_or_else(|| message.to_owned(), |(_, ours)| ours.to_owned())
 }
 
 /// From "unknown field `x`, expected one of a, b" to the key that was probably meant.
@@ -227,17 +300,7 @@ fn nearest_key(message: &str) -> Option<(String, String)> {
 }
 
 fn secret_in_an_address(settings: &Settings) -> Option<&'static str> {
-    let addresses = [
-        ("management", &settings.management),
-        ("rest", &settings.rest),
-        ("operate.address", &settings.operate.address),
-        ("tasklist.address", &settings.tasklist.address),
-        ("optimize.address", &settings.optimize.address),
-        ("search.address", &settings.search.address),
-    ];
-    let holds_one = |address: &String| address.contains('@');
-    let single = addresses.into_iter().find(|(_, a)| a.as_ref().is_some_and(holds_one)).map(|(key, _)| key);
-    single.or_else(|| settings.brokers.iter().any(holds_one).then_some("brokers"))
+    settings.addresses().find(|(_, address)| address.contains('@')).map(|(key, _)| key)
 }
 
 fn home(variable: &str, below_home: &str) -> PathBuf {
@@ -296,5 +359,39 @@ mod tests {
     fn a_password_in_the_file_is_noticed() {
         let settings = parse("search: {address: 'http://user:secret@es:9200'}").unwrap();
         assert_eq!(secret_in_an_address(&settings), Some("search.address"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_plain_words_and_the_place_once() {
+        for (text, words) in [
+            ("name: a\nname: b\n", "line 2, column 1: the key name is there twice"),
+            (
+                "limits: {stall: soon}\n",
+                "line 1, column 17: this is not a time; write it like 90s, 10m or 2h",
+            ),
+            ("optimize: {enabled: maybe}\n", "line 1, column 21: true or false is expected here"),
+            (
+                "brokers: http://a\n",
+                "line 1, column 10: a list is expected here, as in `[http://a:9600, http://b:9600]`",
+            ),
+            ("managment: a\n", "line 1, column 1: the key managment is not known here"),
+        ] {
+            assert_eq!(parse(text).unwrap_err().0, words);
+        }
+    }
+
+    #[test]
+    fn times_are_positive_and_addresses_are_no_numbers() {
+        for (text, key) in [
+            ("limits: {stall: 0s}", "limits.stall"),
+            ("limits: {hold_budget: -5m}", "limits.hold_budget"),
+            ("management: 9600", "management"),
+            ("brokers: [http://a:9600, 9601]", "brokers"),
+        ] {
+            let fault = parse(text).unwrap().check().unwrap_err();
+            assert!(fault.target.contains(key), "{fault:?}");
+            assert_eq!(fault.kind, FaultKind::Usage);
+        }
+        assert_eq!(parse("management: localhost:9600\nlimits: {stall: 5m}").unwrap().check(), Ok(()));
     }
 }

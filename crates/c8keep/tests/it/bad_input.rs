@@ -25,6 +25,36 @@ fn an_unknown_key_in_the_file() {
         .expect(2, &["managment", "\"management\"?", "c8keep.yaml"]);
 }
 
+/// Each names the key, and none the library that reads the file.
+#[test]
+fn values_that_cannot_be_meant() {
+    let theatre = theatre();
+    let file = theatre.home().join("c8keep.yaml");
+    for (text, words) in [
+        ("limits: {stall: 0s}\n", "limits.stall"),
+        ("rest: 8080\n", "http://localhost:8080"),
+        ("name: a\nname: b\n", "the key name is there twice"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let ended = theatre.run(&["plan", "-c", file.to_str().unwrap()]).expect(2, &[words]);
+        assert!(!ended.said().contains("Options"), "{}", ended.said());
+    }
+}
+
+/// A plan makes the checks with which a backup would begin, and a dry run is the same.
+#[test]
+fn a_plan_says_what_a_backup_would_stumble_over() {
+    let theatre = changed(|config| config.store = None);
+    let ended = theatre.run(&["plan"]);
+    ended.expect(10, &["BAD  check-store", "ok   check-cluster", "ZEEBE_BROKER_DATA_BACKUP_STORE"]);
+    theatre.run(&["backup", "--dry-run"]).expect(10, &["BAD  check-store"]);
+    assert!(!theatre.home().join(".local/share").exists(), "a plan left a trace");
+    let plan = theatre.run(&["plan", "-o", "json"]).json();
+    let checks = plan["checks"].as_array().unwrap();
+    let bad: Vec<_> = checks.iter().filter(|c| c["ok"] == false).map(|c| &c["step"]).collect();
+    assert_eq!(bad, ["check-store", "check-id"], "without a store the brokers name no ids either");
+}
+
 #[test]
 fn no_endpoint_at_all() {
     let mut theatre = theatre();
