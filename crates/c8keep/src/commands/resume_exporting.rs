@@ -46,7 +46,7 @@ enum Owner {
 
 pub(super) async fn run(global: &Global, args: &ResumeArgs, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
-    let ended = release(&settings, args, printer).await;
+    let ended = Box::pin(release(&settings, args, printer)).await;
     let (resumed, said, code) = match &ended {
         Ok(Resumed { resumed, said }) => (*resumed, *said, exit::DONE),
         // Told with its fault by whoever tells all faults.
@@ -152,7 +152,9 @@ async fn identify(
             return Ok(Err(fault));
         }
         if args.release_wait.is_some_and(|wait| clock.now().duration_since(began) >= wait) {
-            return Err(Stop::from(fault).while_paused());
+            let next = "c8keep paused exporting, and it may still be PAUSED: bring the cluster back, then run \
+                        `c8keep resume-exporting` again";
+            return Err(Stop::from(fault.with_hint(next)).while_paused());
         }
         if !std::mem::replace(&mut told, true) {
             printer.fault(&fault);

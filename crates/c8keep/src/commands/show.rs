@@ -74,7 +74,7 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
     };
     let text = match &entry.manifest {
         Some(manifest) => of_manifest(manifest, entry.release.as_ref(), &vault.place()),
-        None => run.map(of_run).unwrap_or_else(|| format!("backup {}", entry.backup)),
+        None => run.map_or_else(|| format!("backup {}", entry.backup), of_run),
     };
     printer.result(&text, &shown);
     let Some(fault) = &entry.fault else { return Ok(exit::DONE) };
