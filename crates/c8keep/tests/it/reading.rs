@@ -236,3 +236,24 @@ fn status_says_for_how_many_leaders_it_speaks() {
     let theatre = Theatre::new(config);
     theatre.run(&["status"]).expect(0, &["exporting     runs", "partitions were read", "`brokers`"]);
 }
+
+/// A backup that failed because its pause was lifted says so in the list.
+#[test]
+fn a_violated_witness_is_listed() {
+    let mut config = Theatre::quick("8.6.0");
+    config.durations.records = 4_000;
+    config.rhythm.snapshot = 300;
+    config.load = 100;
+    let theatre = Theatre::new(config);
+    let child = theatre.start(&["backup", "--id", "1000"]);
+    theatre.until("the records snapshot is accepted", |t| {
+        t.by_hand(Host::Search, "GET", "/_snapshot/camunda/camunda_zeebe_records_backup_1000") == 200
+    });
+    theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/resume");
+    crate::theatre::ended(child.wait_with_output().unwrap()).expect(1, &[]);
+    theatre.run(&["list"]).expect(0, &["failed", "violated"]);
+    let rows = theatre.run(&["list", "-o", "json"]).json();
+    assert_eq!(rows[0]["witness"], "violated");
+    let shown = theatre.run(&["show", "-o", "yaml", "1000"]).expect(0, &["violated"]);
+    assert!(!shown.stdout.contains("\n---"), "one document");
+}
