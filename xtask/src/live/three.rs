@@ -70,8 +70,8 @@ pub async fn gone_at_pause(cluster: &mut Cluster, program: &Program) -> Result<(
     back(cluster).await?;
     let done = running.ended(BACKUP_LIMIT).await?.with_code(1)?;
     ensure!(
-        done.err.to_lowercase().contains("paused"),
-        "standard error does not speak of the pause:\n{}",
+        done.err.contains("paused now: broker"),
+        "standard error does not say what is paused where:\n{}",
         done.err
     );
     let posts = gate.log().into_iter().filter(|one| one.method == "POST");
@@ -88,8 +88,8 @@ pub async fn told_to_stop_waiting(cluster: &mut Cluster, program: &Program) -> R
     let running = half_paused(cluster, &program, &gate, &["backup", "--release-wait", "30s"]).await?;
     let done = running.ended(BACKUP_LIMIT).await?.with_code(20)?;
     ensure!(
-        done.err.to_lowercase().contains("paused"),
-        "standard error does not speak of the pause:\n{}",
+        done.err.contains("paused now: broker"),
+        "standard error does not say what is paused where:\n{}",
         done.err
     );
     ensure!(!paused(cluster).await?.is_empty(), "nothing is paused: the instant was missed");
