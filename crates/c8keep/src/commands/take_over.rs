@@ -61,6 +61,10 @@ pub(super) async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How)
                 // The signal asks this command to stop as well, not only the run that it found.
                 End::Closed(_) if signals::have_come() => Err(Stop::with(exit::INTERRUPTED)),
                 End::Closed(_) => Ok(Taken::Released),
+                End::JournalLost { fault, released: true } => {
+                    printer.say("exporting was resumed all the same, but that could not be journalled");
+                    Err(fault.clone().into())
+                }
                 _ => {
                     tell_unreleased(&driven, printer);
                     Err(Stop::with(exit::of(&driven, false)))
