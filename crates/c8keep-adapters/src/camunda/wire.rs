@@ -87,7 +87,7 @@ fn message_in(value: &Value) -> Option<String> {
     }
 }
 
-/// One line of at most [`MESSAGE_CHARS_MAX`] characters.
+/// One line of at most `MESSAGE_CHARS_MAX` characters.
 pub fn one_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= MESSAGE_CHARS_MAX {
