@@ -25,10 +25,10 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Configuration file; without one, the environment is enough
-    #[arg(long, short, global = true, env = env::CONFIG, value_name = "FILE")]
+    #[arg(long, short, global = true, env = env::CONFIG, hide_env_values = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Name of the installation
-    #[arg(long, global = true, env = env::INSTALLATION, value_name = "NAME")]
+    #[arg(long, global = true, env = env::INSTALLATION, hide_env_values = true, value_name = "NAME")]
     pub installation: Option<String>,
     /// How results are written to standard output
     #[arg(long, short, global = true, value_enum, default_value = "text")]
@@ -81,8 +81,8 @@ pub enum Verb {
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
     /// Id of the backup; generated (seconds since 1970) unless given
-    #[arg(long, env = env::BACKUP_ID, value_name = "ID")]
-    pub id: Option<BackupId>,
+    #[arg(long = "id", env = env::BACKUP_ID, hide_env_values = true, value_name = "ID", value_parser = wanted_id)]
+    wanted: Option<WantedId>,
     /// How long exporting may stay paused
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub hold_budget: Option<SignedDuration>,
@@ -92,6 +92,17 @@ pub struct PlanArgs {
     /// How long one wait may take in all
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub wait_deadline: Option<SignedDuration>,
+}
+
+/// An id that was asked for; a variable that is set to nothing asks for none.
+#[derive(Debug, Clone, Copy)]
+struct WantedId(Option<BackupId>);
+
+impl PlanArgs {
+    /// The id that was asked for.
+    pub fn id(&self) -> Option<BackupId> {
+        self.wanted.and_then(|wanted| wanted.0)
+    }
 }
 
 #[derive(Debug, Clone, Args)]
@@ -143,6 +154,16 @@ pub struct DemoArgs {
     /// Seed of the simulated installation
     #[arg(long, default_value = "8")]
     pub seed: u64,
+}
+
+fn wanted_id(text: &str) -> Result<WantedId, String> {
+    match text.trim() {
+        "" => Ok(WantedId(None)),
+        id => id
+            .parse()
+            .map(|id| WantedId(Some(id)))
+            .map_err(|e: c8keep_core::backup::NotABackupId| e.to_string()),
+    }
 }
 
 fn duration(text: &str) -> Result<SignedDuration, String> {

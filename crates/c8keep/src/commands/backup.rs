@@ -43,14 +43,14 @@ pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) ->
             return Ok(tell(&world, &settings, &driven, args, printer));
         }
     }
-    if let (true, Some(id)) = (was_open, args.plan.id) {
+    if let (true, Some(id)) = (was_open, args.plan.id()) {
         printer.problem(
             &format!("backup {id} was not started: an earlier run was open and has just been ended"),
             &format!("start again with an id above {id}, or without one"),
         );
         return Ok(exit::FAILED);
     }
-    let mut tries_left = if args.plan.id.is_some() { 0 } else { args.retry };
+    let mut tries_left = if args.plan.id().is_some() { 0 } else { args.retry };
     loop {
         let driven = one(&world, &settings, args, term, printer).await?;
         let code = tell(&world, &settings, &driven, args, printer);

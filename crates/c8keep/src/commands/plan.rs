@@ -37,7 +37,7 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
     session::announce(&world.installation, &findings, true, printer);
     let plan = match make(&world, &settings, args).await {
         // What keeps the highest id from being read is told by the checks below; the plan is worth seeing all the same.
-        Err(_) if args.id.is_none() => {
+        Err(_) if args.id().is_none() => {
             of_id(&world, &settings, args, BackupId::generate(world.clock.now(), None))?
         }
         made => made?,
@@ -68,7 +68,7 @@ fn text(checks: &[Check]) -> String {
 
 /// The plan that the settings and the options ask for.
 pub(super) async fn make(world: &World, settings: &Settings, args: &PlanArgs) -> Result<Plan, Stop> {
-    let id = match args.id {
+    let id = match args.id() {
         Some(id) => id,
         None => BackupId::generate(world.clock.now(), super::catalog::highest_id(world).await?),
     };
