@@ -114,3 +114,18 @@ fn elasticsearch_lists_the_newest_first_when_asked() {
     assert_eq!(names, ["c", "b"]);
     assert_eq!((&body["total"], &body["remaining"]), (&json!(3), &json!(1)));
 }
+
+#[test]
+fn the_exporter_is_the_one_of_the_product() {
+    // As real brokers of 8.6.0 tell it; the comparison with recorded answers leaves the class open.
+    for (search, name, class) in [
+        (Product::Elasticsearch, "elasticsearch", "io.camunda.zeebe.exporter.ElasticsearchExporter"),
+        (Product::OpenSearch, "opensearch", "io.camunda.zeebe.exporter.opensearch.OpensearchExporter"),
+    ] {
+        let told = bench(search).get(Host::Broker(0), "/actuator/configprops").value();
+        let beans = told["contexts"]["application"]["beans"].as_object().cloned().unwrap_or_default();
+        let broker = beans.iter().find(|(bean, _)| bean.starts_with("zeebe.broker-")).map(|(_, bean)| bean);
+        let exporters = broker.map(|bean| &bean["properties"]["exporters"]);
+        assert_eq!(exporters.map(|all| &all[name]["className"]), Some(&json!(class)), "{told}");
+    }
+}
