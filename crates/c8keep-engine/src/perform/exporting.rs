@@ -19,17 +19,21 @@ pub(super) async fn pause(world: &World) -> Performed {
 /// which are paused now, as far as the brokers tell.
 async fn and_what_is_paused(world: &World, mut fault: Fault) -> Fault {
     let Ok(positions) = read(world).await else { return fault };
-    let paused = positions.paused();
+    let paused = paused_now(&positions);
     if paused.is_empty() {
         fault.answer.push_str("; no partition that was reached is paused");
         return fault;
     }
-    let list: Vec<String> = paused
-        .iter()
-        .map(|(broker, partition, phase)| format!("{broker} partition {partition} {phase}"))
-        .collect();
-    fault.answer = format!("{}; paused now: {}", fault.answer, list.join(", "));
+    fault.answer = format!("{}; paused now: {paused}", fault.answer);
     fault
+}
+
+/// Every paused replica that was read, in one line; empty if there is none.
+pub(super) fn paused_now(positions: &Positions) -> String {
+    let places = positions.paused().into_iter();
+    let list: Vec<String> =
+        places.map(|(broker, partition, phase)| format!("{broker} partition {partition} {phase}")).collect();
+    list.join(", ")
 }
 
 /// Confirmed twice: by the answer, and by every broker that can be read.

@@ -74,18 +74,14 @@ pub(super) async fn exporting(world: &World) -> Performed {
     let Ok(positions) = world.camunda.positions(&world.installation.brokers, world.clock.now()).await else {
         return Ok(Answer::Done { facts: Vec::new() });
     };
-    let paused = positions.paused();
+    let paused = super::exporting::paused_now(&positions);
     if paused.is_empty() {
         return Ok(Answer::Done { facts: Vec::new() });
     }
-    let list: Vec<String> = paused
-        .iter()
-        .map(|(broker, partition, phase)| format!("{broker} partition {partition} {phase}"))
-        .collect();
     Err(Fault::precondition(
         "checking that exporting runs",
         format!("{}/actuator/partitions", world.installation.management),
-        format!("exporting is already paused, and not by c8keep: {}", list.join(", ")),
+        format!("exporting is already paused, and not by c8keep: {paused}"),
         "find out who paused it (another backup?); if nobody needs the pause, run `c8keep resume-exporting --yes`",
     ))
 }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::management::message;
 use super::runtime::backup_id;
-use super::{ACTUATOR, Answer, JSON, PROBLEM, Request, actuator, not_found, spring_error};
+use super::runtime::with_id;
+use super::{ACTUATOR, Answer, JSON, PROBLEM, Request, actuator, not_found};
 use crate::config::Product;
 use crate::host::Host;
 use crate::world::World;
@@ -54,18 +55,6 @@ fn backups(world: &mut World, app: App, request: &Request, rest: &[&str]) -> Ans
             Answer::no_content()
         }),
         _ => not_found(world, request),
-    }
-}
-
-fn with_id(
-    world: &mut World,
-    request: &Request,
-    id: &str,
-    act: impl FnOnce(&mut World, u64) -> Answer,
-) -> Answer {
-    match id.parse() {
-        Ok(id) => act(world, id),
-        Err(_) => spring_error(world, 400, "Bad Request", &request.path),
     }
 }
 

@@ -37,7 +37,8 @@ pub fn answer(world: &mut World, request: &Request, rest: &[&str]) -> Answer {
     }
 }
 
-fn with_id(
+/// An id in a path; what is no number, Spring itself refuses. The applications answer alike.
+pub(super) fn with_id(
     world: &mut World,
     request: &Request,
     id: &str,
