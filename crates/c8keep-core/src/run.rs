@@ -7,6 +7,7 @@ mod event;
 mod next;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,8 @@ use crate::plan::{Kind, Plan, Step, StepName};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     id: RunId,
-    plan: Plan,
+    /// Shared, as it never changes and a run is handed to every performance.
+    plan: Arc<Plan>,
     by: String,
     opened_at: Timestamp,
     last_at: Timestamp,
@@ -145,7 +147,7 @@ impl Run {
         let states = plan.steps().iter().map(|s| (s.name.clone(), StepState::Waiting)).collect();
         Ok(Run {
             id: run,
-            plan,
+            plan: Arc::new(plan),
             by,
             opened_at: at,
             last_at: at,
@@ -260,7 +262,7 @@ impl Run {
 
     /// The event that opened it, for whoever is told of a run from its beginning.
     pub fn opening(&self) -> Event {
-        let (run, plan, by) = (self.id.clone(), self.plan.clone(), self.by.clone());
+        let (run, plan, by) = (self.id.clone(), Plan::clone(&self.plan), self.by.clone());
         Event::Opened { run, plan, by, at: self.opened_at }
     }
 

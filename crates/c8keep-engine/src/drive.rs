@@ -35,7 +35,12 @@ pub struct Driver<'a> {
     stop: watch::Receiver<bool>,
     /// Ends the one wait that has no limit.
     release_wait: Option<SignedDuration>,
+    /// The run with all that has happened: what is decided upon.
     run: Run,
+    /// What has happened and is not in the journal yet. Nothing is sent before it is.
+    fresh: Vec<Event>,
+    /// The run as the journal holds it: what is told, and what counts when the journal fails.
+    journalled: Arc<Run>,
     seq: u64,
     term: Term,
     in_flight: InFlight,
@@ -97,7 +102,9 @@ pub async fn drive(world: Arc<World>, run: Run, seq: u64, term: Term, options: O
         reporter: options.reporter,
         stop: options.stop,
         release_wait: options.release_wait,
+        journalled: Arc::new(run.clone()),
         run,
+        fresh: Vec::new(),
         seq,
         term,
         in_flight: InFlight::default(),
@@ -107,7 +114,7 @@ pub async fn drive(world: Arc<World>, run: Run, seq: u64, term: Term, options: O
         stopped_at: None,
     };
     if seq == 1 {
-        driver.reporter.event(&driver.run, &driver.run.opening());
+        driver.reporter.event(&driver.journalled, &driver.run.opening());
     }
     driver.until_it_ends().await
 }
@@ -117,10 +124,10 @@ impl Driver<'_> {
         loop {
             match self.step().await {
                 Ok(None) => {}
-                Ok(Some(end)) => return Driven { run: self.run, end },
+                Ok(Some(end)) => return self.ended(end),
                 // A resume has no owner: ours would open the window of whoever has taken over.
                 Err(fault) if fault.kind == FaultKind::Locked => {
-                    return Driven { run: self.run, end: End::Superseded(fault) };
+                    return self.ended(End::Superseded(fault));
                 }
                 Err(fault) => return self.release_without_journal(fault).await,
             }
@@ -131,26 +138,26 @@ impl Driver<'_> {
     async fn step(&mut self) -> Result<Option<End>, Fault> {
         if *self.stop.borrow() && self.run.stopping().is_none() && !self.is_ending_well() {
             let at = self.now();
-            self.journal(Event::StopAsked { reason: StopReason::Signal, at }).await?;
+            self.note(Event::StopAsked { reason: StopReason::Signal, at });
         }
         self.abort_what_only_reads();
         let now = self.now();
         match self.run.next(now, &self.in_flight) {
-            Next::Start(orders) => {
-                for order in orders {
-                    self.start(order).await?;
-                }
-            }
+            Next::Start(orders) => self.start(orders).await?,
             Next::Expire { step, fault } => {
                 let attempt = attempt_of(self.run.state(&step));
-                self.journal(Event::Answered { step, attempt, answer: fault.into(), at: now }).await?;
+                self.note(Event::Answered { step, attempt, answer: fault.into(), at: now });
             }
-            Next::Stop(reason) => self.journal(Event::StopAsked { reason, at: now }).await?,
+            Next::Stop(reason) => self.note(Event::StopAsked { reason, at: now }),
             Next::Close(outcome) => {
-                self.journal(Event::Closed { outcome: outcome.clone(), at: now }).await?;
+                self.note(Event::Closed { outcome: outcome.clone(), at: now });
+                self.make_durable().await?;
                 return Ok(Some(End::Closed(outcome)));
             }
-            Next::Wait { until } => return self.wait(until).await,
+            Next::Wait { until } => {
+                self.make_durable().await?;
+                return Ok(self.wait(until).await);
+            }
         }
         Ok(None)
     }
@@ -160,29 +167,32 @@ impl Driver<'_> {
         self.run.is_past_pivot()
     }
 
-    async fn start(&mut self, order: Order) -> Result<(), Fault> {
-        if !order.looks_only {
-            let at = self.now();
-            let intent = Event::Intended { step: order.step.clone(), attempt: order.attempt, at };
-            self.journal(intent).await?;
+    /// Performs what is ordered, after all intents have become durable together.
+    async fn start(&mut self, orders: Vec<Order>) -> Result<(), Fault> {
+        let at = self.now();
+        for order in orders.iter().filter(|order| !order.looks_only) {
+            self.note(Event::Intended { step: order.step.clone(), attempt: order.attempt, at });
         }
-        let step = order.step.clone();
-        let (world, run) = (Arc::clone(&self.world), self.run.clone());
-        let (performance, abort) = abortable(async move {
-            let answer = perform(&world, &run, &order).await;
-            (order, answer)
-        });
-        self.in_flight.performing.insert(step.clone());
-        self.aborts.insert(step, abort);
-        self.performances.push(Box::pin(performance));
+        self.make_durable().await?;
+        for order in orders {
+            let step = order.step.clone();
+            let (world, run) = (Arc::clone(&self.world), Arc::clone(&self.journalled));
+            let (performance, abort) = abortable(async move {
+                let answer = perform(&world, &run, &order).await;
+                (order, answer)
+            });
+            self.in_flight.performing.insert(step.clone());
+            self.aborts.insert(step, abort);
+            self.performances.push(Box::pin(performance));
+        }
         Ok(())
     }
 
     /// Waits for an answer, the next due instant, a signal, or the end of our patience with the release.
-    async fn wait(&mut self, until: Option<Timestamp>) -> Result<Option<End>, Fault> {
+    async fn wait(&mut self, until: Option<Timestamp>) -> Option<End> {
         let patience = self.patience_ends();
         if patience.is_some_and(|ends| ends <= self.now()) {
-            return Ok(Some(End::ReleasePending));
+            return Some(End::ReleasePending);
         }
         let wake = [until, patience].into_iter().flatten().min();
         let clock = Arc::clone(&self.world.clock);
@@ -203,10 +213,11 @@ impl Driver<'_> {
         };
         tokio::select! {
             biased;
-            () = stopped => Ok(None),
-            Some(ended) = self.performances.next() => self.answered(ended).await.map(|()| None),
-            () = sleep => Ok(None),
+            () = stopped => {}
+            Some(ended) = self.performances.next() => self.answered(ended),
+            () = sleep => {}
         }
+        None
     }
 
     /// When the release has been tried for long enough in this process: `release_wait` counts from its beginning, the
@@ -230,25 +241,24 @@ impl Driver<'_> {
         self.run.plan().release().is_some_and(|step| self.run.state(&step.name).since().is_some())
     }
 
-    async fn answered(&mut self, ended: Result<(Order, Answer), Aborted>) -> Result<(), Fault> {
-        let Ok((order, answer)) = ended else { return Ok(()) };
+    fn answered(&mut self, ended: Result<(Order, Answer), Aborted>) {
+        let Ok((order, answer)) = ended else { return };
         let Order { step, attempt, .. } = order;
         self.in_flight.performing.remove(&step);
         self.aborts.remove(&step);
         let at = self.now();
         if let Answer::Pending { mark } = &answer {
             self.in_flight.asked.insert(step.clone(), at);
-            self.reporter.waiting(&self.run, &step, mark);
+            self.reporter.waiting(&self.journalled, &step, mark);
             if let StepState::Pending { mark: former, moved_at, .. } = self.run.state(&step) {
                 let is_news = mark.shows_progress_since(former) && at.duration_since(*moved_at) >= NOTE_EVERY;
-                return if is_news {
-                    self.journal(Event::Noted { step, mark: mark.clone(), at }).await
-                } else {
-                    Ok(())
-                };
+                if is_news {
+                    self.note(Event::Noted { step, mark: mark.clone(), at });
+                }
+                return;
             }
         }
-        self.journal(Event::Answered { step, attempt, answer, at }).await
+        self.note(Event::Answered { step, attempt, answer, at });
     }
 
     /// Once the run winds down, nobody waits for a look at something that no longer matters.
@@ -266,20 +276,34 @@ impl Driver<'_> {
         }
     }
 
-    /// Durable first, then applied, then told.
-    async fn journal(&mut self, event: Event) -> Result<(), Fault> {
-        self.world.journal.append(self.run.id(), self.seq + 1, self.term, &event).await?;
-        self.seq += 1;
-        if let Err(illegal) = self.run.apply(&event) {
-            unreachable!("the engine journalled an event that cannot follow: {illegal}");
+    /// Takes an event into account; [`Driver::make_durable`] writes it down.
+    fn note(&mut self, event: Event) {
+        apply(&mut self.run, &event);
+        self.fresh.push(event);
+    }
+
+    /// Writes what is fresh into the journal, in one transaction, and tells of it.
+    async fn make_durable(&mut self) -> Result<(), Fault> {
+        if self.fresh.is_empty() {
+            return Ok(());
         }
-        self.reporter.event(&self.run, &event);
+        self.world.journal.append(self.run.id(), self.seq + 1, self.term, &self.fresh).await?;
+        for event in self.fresh.drain(..) {
+            self.seq += 1;
+            apply(Arc::make_mut(&mut self.journalled), &event);
+            self.reporter.event(&self.journalled, &event);
+        }
         Ok(())
+    }
+
+    fn ended(self, end: End) -> Driven {
+        Driven { run: Arc::unwrap_or_clone(self.journalled), end }
     }
 
     /// The journal cannot be written: everything else stops, the release is sent until it works or patience ends, and the
     /// next start confirms it.
     async fn release_without_journal(mut self, fault: Fault) -> Driven {
+        self.run = (*self.journalled).clone();
         self.until_the_pause_has_landed().await;
         self.performances.clear();
         let mut released = !self.run.hold().is_open();
@@ -294,7 +318,7 @@ impl Driver<'_> {
                 self.world.clock.sleep_until(now + Duration::from_millis(500)).await;
             }
         }
-        Driven { run: self.run, end: End::JournalLost { fault, released } }
+        self.ended(End::JournalLost { fault, released })
     }
 
     /// A pause that is still on its way must not land after the release; its own deadline ends the wait.
@@ -318,6 +342,12 @@ impl Driver<'_> {
 impl std::fmt::Debug for Driver<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Driver").field("run", self.run.id()).finish_non_exhaustive()
+    }
+}
+
+fn apply(run: &mut Run, event: &Event) {
+    if let Err(illegal) = run.apply(event) {
+        unreachable!("the engine journals only events that can follow: {illegal}");
     }
 }
 

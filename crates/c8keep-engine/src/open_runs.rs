@@ -15,7 +15,7 @@ const RUNS_MAX: u32 = 200;
 pub async fn begin(world: &World, plan: Plan, by: &str, term: Term) -> Result<(Run, u64), Fault> {
     let run = free_run_id(world, &plan).await?;
     let opened = Event::Opened { run: run.clone(), plan, by: by.into(), at: world.clock.now() };
-    world.journal.append(&run, 1, term, &opened).await?;
+    world.journal.append(&run, 1, term, std::slice::from_ref(&opened)).await?;
     let run = Run::open(opened).map_err(|e| unreadable(&run, &e.to_string()))?;
     Ok((run, 1))
 }
@@ -72,7 +72,7 @@ pub async fn append(
     term: Term,
     event: Event,
 ) -> Result<(), Fault> {
-    world.journal.append(run.id(), *seq + 1, term, &event).await?;
+    world.journal.append(run.id(), *seq + 1, term, std::slice::from_ref(&event)).await?;
     *seq += 1;
     run.apply(&event).map_err(|e| unreadable(run.id(), &e.to_string()))
 }

@@ -146,8 +146,9 @@ pub trait Journal: Send + Sync {
     /// the term. `Locked` if another process has it.
     async fn claim(&self, installation: &str, by: &str) -> Result<Term, Fault>;
 
-    /// Appends in one transaction that checks `seq` = last + 1 and that `term` is the newest.
-    async fn append(&self, run: &RunId, seq: u64, term: Term, event: &Event) -> Result<(), Fault>;
+    /// Appends events, the first with the number `seq`, in one transaction that checks `seq` = last + 1 and that `term` is
+    /// the newest.
+    async fn append(&self, run: &RunId, seq: u64, term: Term, events: &[Event]) -> Result<(), Fault>;
 
     /// All events of a run, oldest first.
     async fn events(&self, run: &RunId) -> Result<Vec<Event>, Fault>;

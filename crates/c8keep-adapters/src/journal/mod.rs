@@ -131,6 +131,22 @@ impl SqliteJournal {
         run: &RunId,
         seq: u64,
         term: Term,
+        events: &[Event],
+    ) -> Result<Result<(), Fault>, sqlx::Error> {
+        for (seq, event) in (seq..).zip(events) {
+            if let Err(refusal) = self.write_one(work, run, seq, term, event).await? {
+                return Ok(Err(refusal));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn write_one(
+        &self,
+        work: &mut Transaction<'_, sqlx::Sqlite>,
+        run: &RunId,
+        seq: u64,
+        term: Term,
         event: &Event,
     ) -> Result<Result<(), Fault>, sqlx::Error> {
         let last: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM event WHERE run = ?")
@@ -229,11 +245,12 @@ impl Journal for SqliteJournal {
         raised
     }
 
-    async fn append(&self, run: &RunId, seq: u64, term: Term, event: &Event) -> Result<(), Fault> {
+    async fn append(&self, run: &RunId, seq: u64, term: Term, events: &[Event]) -> Result<(), Fault> {
         let mut inner = self.writable().await?;
         let connection = connected(&mut inner, &self.path)?;
-        if !matches!(event, Event::Opened { .. } | Event::Closed { .. }) {
-            match write_at_once(connection, run, seq, term, event).await {
+        let changes_the_run = |event: &Event| matches!(event, Event::Opened { .. } | Event::Closed { .. });
+        if !events.iter().any(changes_the_run) {
+            match write_at_once(connection, run, seq, term, events).await {
                 Ok(true) => return Ok(()),
                 // Refused: the long way below finds out why.
                 Ok(false) => {}
@@ -250,7 +267,7 @@ impl Journal for SqliteJournal {
         // A journal that is busy for the whole timeout took nothing and may take it later.
         let begun = connection.begin_with("BEGIN IMMEDIATE").await;
         let mut work = begun.map_err(|error| storage(APPENDING, &self.path, &error))?;
-        let ended = match self.write(&mut work, run, seq, term, event).await {
+        let ended = match self.write(&mut work, run, seq, term, events).await {
             Ok(Ok(())) => work.commit().await.map_err(|error| (error, true)),
             Ok(Err(refusal)) => {
                 // Nothing was written yet, so a rollback that fails changes nothing.
@@ -315,28 +332,28 @@ impl Journal for SqliteJournal {
     }
 }
 
-/// An event between the first and the last in one statement, which SQLite makes a transaction of its own: the checks and
+/// Events between the first and the last in one statement, which SQLite makes a transaction of its own: the checks and
 /// the insert see the same state, as after `BEGIN IMMEDIATE`, for a fifth of the work. `false` if a check refuses.
 async fn write_at_once(
     connection: &mut SqliteConnection,
     run: &RunId,
     seq: u64,
     term: Term,
-    event: &Event,
+    events: &[Event],
 ) -> Result<bool, sqlx::Error> {
-    const INSERT: &str = "INSERT INTO event (run, seq, term, at, body) SELECT ?1, ?2, ?3, ?4, ?5 \
+    const INSERT: &str = "INSERT INTO event (run, seq, term, at, body) \
+        SELECT ?1, ?2 + key, ?3, value ->> 'at', value FROM json_each(?4) \
         WHERE ?2 = (SELECT coalesce(max(seq), 0) + 1 FROM event WHERE run = ?1) \
         AND ?3 = (SELECT claim.term FROM claim JOIN run USING (installation) WHERE run.run = ?1 AND NOT run.closed)";
-    let Ok(body) = serde_json::to_string(event) else { return Ok(false) };
+    let Ok(bodies) = serde_json::to_string(events) else { return Ok(false) };
     let inserted = sqlx::query(INSERT)
         .bind(&run.0)
         .bind(number(seq))
         .bind(number(term.0))
-        .bind(event.at().to_string())
-        .bind(body)
+        .bind(bodies)
         .execute(connection)
         .await?;
-    Ok(inserted.rows_affected() == 1)
+    Ok(inserted.rows_affected() == events.len() as u64)
 }
 
 /// Whether another process held the file for the whole timeout; then nothing was written.

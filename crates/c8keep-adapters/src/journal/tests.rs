@@ -1,6 +1,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::slice;
 
 use c8keep_core::backup::BackupId;
 use c8keep_core::capability::Dialect;
@@ -85,7 +86,7 @@ async fn what_is_appended_comes_back_also_to_another_process() {
     let term = journal.claim("default", "test").await.unwrap();
     let events = [opened(&run("backup-17"), "default"), noted(1), closed()];
     for (seq, event) in (1..).zip(&events) {
-        journal.append(&run("backup-17"), seq, term, event).await.unwrap();
+        journal.append(&run("backup-17"), seq, term, slice::from_ref(event)).await.unwrap();
     }
     for reader in [&journal, &place.read().await] {
         assert_eq!(reader.events(&run("backup-17")).await.unwrap(), events);
@@ -96,14 +97,34 @@ async fn what_is_appended_comes_back_also_to_another_process() {
 }
 
 #[tokio::test]
+async fn events_that_are_appended_together_are_all_there_or_none() {
+    let place = Place::new();
+    let journal = place.open().await;
+    let term = journal.claim("default", "test").await.unwrap();
+    let id = run("backup-17");
+    let first = [opened(&id, "default"), noted(2)];
+    let then = [noted(3), noted(4), noted(5)];
+    let last = [noted(6), closed()];
+    journal.append(&id, 1, term, &first).await.unwrap();
+    assert!(journal.append(&id, 2, term, &then).await.is_err(), "one of them is there");
+    assert!(journal.append(&id, 3, term, &[closed(), noted(4)]).await.is_err(), "nothing follows the end");
+    assert_eq!(journal.events(&id).await.unwrap(), first);
+    journal.append(&id, 3, term, &then).await.unwrap();
+    journal.append(&id, 6, term, &last).await.unwrap();
+    let all: Vec<Event> = first.into_iter().chain(then).chain(last).collect();
+    assert_eq!(journal.events(&id).await.unwrap(), all);
+    assert!(journal.runs("default", 1).await.unwrap()[0].closed);
+}
+
+#[tokio::test]
 async fn runs_are_listed_newest_first_for_one_installation() {
     let place = Place::new();
     let journal = place.open().await;
     for (name, installation) in [("backup-9", "a"), ("backup-10", "a"), ("backup-11", "b")] {
         let term = journal.claim(installation, "test").await.unwrap();
-        journal.append(&run(name), 1, term, &opened(&run(name), installation)).await.unwrap();
+        journal.append(&run(name), 1, term, &[opened(&run(name), installation)]).await.unwrap();
         if name == "backup-9" {
-            journal.append(&run(name), 2, term, &closed()).await.unwrap();
+            journal.append(&run(name), 2, term, &[closed()]).await.unwrap();
         }
     }
     let fingerprint = Fingerprint("uuid/zeebe-record".into());
@@ -124,13 +145,13 @@ async fn a_gap_a_repetition_and_a_run_without_a_beginning_are_refused() {
         let fault = result.unwrap_err();
         assert_eq!((fault.kind, fault.effect), (FaultKind::Storage, Effect::None), "{fault:?}");
     };
-    refused(journal.append(&id, 1, term, &noted(1)).await);
-    journal.append(&id, 1, term, &opened(&id, "default")).await.unwrap();
-    refused(journal.append(&id, 1, term, &opened(&id, "default")).await);
-    refused(journal.append(&id, 3, term, &noted(3)).await);
-    journal.append(&id, 2, term, &noted(2)).await.unwrap();
-    journal.append(&id, 3, term, &closed()).await.unwrap();
-    refused(journal.append(&id, 4, term, &noted(4)).await);
+    refused(journal.append(&id, 1, term, &[noted(1)]).await);
+    journal.append(&id, 1, term, &[opened(&id, "default")]).await.unwrap();
+    refused(journal.append(&id, 1, term, &[opened(&id, "default")]).await);
+    refused(journal.append(&id, 3, term, &[noted(3)]).await);
+    journal.append(&id, 2, term, &[noted(2)]).await.unwrap();
+    journal.append(&id, 3, term, &[closed()]).await.unwrap();
+    refused(journal.append(&id, 4, term, &[noted(4)]).await);
     assert_eq!(journal.events(&id).await.unwrap().len(), 3, "a refusal poisons nothing and leaves nothing");
 }
 
@@ -140,16 +161,16 @@ async fn a_stale_term_is_refused() {
     let first = place.open().await;
     let old = first.claim("default", "first").await.unwrap();
     let id = run("backup-17");
-    first.append(&id, 1, old, &opened(&id, "default")).await.unwrap();
+    first.append(&id, 1, old, &[opened(&id, "default")]).await.unwrap();
     // The same process may claim again, and the term rises.
     let new = first.claim("default", "first").await.unwrap();
     assert_eq!(new, Term(old.0 + 1));
-    let fault = first.append(&id, 2, old, &noted(2)).await.unwrap_err();
+    let fault = first.append(&id, 2, old, &[noted(2)]).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Locked);
-    first.append(&id, 2, new, &noted(2)).await.unwrap();
-    let ahead = first.append(&id, 3, Term(new.0 + 1), &noted(3)).await.unwrap_err();
+    first.append(&id, 2, new, &[noted(2)]).await.unwrap();
+    let ahead = first.append(&id, 3, Term(new.0 + 1), &[noted(3)]).await.unwrap_err();
     assert_eq!(ahead.kind, FaultKind::Locked, "a term that nobody gave");
-    let unclaimed = first.append(&run("x"), 1, new, &opened(&run("x"), "other")).await.unwrap_err();
+    let unclaimed = first.append(&run("x"), 1, new, &[opened(&run("x"), "other")]).await.unwrap_err();
     assert!(unclaimed.answer.contains("never claimed"), "{unclaimed:?}");
 }
 
@@ -217,14 +238,14 @@ async fn a_reader_sees_what_a_writer_appends_and_never_waits_for_it() {
     let term = journal.claim("default", "test").await.unwrap();
     let reader = place.read().await;
     let id = run("backup-17");
-    journal.append(&id, 1, term, &opened(&id, "default")).await.unwrap();
+    journal.append(&id, 1, term, &[opened(&id, "default")]).await.unwrap();
     assert_eq!(reader.events(&id).await.unwrap().len(), 1);
     // A transaction in the middle, held open by a third.
     let mut third = super::schema::open(&place.path()).await.unwrap();
     let work = third.begin_with("BEGIN IMMEDIATE").await.unwrap();
     assert_eq!(reader.runs("default", 10).await.unwrap().len(), 1);
     work.rollback().await.unwrap();
-    assert!(reader.append(&id, 2, term, &noted(2)).await.is_err(), "opened for reading");
+    assert!(reader.append(&id, 2, term, &[noted(2)]).await.is_err(), "opened for reading");
     let mut inner = reader.inner.lock().await;
     let written = sqlx::query("DELETE FROM event").execute(inner.connection.as_mut().unwrap()).await;
     assert!(written.is_err(), "not even by mistake");
@@ -264,23 +285,23 @@ async fn a_full_disk_poisons_the_journal_until_it_is_opened_anew() {
     let journal = place.open().await;
     let term = journal.claim("default", "test").await.unwrap();
     let id = run("backup-17");
-    journal.append(&id, 1, term, &opened(&id, "default")).await.unwrap();
+    journal.append(&id, 1, term, &[opened(&id, "default")]).await.unwrap();
     // No page more than there are: SQLite's own way to be full.
     let mut inner = journal.inner.lock().await;
     let limit = "PRAGMA max_page_count = 1";
     sqlx::query(limit).execute(inner.connection.as_mut().unwrap()).await.unwrap();
     drop(inner);
     let long = Event::Noted { step: StepName("s".into()), mark: Mark::new("x".repeat(100_000)), at: at(1) };
-    let fault = journal.append(&id, 2, term, &long).await.unwrap_err();
+    let fault = journal.append(&id, 2, term, slice::from_ref(&long)).await.unwrap_err();
     assert!(fault.kind == FaultKind::Storage && fault.hint.contains("make room"), "{fault:?}");
-    let fault = journal.append(&id, 2, term, &noted(2)).await.unwrap_err();
+    let fault = journal.append(&id, 2, term, &[noted(2)]).await.unwrap_err();
     assert!(fault.answer.contains("nothing more is taken") && fault.answer.contains("full"), "{fault:?}");
     assert_eq!(journal.events(&id).await.unwrap().len(), 1, "reading goes on");
     assert!(journal.claim("default", "test").await.is_err());
     drop(journal);
     let journal = place.open().await;
     let term = journal.claim("default", "test").await.unwrap();
-    journal.append(&id, 2, term, &long).await.unwrap();
+    journal.append(&id, 2, term, slice::from_ref(&long)).await.unwrap();
 }
 
 #[tokio::test]
@@ -341,7 +362,7 @@ async fn a_missing_or_unreadable_event_is_damage() {
     let term = journal.claim("default", "test").await.unwrap();
     let id = run("backup-17");
     for (seq, event) in (1..).zip([opened(&id, "default"), noted(2), noted(3)]) {
-        journal.append(&id, seq, term, &event).await.unwrap();
+        journal.append(&id, seq, term, slice::from_ref(&event)).await.unwrap();
     }
     drop(journal);
     tamper(&place.path(), "UPDATE event SET body = '{' WHERE seq = 3").await;
@@ -363,7 +384,7 @@ async fn child_that_appends_until_it_is_killed() {
     let id = run("backup-17");
     for seq in 1..=1_000_000 {
         let event = if seq == 1 { opened(&id, "default") } else { noted(seq) };
-        journal.append(&id, seq, term, &event).await.unwrap();
+        journal.append(&id, seq, term, slice::from_ref(&event)).await.unwrap();
         let mut out = std::io::stderr();
         writeln!(out, "durable {seq}").and_then(|()| out.flush()).unwrap();
     }
@@ -394,6 +415,6 @@ async fn a_killed_process_loses_nothing_it_was_told_is_durable() {
         let term = journal.claim("default", "next").await.unwrap();
         assert_eq!(term, Term(2));
         let next = u64::try_from(events.len()).unwrap() + 1;
-        journal.append(&run("backup-17"), next, term, &noted(next)).await.unwrap();
+        journal.append(&run("backup-17"), next, term, &[noted(next)]).await.unwrap();
     }
 }

@@ -258,13 +258,13 @@ impl Journal for Memory {
         Ok(Term(1))
     }
 
-    async fn append(&self, _: &RunId, seq: u64, _: Term, event: &Event) -> Result<(), Fault> {
+    async fn append(&self, _: &RunId, seq: u64, _: Term, events: &[Event]) -> Result<(), Fault> {
         let mut outside = self.outside();
-        if outside.journal_holds.is_some_and(|holds| outside.events.len() >= holds) {
+        if outside.journal_holds.is_some_and(|holds| outside.events.len() + events.len() > holds) {
             return Err(Fault::new(FaultKind::Storage, "appending", "the journal", "the disk is full"));
         }
         assert_eq!(seq, outside.events.len() as u64 + 1, "events are numbered without a gap");
-        outside.events.push(event.clone());
+        outside.events.extend_from_slice(events);
         Ok(())
     }
 

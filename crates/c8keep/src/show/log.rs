@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use c8keep_core::plan::{Kind, StepName};
-use c8keep_core::run::{Answer, Event, Hold, Mark, Run, StepState};
+use c8keep_core::run::{Answer, Event, Hold, Mark, Run};
 use c8keep_engine::progress::Reporter;
 use jiff::{SignedDuration, Timestamp};
 
@@ -22,10 +22,12 @@ pub struct Log {
     state: Mutex<State>,
 }
 
+/// What the next heartbeat tells.
 #[derive(Debug, Default)]
 struct State {
-    run: Option<Run>,
-    notes: BTreeMap<StepName, String>,
+    /// What is waited for, since when, and what was seen last.
+    waits: BTreeMap<StepName, (Timestamp, String)>,
+    paused_since: Option<Timestamp>,
     spoke_at: Option<Timestamp>,
 }
 
@@ -42,7 +44,7 @@ impl Reporter for Log {
             self.printer.say(&format!("{} {line}", clock(event.at())));
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.run = Some(run.clone());
+        state.follow(run, event);
         if !matches!(event, Event::Noted { .. }) {
             state.spoke_at = Some(event.at());
         }
@@ -50,7 +52,9 @@ impl Reporter for Log {
 
     fn waiting(&self, _: &Run, step: &StepName, mark: &Mark) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.notes.insert(step.clone(), mark.says.clone());
+        if let Some((_, says)) = state.waits.get_mut(step) {
+            says.clone_from(&mark.says);
+        }
     }
 }
 
@@ -61,20 +65,36 @@ impl View for Log {
             return;
         }
         state.spoke_at = Some(now);
-        let Some(run) = &state.run else { return };
-        for (step, step_state) in run.steps() {
-            if let (StepState::Pending { mark, .. }, Some(since)) = (step_state, step_state.since()) {
-                let says = state.notes.get(&step.name).unwrap_or(&mark.says);
-                let since = span(now.duration_since(since));
-                self.printer.say(&format!("{} still waiting: {} for {since}: {says}", clock(now), step.name));
-            }
+        for (step, (since, says)) in &state.waits {
+            let since = span(now.duration_since(*since));
+            self.printer.say(&format!("{} still waiting: {step} for {since}: {says}", clock(now)));
         }
-        if let (true, Some(length)) = (run.hold().is_open(), run.hold().length(now)) {
-            self.printer.say(&format!("{} EXPORTING IS PAUSED for {} now", clock(now), span(length)));
+        if let Some(since) = state.paused_since {
+            let length = span(now.duration_since(since));
+            self.printer.say(&format!("{} EXPORTING IS PAUSED for {length} now", clock(now)));
         }
     }
 
     fn finish(&self, _: Timestamp) {}
+}
+
+impl State {
+    fn follow(&mut self, run: &Run, event: &Event) {
+        if let Event::Answered { step, answer, .. } = event {
+            match (answer, run.state(step).since()) {
+                (Answer::Pending { mark }, Some(since)) => {
+                    self.waits.insert(step.clone(), (since, mark.says.clone()));
+                }
+                _ => {
+                    self.waits.remove(step);
+                }
+            }
+        }
+        self.paused_since = match run.hold() {
+            Hold::Open { since } | Hold::ReleasePending { since } => Some(since),
+            Hold::NotTaken | Hold::Released { .. } => None,
+        };
+    }
 }
 
 fn line(run: &Run, event: &Event) -> Option<String> {
