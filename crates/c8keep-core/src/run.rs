@@ -6,7 +6,6 @@
 mod event;
 mod next;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -28,7 +27,8 @@ pub struct Run {
     by: String,
     opened_at: Timestamp,
     last_at: Timestamp,
-    states: BTreeMap<StepName, StepState>,
+    /// In plan order.
+    states: Vec<StepState>,
     facts: Facts,
     /// Spans in which no process was alive; they do not count against deadlines.
     gaps: Vec<(Timestamp, Timestamp)>,
@@ -144,7 +144,7 @@ impl Run {
         let Event::Opened { run, plan, by, at } = first else {
             return Err(IllegalEvent::new(first.name(), "the first event of a run is its plan"));
         };
-        let states = plan.steps().iter().map(|s| (s.name.clone(), StepState::Waiting)).collect();
+        let states = vec![StepState::Waiting; plan.steps().len()];
         Ok(Run {
             id: run,
             plan: Arc::new(plan),
@@ -255,9 +255,14 @@ impl Run {
     }
 
     fn state_mut(&mut self, step: &StepName, event: &str) -> Result<&mut StepState, IllegalEvent> {
-        self.states
-            .get_mut(step)
+        let index = self.index(step);
+        index
+            .and_then(|index| self.states.get_mut(index))
             .ok_or_else(|| IllegalEvent::new(event, &format!("no step is called {step}")))
+    }
+
+    fn index(&self, name: &StepName) -> Option<usize> {
+        self.plan.steps().iter().position(|step| step.name == *name)
     }
 
     /// The event that opened it, for whoever is told of a run from its beginning.
@@ -308,12 +313,12 @@ impl Run {
 
     /// Where a step stands.
     pub fn state(&self, step: &StepName) -> &StepState {
-        self.states.get(step).unwrap_or(&StepState::Waiting)
+        self.index(step).and_then(|index| self.states.get(index)).unwrap_or(&StepState::Waiting)
     }
 
     /// The steps with where they stand, in plan order.
     pub fn steps(&self) -> impl Iterator<Item = (&Step, &StepState)> {
-        self.plan.steps().iter().map(|s| (s, self.state(&s.name)))
+        self.plan.steps().iter().zip(&self.states)
     }
 
     /// The first required step that failed, by time.

@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use c8keep_core::fault::{Fault, FaultKind};
 
@@ -42,7 +43,12 @@ pub(super) fn object(doing: &str, path: &str) -> Result<PathBuf, Fault> {
 /// Writes an object that does not exist, makes it durable, and then its checksum. The object comes first: two who
 /// write different bytes at the same time must not leave one's object beside the other's checksum. A crash between the
 /// two leaves a whole object without a checksum; writing the same bytes again adds it.
-pub(super) fn create(root: &Path, object: &Path, bytes: &[u8]) -> Result<String, Fault> {
+pub(super) fn create(
+    root: &Path,
+    object: &Path,
+    bytes: &[u8],
+    lasting: &Mutex<BTreeSet<PathBuf>>,
+) -> Result<String, Fault> {
     let doing = "writing into the vault";
     let path = root.join(object);
     let sha256 = sha256_hex(bytes);
@@ -64,7 +70,7 @@ pub(super) fn create(root: &Path, object: &Path, bytes: &[u8]) -> Result<String,
     let line = format!("{sha256}  {name}\n");
     let settle = || -> Result<(), Fault> {
         write_once(doing, &checksum_of(&path), line.as_bytes())?;
-        sync_folders(doing, root, folder)
+        sync_folders(doing, root, folder, lasting)
     };
     settle().map_err(Fault::with_unknown_effect)?;
     Ok(sha256)
@@ -173,17 +179,25 @@ fn make_folders(doing: &str, folder: &Path) -> Result<(), Fault> {
     made.map_err(|error| storage(doing, folder, &error))
 }
 
-/// A new name is durable only when its folder is, and so on up to the folder that holds the root.
-fn sync_folders(doing: &str, root: &Path, folder: &Path) -> Result<(), Fault> {
+/// A new name is durable only when its folder is, and so on up to the folder that holds the root, or one whose own name
+/// is known to last.
+fn sync_folders(
+    doing: &str,
+    root: &Path,
+    folder: &Path,
+    lasting: &Mutex<BTreeSet<PathBuf>>,
+) -> Result<(), Fault> {
+    let mut lasting = lasting.lock().unwrap_or_else(PoisonError::into_inner);
     for one in folder.ancestors() {
         let inside = one.starts_with(root);
         match File::open(one).and_then(|file| file.sync_all()) {
             Err(error) if inside => return Err(storage(doing, one, &error)),
             // Whoever may write below the root need not be allowed to open what is above it.
-            _ if !inside => break,
+            _ if !inside || lasting.contains(one) => break,
             _ => {}
         }
     }
+    lasting.extend(folder.ancestors().take_while(|one| one.starts_with(root)).map(Path::to_owned));
     Ok(())
 }
 

@@ -9,7 +9,9 @@ mod folder;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use c8keep_core::fault::{Fault, FaultKind};
@@ -20,12 +22,14 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone)]
 pub struct FolderVault {
     root: PathBuf,
+    /// Folders of which this process has made sure that they survive a power cut.
+    lasting: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl FolderVault {
     /// The folder is created with the first object, not before: reading verbs leave no trace.
     pub fn new(root: impl Into<PathBuf>) -> FolderVault {
-        FolderVault { root: root.into() }
+        FolderVault { root: root.into(), lasting: Arc::default() }
     }
 
     /// Where it is.
@@ -58,7 +62,8 @@ impl Vault for FolderVault {
         let doing = "writing into the vault";
         let object = folder::object(doing, path)?;
         let bytes = bytes.to_vec();
-        self.blocking(doing, move |root| folder::create(root, &object, &bytes)).await
+        let lasting = Arc::clone(&self.lasting);
+        self.blocking(doing, move |root| folder::create(root, &object, &bytes, &lasting)).await
     }
 
     async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Fault> {
