@@ -11,7 +11,7 @@ use std::time::Duration;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::{Kind, StepName};
 use c8keep_core::run::{Answer, Event, InFlight, Next, Order, Outcome, Run, StepState, StopReason};
-use futures::future::{AbortHandle, Aborted, BoxFuture, abortable};
+use futures::future::{AbortHandle, Aborted, BoxFuture, FutureExt, abortable};
 use futures::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
@@ -216,6 +216,10 @@ impl Driver<'_> {
             () = stopped => {}
             Some(ended) = self.performances.next() => self.answered(ended),
             () = sleep => {}
+        }
+        // What has answered in the meantime becomes durable together.
+        while let Some(Some(ended)) = self.performances.next().now_or_never() {
+            self.answered(ended);
         }
         None
     }

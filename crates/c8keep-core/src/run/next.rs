@@ -60,9 +60,9 @@ pub struct Order {
 }
 
 /// How long to wait between two looks at something that has been under way for `elapsed`: 5 % of it, so that the
-/// overshoot stays small for long waits and no server is asked more than four times a second.
+/// overshoot stays small for long waits and no server is asked more than about three times a second.
 pub fn poll_interval(elapsed: SignedDuration) -> SignedDuration {
-    (elapsed / 20).clamp(SignedDuration::from_millis(250), SignedDuration::from_secs(5))
+    (elapsed / 20).clamp(SignedDuration::from_millis(300), SignedDuration::from_secs(5))
 }
 
 /// Pause before attempt `attempt + 1`: doubling, capped.
