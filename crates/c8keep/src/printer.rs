@@ -16,20 +16,25 @@ use crate::cli::{Global, Output};
 #[derive(Debug, Clone, Copy)]
 pub struct Printer {
     output: Output,
-    /// Whether a live view may be drawn on standard error.
+    /// Whether a person sits at standard error.
+    terminal: bool,
+    /// Whether a picture may be drawn there, again and again.
     live: bool,
 }
 
 impl Printer {
     /// As the options say.
     pub fn new(global: &Global) -> Printer {
-        let live = !global.no_progress && std::io::stderr().is_terminal() && global.output == Output::Text;
-        Printer { output: global.output, live }
+        let terminal =
+            !global.no_progress && std::io::stderr().is_terminal() && global.output == Output::Text;
+        // A dumb terminal cannot go back to a line to draw it again.
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Printer { output: global.output, terminal, live: terminal && !dumb }
     }
 
     /// Before there are options.
     pub fn plain() -> Printer {
-        Printer { output: Output::Text, live: false }
+        Printer { output: Output::Text, terminal: false, live: false }
     }
 
     /// How results are written.
@@ -44,7 +49,7 @@ impl Printer {
 
     /// Whether somebody can be asked.
     pub fn can_ask(self) -> bool {
-        self.live && std::io::stdin().is_terminal()
+        self.terminal && std::io::stdin().is_terminal()
     }
 
     /// A result: the text for people, or the value for programs.

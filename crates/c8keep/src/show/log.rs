@@ -9,7 +9,7 @@ use c8keep_engine::progress::Reporter;
 use jiff::{SignedDuration, Timestamp};
 
 use super::View;
-use super::time::{clock, span};
+use super::time::{span, stamp};
 use crate::printer::Printer;
 
 /// How long a log may be silent.
@@ -41,7 +41,7 @@ impl Log {
 impl Reporter for Log {
     fn event(&self, run: &Run, event: &Event) {
         if let Some(line) = line(run, event) {
-            self.printer.say(&format!("{} {line}", clock(event.at())));
+            self.printer.say(&format!("{} {line}", stamp(event.at())));
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.follow(run, event);
@@ -67,11 +67,11 @@ impl View for Log {
         state.spoke_at = Some(now);
         for (step, (since, says)) in &state.waits {
             let since = span(now.duration_since(*since));
-            self.printer.say(&format!("{} still waiting: {step} for {since}: {says}", clock(now)));
+            self.printer.say(&format!("{} still waiting: {step} for {since}: {says}", stamp(now)));
         }
         if let Some(since) = state.paused_since {
             let length = span(now.duration_since(since));
-            self.printer.say(&format!("{} EXPORTING IS PAUSED for {length} now", clock(now)));
+            self.printer.say(&format!("{} EXPORTING IS PAUSED for {length} now", stamp(now)));
         }
     }
 

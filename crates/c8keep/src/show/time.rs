@@ -18,9 +18,9 @@ pub fn instant(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// `08:05:10`.
-pub fn clock(at: Timestamp) -> String {
-    at.strftime("%H:%M:%S").to_string()
+/// `2025-06-03 08:05:10Z`, for logs: read days later, and on another machine.
+pub fn stamp(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// `3 days ago`, for lists.
