@@ -4,7 +4,7 @@
 
 mod exporting;
 mod history;
-mod probes;
+pub(crate) mod probes;
 mod publish;
 mod records;
 mod runtime;

@@ -39,6 +39,9 @@ pub trait Camunda: Send + Sync {
     /// result with the reason; only when none answers it is a fault.
     async fn positions(&self, brokers: &[BrokerAddress], now: Timestamp) -> Result<Positions, Fault>;
 
+    /// What the brokers' metrics tell of the machines they run on. A broker that does not tell is left out.
+    async fn machines(&self, brokers: &[BrokerAddress]) -> Vec<Machine>;
+
     /// Asks an application to back up its indices; returns the snapshot names it announces (Optimize: none).
     /// A duplicate id is a `Refused` fault.
     async fn start_history(&self, app: HistoryApp, id: BackupId) -> Result<Vec<String>, Fault>;
@@ -51,6 +54,19 @@ pub trait Camunda: Send + Sync {
 
     /// The brokers' word on one backup; 404 is a state.
     async fn runtime(&self, id: BackupId) -> Result<RuntimeStatus, Fault>;
+}
+
+/// What a broker tells of the machine it runs on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// The broker's management address.
+    pub address: String,
+    /// Free space on the disk of its data, in bytes.
+    pub disk_free: Option<u64>,
+    /// Size of that disk, in bytes.
+    pub disk_total: Option<u64>,
+    /// What its clock showed.
+    pub time: Option<Timestamp>,
 }
 
 /// Elasticsearch or OpenSearch.

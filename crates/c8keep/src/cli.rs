@@ -57,6 +57,8 @@ pub enum Verb {
     Plan(PlanArgs),
     /// Take a hot backup: the whole documented procedure under one id
     Backup(BackupArgs),
+    /// Check everything that a backup needs, one line each, with what to do
+    Doctor,
     /// Show whether exporting is paused, runs that are open, and the last backup
     Status,
     /// List backups and failed runs

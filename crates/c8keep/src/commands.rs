@@ -4,6 +4,7 @@ mod backup;
 mod catalog;
 mod completions;
 mod demo;
+mod doctor;
 mod drive;
 mod list;
 mod plan;
@@ -31,6 +32,7 @@ pub async fn run(cli: Cli) -> u8 {
     let ended = match &cli.verb {
         Verb::Plan(args) => plan::run(global, args, printer).await,
         Verb::Backup(args) => Box::pin(backup::run(global, args, printer)).await,
+        Verb::Doctor => doctor::run(global, printer).await,
         Verb::Status => status::run(global, printer).await,
         Verb::List => list::run(global, printer).await,
         Verb::Show { backup } => show::run(global, backup, printer).await,

@@ -5,6 +5,7 @@
 
 pub mod configprops;
 mod fault;
+mod metrics;
 #[cfg(test)]
 pub(crate) mod scene;
 #[cfg(test)]
@@ -18,13 +19,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use c8keep_core::backup::{BackupId, HistoryApp};
 use c8keep_core::capability::Dialect;
 use c8keep_core::facts::{BrokerReading, Cluster, Positions, Store};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::BrokerAddress;
 use c8keep_core::verdict::{HistoryStatus, RuntimeStatus};
-use c8keep_engine::ports::Camunda;
+use c8keep_engine::ports::{Camunda, Machine};
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::json;
@@ -136,10 +138,21 @@ impl CamundaClient {
         same.then_some(topology)
     }
 
-    async fn read_broker(&self, broker: &BrokerAddress) -> (BrokerReading, Option<FaultKind>) {
-        // The address in a plan has no login; the one that discovery used may have.
+    /// The address in a plan has no login; the one that discovery used may have.
+    fn endpoint_of(&self, broker: &BrokerAddress) -> Result<Endpoint, Fault> {
         let known = self.cluster_addresses().find(|known| known.address() == broker.address).cloned();
-        let read = match known.map_or_else(|| Endpoint::parse(&broker.address), Ok) {
+        known.map_or_else(|| Endpoint::parse(&broker.address), Ok)
+    }
+
+    /// A server's metrics, where it shows them.
+    async fn metrics(&self, address: &Endpoint) -> Option<Bytes> {
+        let request = address.get("/actuator/prometheus").with_deadline(PARTITIONS_DEADLINE);
+        let response = self.transport.send(request).await.ok()?;
+        response.is_success().then_some(response.body)
+    }
+
+    async fn read_broker(&self, broker: &BrokerAddress) -> (BrokerReading, Option<FaultKind>) {
+        let read = match self.endpoint_of(broker) {
             Ok(endpoint) => partitions_of(&*self.transport, &endpoint).await,
             Err(fault) => Err(fault),
         };
@@ -272,11 +285,9 @@ impl Camunda for CamundaClient {
             }
             Err(fault) => return Err(fault),
         };
-        let metrics = self.cluster_addresses().map(|address| {
-            self.transport.send(address.get("/actuator/prometheus").with_deadline(PARTITIONS_DEADLINE))
-        });
-        for response in join_all(metrics).await.into_iter().flatten().filter(Response::is_success) {
-            let id = topology::gauge_max(&response.body, CHECKPOINT_GAUGE);
+        let metrics = self.cluster_addresses().map(|address| self.metrics(address));
+        for body in join_all(metrics).await.into_iter().flatten() {
+            let id = metrics::gauge_max(&body, CHECKPOINT_GAUGE);
             highest = highest.max(id.and_then(|id| BackupId::new(id).ok()));
         }
         Ok(highest)
@@ -325,6 +336,14 @@ impl Camunda for CamundaClient {
         Err(fault(FaultKind::Unreachable)
             .with_hint("no broker's own management address was reached; set `brokers` to all of them")
             .with_retry())
+    }
+
+    async fn machines(&self, brokers: &[BrokerAddress]) -> Vec<Machine> {
+        let told = brokers.iter().map(|broker| async {
+            let body = self.metrics(&self.endpoint_of(broker).ok()?).await?;
+            Some(metrics::machine(&broker.address, &body))
+        });
+        join_all(told).await.into_iter().flatten().collect()
     }
 
     async fn start_history(&self, app: HistoryApp, id: BackupId) -> Result<Vec<String>, Fault> {

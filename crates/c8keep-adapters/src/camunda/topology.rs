@@ -184,24 +184,3 @@ pub fn exporters(answer: &Answer<'_>) -> Option<BTreeMap<String, String>> {
     let list: Vec<Exporter> = answer.is_success().then(|| answer.json().ok()).flatten()?;
     Some(list.into_iter().map(|e| (e.exporter_id, e.status)).collect())
 }
-
-/// The highest value of a gauge in Prometheus' text format, over all its series. Values of ids fit a double exactly
-/// up to 2^53, far above milliseconds since 1970.
-pub fn gauge_max(body: &[u8], name: &str) -> Option<u64> {
-    let text = String::from_utf8_lossy(body);
-    let values = text.lines().filter_map(|line| {
-        let rest = line.strip_prefix(name)?;
-        let rest = match rest.strip_prefix('{') {
-            Some(labelled) => labelled.rsplit_once('}')?.1,
-            None => rest.strip_prefix(' ')?,
-        };
-        let value: f64 = rest.split_whitespace().next()?.parse().ok()?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "checked to be a positive number that a double holds exactly"
-        )]
-        (1.0..=9_007_199_254_740_992.0).contains(&value).then_some(value as u64)
-    });
-    values.max()
-}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use c8keep_core::backup::{BackupId, HistoryApp, RECORDS_SNAPSHOT_PREFIX};
-use c8keep_core::facts::{Census, Cluster, Fact};
+use c8keep_core::facts::{Census, Cluster, Fact, Positions};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::AppAddress;
 use c8keep_core::plan::{Action, Plan, StepName};
@@ -35,7 +35,7 @@ pub async fn check(world: &World, plan: &Plan) -> Vec<(StepName, Result<(), Faul
     checked
 }
 
-pub(super) async fn cluster(world: &World) -> Performed {
+pub(crate) async fn cluster(world: &World) -> Performed {
     let cluster = world.camunda.cluster().await?;
     match cluster_problem(world, &cluster) {
         Some(fault) => Err(fault),
@@ -74,11 +74,16 @@ pub(super) async fn exporting(world: &World) -> Performed {
     let Ok(positions) = world.camunda.positions(&world.installation.brokers, world.clock.now()).await else {
         return Ok(Answer::Done { facts: Vec::new() });
     };
-    let paused = super::exporting::paused_now(&positions);
+    foreign_pause(world, &positions).map_or(Ok(Answer::Done { facts: Vec::new() }), Err)
+}
+
+/// What to say of a pause that stands where this process holds none.
+pub(crate) fn foreign_pause(world: &World, positions: &Positions) -> Option<Fault> {
+    let paused = super::exporting::paused_now(positions);
     if paused.is_empty() {
-        return Ok(Answer::Done { facts: Vec::new() });
+        return None;
     }
-    Err(Fault::precondition(
+    Some(Fault::precondition(
         "checking that exporting runs",
         format!("{}/actuator/partitions", world.installation.management),
         format!("exporting is already paused, and not by c8keep: {paused}"),
@@ -86,12 +91,12 @@ pub(super) async fn exporting(world: &World) -> Performed {
     ))
 }
 
-pub(super) async fn store(world: &World) -> Performed {
+pub(crate) async fn store(world: &World) -> Performed {
     Ok(Fact::Store(world.camunda.store().await?).into())
 }
 
 /// Registered, reachable from every node, and the one that every component names.
-pub(super) async fn repository(world: &World, name: &str) -> Performed {
+pub(crate) async fn repository(world: &World, name: &str) -> Performed {
     let repository = world.search.repository(name).await?;
     match world.search.verify_repository(name).await {
         // Verifying needs more rights than snapshotting; being registered already proved it once.
@@ -131,7 +136,7 @@ pub(super) async fn vault(world: &World) -> Performed {
     }
 }
 
-pub(super) async fn census(world: &World, records: Option<&str>) -> Performed {
+pub(crate) async fn census(world: &World, records: Option<&str>) -> Performed {
     let at = world.clock.now();
     let records_found = match records {
         Some(prefix) => world.search.indices(&[format!("{prefix}*")]).await?,

@@ -18,8 +18,8 @@ use c8keep_core::run::{Event, RunId};
 use c8keep_core::verdict::{HistoryStatus, PartStatus, RuntimeStatus};
 use c8keep_engine::World;
 use c8keep_engine::ports::{
-    Camunda, Clock, Journal, RunRow, SearchStore, SnapshotProgress, SnapshotRequest, SnapshotView, Term,
-    Vault,
+    Camunda, Clock, Journal, Machine, RunRow, SearchStore, SnapshotProgress, SnapshotRequest, SnapshotView,
+    Term, Vault,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -146,6 +146,10 @@ impl Camunda for Memory {
         let partitions = [(1, reading)].into();
         let broker = BrokerReading { node: Some(0), address: "http://c".into(), unread: None, partitions };
         Ok(Positions { at: now, brokers: vec![broker] })
+    }
+
+    async fn machines(&self, _: &[BrokerAddress]) -> Vec<Machine> {
+        Vec::new()
     }
 
     async fn start_history(&self, _: HistoryApp, _: BackupId) -> Result<Vec<String>, Fault> {

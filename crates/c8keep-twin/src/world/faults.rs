@@ -25,6 +25,8 @@ pub struct Faults {
     pub scaling: bool,
     /// Free bytes on every broker's disk, where it matters.
     pub disk_free: Option<u64>,
+    /// Seconds by which the brokers' clocks are ahead.
+    pub clocks_ahead: i64,
     /// Partitions whose runtime backups fail.
     pub partitions_failing: BTreeSet<u32>,
     /// Accepted runtime backups never appear, as with a full or missing bucket.

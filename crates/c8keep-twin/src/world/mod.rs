@@ -71,6 +71,17 @@ pub(crate) enum Event {
 }
 
 impl World {
+    /// What a broker's metrics say of its process, in seconds: when it started by its own clock, and for how long it has run.
+    pub(crate) fn process_times(&self) -> (f64, f64) {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a double holds microseconds since 1970 exactly until 2255"
+        )]
+        let seconds = |micros: Micros| micros as f64 / 1e6;
+        let now = self.now.unwrap_or(self.started);
+        (seconds(self.started + self.faults.clocks_ahead * 1_000_000), seconds(now - self.started))
+    }
+
     pub fn new(config: Config) -> Self {
         let brokers: Vec<u32> = (0..config.brokers.max(1)).collect();
         let partitions =

@@ -4,6 +4,7 @@
 
 mod backup;
 mod bad_input;
+mod doctor;
 mod interrupted;
 mod misbehaving;
 mod optional;

@@ -1,10 +1,11 @@
 //! What servers tell of themselves: topology, metrics, configuration.
 
+use c8keep_engine::ports::Machine;
 use serde_json::json;
 
 use super::{V86, answered, recorded};
 use crate::camunda::scene::fixture;
-use crate::camunda::{configprops, topology};
+use crate::camunda::{configprops, metrics, topology};
 
 #[test]
 fn only_the_topology_tells_who_is_there() {
@@ -32,12 +33,33 @@ fn a_pending_change_is_told() {
 #[test]
 fn the_last_checkpoint_outlives_failed_backups_and_comes_with_an_exponent() {
     let text = include_bytes!("../../../fixtures/camunda-8.6.0/self-description/broker-prometheus.txt");
-    assert_eq!(topology::gauge_max(text, "zeebe_checkpoint_id"), Some(1_795_382_678));
+    assert_eq!(metrics::gauge_max(text, "zeebe_checkpoint_id"), Some(1_795_382_678));
     let text = b"zeebe_checkpoint_id{partition=\"1\"} -1.0\nzeebe_checkpoint_id_x 9\nzeebe_checkpoint_id 7.0 1700000000\n";
-    assert_eq!(topology::gauge_max(text, "zeebe_checkpoint_id"), Some(7));
+    assert_eq!(metrics::gauge_max(text, "zeebe_checkpoint_id"), Some(7));
     assert_eq!(
-        topology::gauge_max(b"zeebe_checkpoint_id NaN\nzeebe_checkpoint_id +Inf\n", "zeebe_checkpoint_id"),
+        metrics::gauge_max(b"zeebe_checkpoint_id NaN\nzeebe_checkpoint_id +Inf\n", "zeebe_checkpoint_id"),
         None
+    );
+}
+
+#[test]
+fn a_broker_tells_of_its_disk_and_its_clock() {
+    // As 8.6.0 tells them.
+    let text = b"# TYPE disk_free_bytes gauge\ndisk_free_bytes{path=\"/data/.\",} 6.0200235008E10\n\
+        disk_total_bytes{path=\"/data/.\",} 2.70553174016E11\nprocess_uptime_seconds 73.637\n\
+        process_start_time_seconds 1.795396397839E9\n";
+    let machine = metrics::machine("b0", text);
+    assert_eq!((machine.disk_free, machine.disk_total), (Some(60_200_235_008), Some(270_553_174_016)));
+    let time = machine.time.unwrap();
+    assert_eq!(time.strftime("%FT%T").to_string(), "2026-11-23T01:14:31");
+    assert_eq!(
+        metrics::machine("b0", b"process_uptime_seconds 73.6\nhello\n"),
+        Machine { address: "b0".into(), ..Machine::default() }
+    );
+    assert_eq!(
+        metrics::machine("b0", b"disk_free_bytes 0.0\n").disk_free,
+        Some(0),
+        "a full disk is told, too"
     );
 }
 

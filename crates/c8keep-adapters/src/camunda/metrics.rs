@@ -1,0 +1,56 @@
+//! What a server's metrics tell, in Prometheus' text format. Metrics are a bonus: nothing here is needed for a backup, and
+//! what cannot be read is not told.
+
+use c8keep_engine::ports::Machine;
+use jiff::{SignedDuration, Timestamp};
+
+/// The machine of the broker at an address, from its metrics as 8.6.0 tells them.
+pub fn machine(address: &str, body: &[u8]) -> Machine {
+    // No metric is called "now"; start and uptime come from the same clock, and their sum is it.
+    let started = values(body, "process_start_time_seconds").into_iter().next();
+    let uptime = values(body, "process_uptime_seconds").into_iter().next();
+    let time = started.zip(uptime).and_then(|(started, uptime)| instant(started + uptime));
+    Machine {
+        address: address.to_owned(),
+        disk_free: gauge_min(body, "disk_free_bytes"),
+        disk_total: gauge_min(body, "disk_total_bytes"),
+        time,
+    }
+}
+
+/// The highest value of a gauge over all its series.
+pub fn gauge_max(body: &[u8], name: &str) -> Option<u64> {
+    values(body, name).into_iter().filter_map(whole).filter(|value| *value > 0).max()
+}
+
+fn gauge_min(body: &[u8], name: &str) -> Option<u64> {
+    values(body, name).into_iter().filter_map(whole).min()
+}
+
+/// Ids and bytes fit a double exactly up to 2^53, far above milliseconds since 1970 and any disk.
+fn whole(value: f64) -> Option<u64> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be a number from zero up that a double holds exactly"
+    )]
+    (0.0..=9_007_199_254_740_992.0).contains(&value).then_some(value as u64)
+}
+
+fn instant(seconds: f64) -> Option<Timestamp> {
+    Timestamp::UNIX_EPOCH.checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?).ok()
+}
+
+/// The values of all series of one metric.
+fn values(body: &[u8], name: &str) -> Vec<f64> {
+    let text = String::from_utf8_lossy(body);
+    let value = |line: &str| {
+        let rest = line.strip_prefix(name)?;
+        let rest = match rest.strip_prefix('{') {
+            Some(labelled) => labelled.rsplit_once('}')?.1,
+            None => rest.strip_prefix(' ')?,
+        };
+        rest.split_whitespace().next()?.parse().ok()
+    };
+    text.lines().filter_map(value).collect()
+}

@@ -1,0 +1,279 @@
+//! The doctor: everything that a backup needs, looked at side by side. It changes nothing but what the check of the vault
+//! writes and removes again.
+
+use std::collections::BTreeSet;
+
+use c8keep_core::backup::BackupId;
+use c8keep_core::facts::{Cluster, Fact, Positions};
+use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::installation::Records;
+use c8keep_core::run::Answer;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::World;
+use crate::perform::probes;
+use crate::ports::Machine;
+
+/// One thing that a backup needs, as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub subject: &'static str,
+    /// How it stands.
+    pub verdict: Verdict,
+    /// What was seen.
+    pub says: String,
+    /// What to do, where something is to be done.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub todo: String,
+    /// The fault behind a bad verdict; it decides the exit code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+}
+
+/// How something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// Nobody tells, from here.
+    CannotTell,
+    /// A backup can be taken, and something wants attention.
+    Warning,
+    /// A backup would be refused, or fail.
+    Bad,
+}
+
+/// Below this much free space a broker stops processing, unless it is configured otherwise (Camunda docs 8.5–8.10, "Disk
+/// space": `disk.free-space.processing`, 2 GB).
+const BROKER_STOPS_AT: u64 = 2_000_000_000;
+
+/// Room above that limit that a pause may need; how fast the log grows nobody tells.
+const ROOM_WANTED: u64 = 5_000_000_000;
+
+/// Clocks that differ by more make times in manifests misleading, and ids of other hosts run ahead.
+const SKEW_MAX: SignedDuration = SignedDuration::from_secs(5);
+
+/// Looks at everything at the same time.
+pub async fn examine(world: &World) -> Vec<Check> {
+    let brokers = &world.installation.brokers;
+    let prefix = match &world.installation.records {
+        Records::Prefix { prefix } => Some(prefix.as_str()),
+        Records::Excluded { .. } => None,
+    };
+    let (cluster, positions, store, repository, census, highest, vault, machines) = futures::join!(
+        probes::cluster(world),
+        world.camunda.positions(brokers, world.clock.now()),
+        probes::store(world),
+        probes::repository(world, &world.installation.repository),
+        probes::census(world, prefix),
+        probes::highest_id(world),
+        world.vault.check(&world.installation.name),
+        world.camunda.machines(brokers),
+    );
+    let now = world.clock.now();
+    let partitions = match &cluster {
+        Ok(Answer::Done { facts }) => facts.iter().find_map(|fact| match fact {
+            Fact::Cluster(cluster) => cluster.partitions,
+            _ => None,
+        }),
+        _ => None,
+    };
+    let mut checks = vec![
+        probed("brokers", cluster),
+        leaders(partitions, &positions, brokers.iter().all(|broker| broker.reached)),
+        exporting(world, &positions),
+        probed("backup store", store),
+        probed("repository", repository),
+        probed("indices", census),
+        ids(highest),
+        match vault {
+            Ok(()) => {
+                Check::ok("vault", format!("{}: an object was written and removed", world.vault.place()))
+            }
+            Err(fault) => Check::bad("vault", fault),
+        },
+    ];
+    checks.push(disk(&machines));
+    checks.push(clock(&machines, now));
+    checks
+}
+
+impl Check {
+    /// As it should be.
+    pub fn ok(subject: &'static str, says: impl Into<String>) -> Check {
+        Check { subject, verdict: Verdict::Ok, says: says.into(), todo: String::new(), fault: None }
+    }
+
+    /// Something that wants attention.
+    pub fn warning(subject: &'static str, says: impl Into<String>, todo: impl Into<String>) -> Check {
+        Check { verdict: Verdict::Warning, todo: todo.into(), ..Check::ok(subject, says) }
+    }
+
+    /// Nobody tells.
+    pub fn cannot_tell(subject: &'static str, says: impl Into<String>, todo: impl Into<String>) -> Check {
+        Check { verdict: Verdict::CannotTell, ..Check::warning(subject, says, todo) }
+    }
+
+    /// A backup would be refused, or fail.
+    pub fn bad(subject: &'static str, fault: Fault) -> Check {
+        let says = format!("{}: {}", fault.target, fault.answer);
+        let todo = fault.hint.clone();
+        Check { verdict: Verdict::Bad, says, todo, fault: Some(fault), subject }
+    }
+}
+
+/// What a probe of the backup says.
+fn probed(subject: &'static str, performed: Result<Answer, Fault>) -> Check {
+    match performed {
+        Ok(Answer::Done { facts }) => {
+            facts.first().map_or_else(|| Check::ok(subject, ""), |fact| told(subject, fact))
+        }
+        Ok(Answer::Pending { mark }) => Check::cannot_tell(subject, mark.says, ""),
+        Ok(Answer::Fault { fault, .. }) | Err(fault) => Check::bad(subject, fault),
+    }
+}
+
+fn told(subject: &'static str, fact: &Fact) -> Check {
+    match fact {
+        Fact::Cluster(cluster) => of_cluster(subject, cluster),
+        Fact::Store(store) => match &store.kind {
+            Some(kind) => Check::ok(subject, format!("{kind}{}", place(store.location.as_deref()))),
+            None => Check::cannot_tell(
+                subject,
+                "it answers, but the brokers do not tell which one it is",
+                "expose configprops on the management port to see it",
+            ),
+        },
+        Fact::Repository(repository) => {
+            let place = place(repository.location.as_deref());
+            Check::ok(
+                subject,
+                format!("{} ({}{place}), reached by every node", repository.name, repository.kind),
+            )
+        }
+        Fact::Census(census) => {
+            let docs: u64 = census.records.iter().filter_map(|index| index.docs).sum();
+            let (records, apps) = (census.records.len(), census.apps.len());
+            Check::ok(
+                subject,
+                format!("{records} of records with {docs} documents, {apps} of the applications"),
+            )
+        }
+        _ => Check::ok(subject, ""),
+    }
+}
+
+fn place(location: Option<&str>) -> String {
+    location.map_or_else(String::new, |location| format!(", {location}"))
+}
+
+fn of_cluster(subject: &'static str, cluster: &Cluster) -> Check {
+    let Some(expected) = cluster.brokers_expected else {
+        let todo = "set `rest` to the application port of the gateway, which tells the topology";
+        return Check::cannot_tell(subject, "the topology is out of reach", todo);
+    };
+    let partitions = cluster.partitions.map_or_else(String::new, |n| format!(", {n} partitions"));
+    let replicas = cluster.replication.map_or_else(String::new, |n| format!(", replication factor {n}"));
+    Check::ok(subject, format!("{} of {expected} are up{partitions}{replicas}", cluster.brokers_up.len()))
+}
+
+fn leaders(partitions: Option<u32>, positions: &Result<Positions, Fault>, all_reached: bool) -> Check {
+    let subject = "leaders";
+    let positions = match positions {
+        Ok(positions) => positions,
+        Err(fault) => return Check::cannot_tell(subject, &fault.answer, &fault.hint),
+    };
+    let readings = || positions.brokers.iter().flat_map(|broker| &broker.partitions);
+    let led: BTreeSet<u32> =
+        readings().filter(|(_, r)| r.is_leader()).map(|(partition, _)| *partition).collect();
+    let known: BTreeSet<u32> = match partitions {
+        Some(count) => (1..=count).collect(),
+        None => readings().map(|(partition, _)| *partition).collect(),
+    };
+    let without: Vec<String> = known.difference(&led).map(ToString::to_string).collect();
+    let names = without.join(", ");
+    if without.is_empty() {
+        Check::ok(subject, format!("the leaders of all {} partitions are read", known.len()))
+    } else if all_reached && positions.brokers.iter().all(|broker| broker.unread.is_none()) {
+        let target = "GET /actuator/partitions of all brokers";
+        let answer = format!("no broker leads partition {names}");
+        let hint = "wait for the election to end; if it does not, look into the brokers' logs";
+        Check::bad(subject, Fault::precondition("looking for the leaders", target, answer, hint))
+    } else {
+        let todo = "set `brokers` to the management addresses of all of them: without its leader's own word, nothing \
+                    proves that the pause of a partition held";
+        Check::warning(subject, format!("not read: the leader of partition {names}"), todo)
+    }
+}
+
+fn exporting(world: &World, positions: &Result<Positions, Fault>) -> Check {
+    let subject = "exporting";
+    match positions {
+        Err(fault) if fault.kind == FaultKind::Unauthorised => Check::bad(subject, fault.clone()),
+        Err(fault) => Check::cannot_tell(subject, &fault.answer, &fault.hint),
+        Ok(positions) => probes::foreign_pause(world, positions).map_or_else(
+            || {
+                let read = positions.brokers.iter().filter(|broker| broker.unread.is_none()).count();
+                Check::ok(subject, format!("runs, says each of {read} brokers"))
+            },
+            |fault| Check::bad(subject, fault),
+        ),
+    }
+}
+
+fn ids(highest: Result<Option<BackupId>, Fault>) -> Check {
+    match highest {
+        Ok(Some(id)) => Check::ok("ids", format!("the highest that any server has seen is {id}")),
+        Ok(None) => Check::ok("ids", "no server has seen one"),
+        Err(fault) => Check::bad("ids", fault),
+    }
+}
+
+/// The log of a paused partition only grows.
+fn disk(machines: &[Machine]) -> Check {
+    let subject = "disk";
+    let free = |machine: &Machine| Some((machine.disk_free?, machine.address.clone()));
+    let Some((free, address)) = machines.iter().filter_map(free).min() else {
+        let todo = "expose prometheus on the brokers' management ports to see it";
+        return Check::cannot_tell(subject, "no broker tells how much space is free", todo);
+    };
+    let gb = |bytes: u64| format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000);
+    let says = format!("{} free at {address}, the least of {} brokers", gb(free), machines.len());
+    let todo = "give the brokers more space: while exporting is paused their logs only grow";
+    if free < BROKER_STOPS_AT {
+        let answer = format!("{says}; below {} a broker stops", gb(BROKER_STOPS_AT));
+        return Check::bad(
+            subject,
+            Fault::precondition("looking at the brokers' disks", address, answer, todo),
+        );
+    }
+    if free < BROKER_STOPS_AT + ROOM_WANTED {
+        return Check::warning(
+            subject,
+            format!("{says}; below {} a broker stops", gb(BROKER_STOPS_AT)),
+            todo,
+        );
+    }
+    Check::ok(subject, says)
+}
+
+fn clock(machines: &[Machine], now: Timestamp) -> Check {
+    let subject = "clock";
+    let skew = |machine: &Machine| Some((machine.time?.duration_since(now).abs(), machine.address.clone()));
+    match machines.iter().filter_map(skew).max() {
+        None => Check::cannot_tell(
+            subject,
+            "no broker tells its time",
+            "expose prometheus on their management ports",
+        ),
+        Some((skew, address)) if skew > SKEW_MAX => Check::warning(
+            subject,
+            format!("{address} differs from this machine by {} s", skew.as_secs()),
+            "let both follow the same time server: ids and times in manifests come from this machine's clock",
+        ),
+        Some((skew, _)) => Check::ok(subject, format!("at most {} ms from the brokers'", skew.as_millis())),
+    }
+}

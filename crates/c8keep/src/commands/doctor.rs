@@ -1,0 +1,169 @@
+//! `doctor`: everything that a backup needs, one line each, with what to do. Writes nothing but one object that the check of
+//! the vault removes again.
+
+use c8keep_core::run::Run;
+use c8keep_engine::doctor::{Check, Verdict, examine};
+use c8keep_engine::open_runs;
+use jiff::{SignedDuration, Timestamp};
+
+use super::catalog::{self, Catalog};
+use crate::cli::Global;
+use crate::exit::{self, Stop};
+use crate::printer::Printer;
+use crate::session::{self, Finding, Session};
+use crate::settings::Settings;
+use crate::show::time::{ago, span};
+
+/// Most installations are backed up daily; whoever wants it oftener watches that elsewhere.
+const LAST_BACKUP_MAX: SignedDuration = SignedDuration::from_hours(26);
+
+/// How many of the last runs tell how long a pause takes here.
+const RUNS_COMPARED: usize = 10;
+
+pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
+    let settings = Settings::load(global)?;
+    let now = session::now();
+    let checks = examined(&settings, now).await;
+    printer.result(&text(&checks), &checks);
+    let faults = checks.iter().filter_map(|check| check.fault.as_ref());
+    Ok(exit::first_of(faults.map(|fault| fault.kind.exit_code())))
+}
+
+async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
+    let journal = match session::journal_to_read(settings).await {
+        Ok(journal) => journal,
+        Err(fault) => return vec![Check::bad("journal", fault)],
+    };
+    let vault = session::vault(settings);
+    let catalog = catalog::read_all(&*vault, Ok(&*journal), settings.name()).await;
+    let open = open_runs::open(&*journal, settings.name()).await.unwrap_or_default();
+    let holder = session::holder(settings).unwrap_or_default();
+    let mut checks = match session::assemble(settings, journal).await {
+        Err(fault) => vec![Check::bad("installation", fault)],
+        Ok(Session { world, findings }) => {
+            let mut checks = vec![installation(&world.installation)];
+            checks.extend(findings.iter().filter(|f| f.level != "found").map(contradiction));
+            checks.extend(
+                examine(&world).await.into_iter().map(|check| own_pause(check, holder.as_deref(), &open)),
+            );
+            checks
+        }
+    };
+    checks.push(runs(holder.as_deref(), &open));
+    checks.push(last_backup(&catalog, now));
+    checks.extend(hold_budget(&catalog));
+    checks.extend(catalog.faults.into_iter().map(|fault| Check::bad("catalog", fault)));
+    checks
+}
+
+fn installation(installation: &c8keep_core::Installation) -> Check {
+    let search = &installation.search;
+    Check::ok(
+        "installation",
+        format!(
+            "Camunda {} at {}, {} {} at {}",
+            installation.version, installation.management, search.product, search.version, search.address
+        ),
+    )
+}
+
+fn contradiction(finding: &Finding) -> Check {
+    let says = format!("{} ({})", finding.what, finding.source);
+    match finding.level.as_str() {
+        "contradiction" => Check::warning(
+            "settings",
+            says,
+            "make both say the same; until then what is configured here, or was named first, is used",
+        ),
+        _ => Check::cannot_tell("settings", says, ""),
+    }
+}
+
+/// A pause of our own is no foreign one.
+fn own_pause(check: Check, holder: Option<&str>, open: &[(Run, u64)]) -> Check {
+    if check.subject != "exporting" || check.verdict != Verdict::Bad {
+        return check;
+    }
+    if let Some(holder) = holder {
+        return Check::warning(
+            "exporting",
+            format!("paused while a run is at work ({holder})"),
+            "wait for its end",
+        );
+    }
+    match open.iter().find(|(run, _)| run.hold().is_open()) {
+        Some((run, _)) => {
+            let todo = "`c8keep resume-exporting` lets it run again";
+            let says = format!("{}; the pause is that of {}, which was left open", check.says, run.id());
+            Check { says, todo: todo.into(), ..check }
+        }
+        None => check,
+    }
+}
+
+fn runs(holder: Option<&str>, open: &[(Run, u64)]) -> Check {
+    let left: Vec<String> = open.iter().map(|(run, _)| run.id().to_string()).collect();
+    match (holder, left.is_empty()) {
+        (Some(holder), _) => Check::ok("runs", format!("{holder} is at work")),
+        (None, true) => Check::ok("runs", "none is open"),
+        (None, false) => Check::warning(
+            "runs",
+            format!("left open: {}", left.join(", ")),
+            "`c8keep status` shows it; the next `c8keep backup` ends it",
+        ),
+    }
+}
+
+fn last_backup(catalog: &Catalog, now: Timestamp) -> Check {
+    let todo = "take one with `c8keep backup`, and let something start it regularly";
+    let Some(manifest) = catalog.entries.iter().find_map(|entry| entry.manifest.as_ref()) else {
+        return Check::warning("last backup", "there is none in the vault", todo);
+    };
+    let witness = manifest.witness.witness.verdict.name();
+    let says = format!("{}, {}, witness {witness}", manifest.backup, ago(manifest.completed_at, now));
+    if now.duration_since(manifest.completed_at) > LAST_BACKUP_MAX {
+        return Check::warning("last backup", says, todo);
+    }
+    Check::ok("last backup", says)
+}
+
+/// A budget that a healthy run nearly uses up ends the next one that is a little slower.
+fn hold_budget(catalog: &Catalog) -> Option<Check> {
+    let runs = catalog.entries.iter().filter_map(|entry| entry.run.as_ref()).take(RUNS_COMPARED);
+    let pauses = runs.filter(|run| run.outcome().is_some());
+    let (longest, budget) =
+        pauses.filter_map(|run| Some((run.hold().length(run.last_at())?, run.plan().hold_budget()))).max()?;
+    let says = format!("{} at most; the longest of the last pauses took {}", span(budget), span(longest));
+    Some(if longest * 2 > budget {
+        Check::warning(
+            "hold budget",
+            says,
+            "raise `limits.hold_budget`, or find out what is slow while exporting is paused",
+        )
+    } else {
+        Check::ok("hold budget", says)
+    })
+}
+
+fn text(checks: &[Check]) -> String {
+    let mut lines = Vec::new();
+    for check in checks {
+        let sign = match check.verdict {
+            Verdict::Ok => "ok  ",
+            Verdict::CannotTell => "?   ",
+            Verdict::Warning => "WARN",
+            Verdict::Bad => "BAD ",
+        };
+        lines.push(format!("{sign}  {:<13} {}", check.subject, check.says));
+        if !check.todo.is_empty() {
+            lines.push(format!("      {:<13} → {}", "", check.todo));
+        }
+    }
+    let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+    lines.push(match (count(Verdict::Bad), count(Verdict::Warning)) {
+        (0, 0) => "a backup can be taken".into(),
+        (0, warnings) => format!("a backup can be taken; {warnings} to look into"),
+        (bad, _) => format!("a backup cannot be taken: {bad} to mend"),
+    });
+    lines.join("\n")
+}
