@@ -18,6 +18,8 @@ const PAGES_MAX: usize = 200;
 const JOBS_AT_ONCE: usize = 1_000;
 /// Short, so that the next oracle finds the same jobs; long enough to see them all.
 const JOB_TIMEOUT_MS: u64 = 30_000;
+/// A job that does not show up for this long is not there: the lock, and what a slow engine needs to lift it.
+const LOCKED_MAX: Duration = Duration::from_secs(90);
 const MARKS_MAX: usize = 50;
 /// The partition of a key stands above these bits.
 const KEY_BITS: u32 = 51;
@@ -167,23 +169,28 @@ async fn jobs(cluster: &Cluster, records: &BTreeMap<u64, usize>) -> Result<BTree
         "fetchVariable": ["n"], "requestTimeout": -1,
     });
     let mut instances: BTreeMap<u64, Value> = BTreeMap::new();
-    let mut empty = 0;
+    let mut new_at = Instant::now();
     for _ in 0..PAGES_MAX * 5 {
         let answer = http::post(&format!("{rest}/v2/jobs/activation"), Some(&body)).await?.good()?.json()?;
         let jobs = answer["jobs"].as_array().map(Vec::as_slice).unwrap_or_default();
         for job in jobs {
             let key = key_of(&job["processInstanceKey"]).with_context(|| format!("no instance: {job}"))?;
             let former = instances.insert(key, job.clone());
+            if former.is_none() {
+                new_at = Instant::now();
+            }
             let is_same = former.is_none_or(|former| job_key(&former) == job_key(job));
             ensure!(is_same, "TWICE: instance {key} waits at two jobs");
         }
-        empty = if jobs.is_empty() { empty + 1 } else { 0 };
-        // A partition that is busy may answer nothing once; that costs the gateway's whole deadline each time, so one
-        // empty answer does where nothing of the records is missing.
-        let knows_all = records.keys().all(|key| instances.contains_key(key));
-        if empty == 3 || (empty == 1 && knows_all) {
+        if !jobs.is_empty() {
+            continue;
+        }
+        // One empty answer does where nothing of the records is missing. Else a job may be locked: by the oracle that
+        // looked before the backup, or by a call of this one whose answer the gateway gave up.
+        if records.keys().all(|key| instances.contains_key(key)) || new_at.elapsed() > LOCKED_MAX {
             return Ok(instances);
         }
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     bail!("more than {} instances", instances.len())
 }
