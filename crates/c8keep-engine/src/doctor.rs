@@ -11,9 +11,9 @@ use c8keep_core::run::Answer;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::World;
 use crate::perform::probes;
 use crate::ports::Machine;
+use crate::{World, disk};
 
 /// One thing that a backup needs, as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,11 +46,7 @@ pub enum Verdict {
     Bad,
 }
 
-/// Below this much free space a broker stops processing, unless it is configured otherwise (Camunda docs 8.5–8.10, "Disk
-/// space": `disk.free-space.processing`, 2 GB).
-const BROKER_STOPS_AT: u64 = 2_000_000_000;
-
-/// Room above that limit that a pause may need; how fast the log grows nobody tells.
+/// Room above a broker's limit that a pause may need; how fast its log grows nobody tells.
 const ROOM_WANTED: u64 = 5_000_000_000;
 
 /// Clocks that differ by more make times in manifests misleading, and ids of other hosts run ahead.
@@ -232,29 +228,21 @@ fn ids(highest: Result<Option<BackupId>, Fault>) -> Check {
     }
 }
 
-/// The log of a paused partition only grows.
 fn disk(machines: &[Machine]) -> Check {
     let subject = "disk";
-    let free = |machine: &Machine| Some((machine.disk_free?, machine.address.clone()));
-    let Some((free, address)) = machines.iter().filter_map(free).min() else {
+    let Some(disk) = disk::tightest(machines) else {
         let todo = "expose prometheus on the brokers' management ports to see it";
         return Check::cannot_tell(subject, "no broker tells how much space is free", todo);
     };
-    let gb = |bytes: u64| format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000);
-    let says = format!("{} free at {address}, the least of {} brokers", gb(free), machines.len());
-    let todo = "give the brokers more space: while exporting is paused their logs only grow";
-    if free < BROKER_STOPS_AT {
-        let answer = format!("{says}; below {} a broker stops", gb(BROKER_STOPS_AT));
-        return Check::bad(
-            subject,
-            Fault::precondition("looking at the brokers' disks", address, answer, todo),
-        );
+    if disk.is_scarce() {
+        return Check::bad(subject, disk.fault());
     }
-    if free < BROKER_STOPS_AT + ROOM_WANTED {
+    let says = format!("{}: {disk}", disk.address);
+    if disk.free < disk.stops_at + ROOM_WANTED {
         return Check::warning(
             subject,
-            format!("{says}; below {} a broker stops", gb(BROKER_STOPS_AT)),
-            todo,
+            says,
+            "give the brokers more space: while exporting is paused their logs only grow",
         );
     }
     Check::ok(subject, says)

@@ -16,10 +16,10 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use crate::World;
 use crate::perform::perform;
 use crate::ports::Term;
 use crate::progress::Reporter;
+use crate::{World, disk};
 
 /// How long a release is tried after a signal, so that a container's grace period is enough.
 pub const RELEASE_AFTER_SIGNAL: SignedDuration = SignedDuration::from_secs(25);
@@ -50,6 +50,7 @@ pub struct Driver<'a> {
     releasing_since: Option<Timestamp>,
     /// When the process was asked to stop.
     stopped_at: Option<Timestamp>,
+    disks: disk::Watch,
 }
 
 /// How driving ended.
@@ -112,6 +113,7 @@ pub async fn drive(world: Arc<World>, run: Run, seq: u64, term: Term, options: O
         aborts: BTreeMap::new(),
         releasing_since: None,
         stopped_at: None,
+        disks: disk::Watch::default(),
     };
     if seq == 1 {
         driver.reporter.event(&driver.journalled, &driver.run.opening());
@@ -142,6 +144,8 @@ impl Driver<'_> {
         }
         self.abort_what_only_reads();
         let now = self.now();
+        let watched = self.run.hold().is_open() && !self.run.is_winding_down() && !self.run.is_past_pivot();
+        self.disks.follow(&self.world, watched, now);
         match self.run.next(now, &self.in_flight) {
             Next::Start(orders) => self.start(orders).await?,
             Next::Expire { step, fault } => {
@@ -194,7 +198,7 @@ impl Driver<'_> {
         if patience.is_some_and(|ends| ends <= self.now()) {
             return Some(End::ReleasePending);
         }
-        let wake = [until, patience].into_iter().flatten().min();
+        let wake = [until, patience, self.disks.due()].into_iter().flatten().min();
         let clock = Arc::clone(&self.world.clock);
         let sleep = async {
             match wake {
@@ -215,6 +219,7 @@ impl Driver<'_> {
             biased;
             () = stopped => {}
             Some(ended) = self.performances.next() => self.answered(ended),
+            disk = self.disks.scarce() => self.spare(disk),
             () = sleep => {}
         }
         // What has answered in the meantime becomes durable together.
@@ -222,6 +227,15 @@ impl Driver<'_> {
             self.answered(ended);
         }
         None
+    }
+
+    /// What is left on a broker's disk belongs to the broker: the window ends.
+    fn spare(&mut self, disk: Option<disk::Disk>) {
+        if let Some(disk) = disk {
+            tracing::warn!(broker = %disk.address, "{disk}");
+            let at = self.now();
+            self.note(Event::StopAsked { reason: StopReason::DiskSpace, at });
+        }
     }
 
     /// When the release has been tried for long enough in this process: `release_wait` counts from its beginning, the

@@ -5,6 +5,7 @@
 //! answer. [`perform::perform`] is one exhaustive match from action to calls on ports. [`open_runs`] finds what an
 //! earlier process left. [`doctor`] looks at everything that a backup needs.
 
+pub mod disk;
 pub mod doctor;
 pub mod drive;
 pub mod open_runs;

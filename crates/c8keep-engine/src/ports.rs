@@ -63,8 +63,8 @@ pub struct Machine {
     pub address: String,
     /// Free space on the disk of its data, in bytes.
     pub disk_free: Option<u64>,
-    /// Size of that disk, in bytes.
-    pub disk_total: Option<u64>,
+    /// Free space below which the broker stops processing, in bytes, where it tells.
+    pub stops_at: Option<u64>,
     /// What its clock showed.
     pub time: Option<Timestamp>,
 }

@@ -20,6 +20,8 @@ const JOBS_AT_ONCE: usize = 1_000;
 const JOB_TIMEOUT_MS: u64 = 30_000;
 /// A job that does not show up for this long is not there: the lock, and what a slow engine needs to lift it.
 const LOCKED_MAX: Duration = Duration::from_secs(90);
+/// How many instances that the engine lacks are told of, record by record.
+const GHOSTS_TOLD: usize = 3;
 const MARKS_MAX: usize = 50;
 /// The partition of a key stands above these bits.
 const KEY_BITS: u32 = 51;
@@ -66,6 +68,12 @@ impl Found {
         let records = records(cluster).await?;
         let jobs = jobs(cluster, &records).await?;
         let engine: BTreeSet<u64> = jobs.keys().copied().collect();
+        for ghost in records.keys().filter(|key| !engine.contains(key)).take(GHOSTS_TOLD) {
+            say(format_args!(
+                "  no job of instance {ghost}; the records of it: {}",
+                story(cluster, *ghost).await?
+            ));
+        }
         let numbers = jobs.iter().filter_map(|(key, job)| Some((*key, job["variables"]["n"].as_u64()?)));
         let numbers = numbers.collect();
         let operate = if with_operate { Some(operate(cluster, &engine).await?) } else { None };
@@ -207,6 +215,18 @@ async fn records(cluster: &Cluster) -> Result<BTreeMap<u64, usize>> {
         *times.entry(key).or_insert(0) += 1;
     }
     Ok(times)
+}
+
+/// The records of one instance's job, in order: a job that was handed out and never given back is still locked.
+async fn story(cluster: &Cluster, instance: u64) -> Result<String> {
+    let url = format!("{}/zeebe-record_job_*/_search", cluster.search.url());
+    let body = json!({
+        "size": 20, "query": { "term": { "value.processInstanceKey": instance } }, "sort": [{ "position": "asc" }],
+        "_source": ["intent", "position", "timestamp", "value.deadline", "value.worker"],
+    });
+    let answer = http::post(&url, Some(&body)).await?.good()?.json()?;
+    let hits = answer["hits"]["hits"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(hits.iter().map(|hit| hit["_source"].to_string()).collect::<Vec<_>>().join(" "))
 }
 
 /// Operate imports from the records at its own pace: waits until it shows as many as the engine has.

@@ -50,6 +50,8 @@ pub struct BrokerTold {
     pub location: Option<String>,
     /// The property by which the cluster makes ids of its own and refuses ours (8.9+).
     pub own_ids: Option<String>,
+    /// Free bytes on its disk below which it stops processing.
+    pub stops_at: Option<u64>,
 }
 
 /// One configured exporter.
@@ -134,6 +136,8 @@ struct ClusterProperties {
 #[serde(rename_all = "camelCase")]
 struct Data {
     #[serde(default, deserialize_with = "lenient")]
+    disk: Option<DiskProperties>,
+    #[serde(default, deserialize_with = "lenient")]
     backup: Option<Backup>,
     #[serde(default, deserialize_with = "lenient")]
     primary_storage: Option<Storage>,
@@ -144,7 +148,23 @@ struct Data {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DiskProperties {
+    #[serde(default, deserialize_with = "lenient")]
+    free_space: Option<FreeSpace>,
+}
+
+#[derive(Deserialize)]
+struct FreeSpace {
+    /// `2147483648B`, as Spring prints a data size.
+    #[serde(default, deserialize_with = "lenient")]
+    processing: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct Storage {
+    #[serde(default, deserialize_with = "lenient")]
+    disk: Option<DiskProperties>,
     #[serde(default, deserialize_with = "lenient")]
     backup: Option<Backup>,
 }
@@ -242,7 +262,7 @@ pub fn told(answer: &Answer<'_>) -> Option<Told> {
             // From 8.8 on; which beans exist differs by version: what is known is taken.
             "camunda.data" => {
                 let Properties { backup, primary_storage, secondary_storage, exporters, .. } = properties;
-                told.learn_data(Data { backup, primary_storage, secondary_storage, exporters });
+                told.learn_data(Data { disk: None, backup, primary_storage, secondary_storage, exporters });
             }
             "camunda" => {
                 properties.cluster.into_iter().for_each(|cluster| told.learn_cluster(cluster));
@@ -288,7 +308,12 @@ impl Told {
     }
 
     fn learn_data(&mut self, data: Data) {
-        let backups = [data.backup, data.primary_storage.and_then(|p| p.backup)];
+        let (storage, disk) = data.primary_storage.map_or((None, None), |p| (p.backup, p.disk));
+        let limits = [data.disk, disk].into_iter().flatten().filter_map(|d| d.free_space?.processing);
+        if let Some(limit) = limits.filter_map(|size| size.strip_suffix('B')?.parse().ok()).next() {
+            self.broker.get_or_insert_default().stops_at = Some(limit);
+        }
+        let backups = [data.backup, storage];
         for backup in backups.into_iter().flatten() {
             self.learn_repository("camunda.data.backup.repositoryName", backup.repository_name.clone());
             self.learn_store(&backup);

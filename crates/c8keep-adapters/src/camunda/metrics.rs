@@ -13,7 +13,7 @@ pub fn machine(address: &str, body: &[u8]) -> Machine {
     Machine {
         address: address.to_owned(),
         disk_free: gauge_min(body, "disk_free_bytes"),
-        disk_total: gauge_min(body, "disk_total_bytes"),
+        stops_at: None,
         time,
     }
 }

@@ -68,6 +68,8 @@ pub struct CamundaClient {
     rest: Option<Endpoint>,
     apps: BTreeMap<HistoryApp, Endpoint>,
     brokers: Vec<Endpoint>,
+    /// Free space below which the brokers stop processing, where they tell.
+    stops_at: Option<u64>,
 }
 
 impl CamundaClient {
@@ -79,7 +81,7 @@ impl CamundaClient {
         rest: Option<Endpoint>,
         apps: BTreeMap<HistoryApp, Endpoint>,
     ) -> CamundaClient {
-        CamundaClient { transport, dialect, management, rest, apps, brokers: Vec::new() }
+        CamundaClient { transport, dialect, management, rest, apps, brokers: Vec::new(), stops_at: None }
     }
 
     /// The same with brokers that are asked where the management address, a gateway of its own, does not tell: for
@@ -88,6 +90,12 @@ impl CamundaClient {
     pub fn with_brokers(mut self, brokers: Vec<Endpoint>) -> CamundaClient {
         self.brokers = brokers;
         self
+    }
+
+    /// The same with the free space below which the brokers stop processing.
+    #[must_use]
+    pub fn with_disk_limit(self, stops_at: Option<u64>) -> CamundaClient {
+        CamundaClient { stops_at, ..self }
     }
 
     /// The application port that tells the topology, where there is one.
@@ -341,7 +349,7 @@ impl Camunda for CamundaClient {
     async fn machines(&self, brokers: &[BrokerAddress]) -> Vec<Machine> {
         let told = brokers.iter().map(|broker| async {
             let body = self.metrics(&self.endpoint_of(broker).ok()?).await?;
-            Some(metrics::machine(&broker.address, &body))
+            Some(Machine { stops_at: self.stops_at, ..metrics::machine(&broker.address, &body) })
         });
         join_all(told).await.into_iter().flatten().collect()
     }

@@ -78,6 +78,8 @@ pub enum StopReason {
     Signal,
     /// Exporting was paused for as long as it may be.
     HoldBudget,
+    /// Free disk on a broker neared the limit at which it stops.
+    DiskSpace,
     /// A later process found the run open and ended it.
     TakenOver,
 }
@@ -190,6 +192,7 @@ impl fmt::Display for StopReason {
         f.write_str(match self {
             StopReason::Signal => "stopped by a signal",
             StopReason::HoldBudget => "exporting was paused for as long as it may be",
+            StopReason::DiskSpace => "a broker's disk became too full for exporting to stay paused",
             StopReason::TakenOver => "ended by a later process, which found it open",
         })
     }

@@ -10,7 +10,7 @@ use c8keep_core::plan::{Action, Plan, StepName};
 use c8keep_core::run::Answer;
 
 use super::Performed;
-use crate::World;
+use crate::{World, disk};
 
 /// Makes the checks with which a run of the plan would begin, in the plan's order, for a plan that is only shown. It
 /// leaves no trace, so whether the vault can be written to is not among them.
@@ -37,8 +37,12 @@ pub async fn check(world: &World, plan: &Plan) -> Vec<(StepName, Result<(), Faul
 
 pub(crate) async fn cluster(world: &World) -> Performed {
     let cluster = world.camunda.cluster().await?;
-    match cluster_problem(world, &cluster) {
-        Some(fault) => Err(fault),
+    if let Some(fault) = cluster_problem(world, &cluster) {
+        return Err(fault);
+    }
+    let disk = disk::tightest(&world.camunda.machines(&world.installation.brokers).await);
+    match disk.filter(disk::Disk::is_scarce) {
+        Some(disk) => Err(disk.fault()),
         None => Ok(Fact::Cluster(cluster).into()),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use c8keep_core::BackupId;
 use c8keep_core::recipe::{self, Request};
-use c8keep_core::run::{Answer, Event, Outcome};
+use c8keep_core::run::{Answer, Event, Outcome, StopReason};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End, Options, drive};
 use c8keep_engine::open_runs::begin;
@@ -73,6 +73,30 @@ async fn a_release_that_is_not_confirmed_stays_pending() {
     assert!(memory.outside().paused && driven.run.hold().is_open() && driven.run.outcome().is_none());
     let tries = memory.outside().effects.iter().filter(|effect| *effect == "resume-exporting").count();
     assert!((20..100).contains(&tries), "{tries} tries in five minutes");
+}
+
+/// A disk that fills up while exporting is paused ends the window, and a disk that is full already never opens one.
+#[tokio::test]
+async fn a_disk_that_fills_up_ends_the_pause() {
+    let memory = Memory::default();
+    memory.outside().disk_free = Some(9_000_000_000);
+    memory.outside().runtime_never_ends = true;
+    let run = driven(&world(&memory), None).await;
+    assert_eq!(run.end, End::Closed(Outcome::Stopped { reason: StopReason::DiskSpace }));
+    let outside = memory.outside();
+    assert!(
+        !outside.paused && outside.effects.contains(&"pause-exporting".to_owned()),
+        "{:?}",
+        outside.effects
+    );
+    assert_eq!(outside.disk_free, Some(2_000_000_000), "it was looked at until it neared the broker's limit");
+    drop(outside);
+
+    let memory = Memory::default();
+    memory.outside().disk_free = Some(2_500_000_000);
+    let run = driven(&world(&memory), None).await;
+    assert!(matches!(run.end, End::Closed(Outcome::Failed { .. })), "{:?}", run.end);
+    assert_eq!(memory.outside().effects, Vec::<String>::new(), "refused before the pause");
 }
 
 /// What the journal holds is the run: folding it again gives the same.

@@ -27,6 +27,10 @@ use jiff::{SignedDuration, Timestamp};
 #[derive(Debug, Default)]
 pub struct Outside {
     pub paused: bool,
+    /// Free space on the broker's disk; each look finds a gigabyte less while exporting is paused.
+    pub disk_free: Option<u64>,
+    /// The runtime backup goes on for ever.
+    pub runtime_never_ends: bool,
     /// Resuming fails this often.
     pub resume_fails: u32,
     /// Appends that are taken before the journal fails for ever.
@@ -149,7 +153,10 @@ impl Camunda for Memory {
     }
 
     async fn machines(&self, _: &[BrokerAddress]) -> Vec<Machine> {
-        Vec::new()
+        let mut outside = self.outside();
+        let grown = if outside.paused { 1_000_000_000 } else { 0 };
+        outside.disk_free = outside.disk_free.map(|free| free.saturating_sub(grown));
+        vec![Machine { address: "http://c".into(), disk_free: outside.disk_free, ..Machine::default() }]
     }
 
     async fn start_history(&self, _: HistoryApp, _: BackupId) -> Result<Vec<String>, Fault> {
@@ -169,9 +176,10 @@ impl Camunda for Memory {
     }
 
     async fn runtime(&self, _: BackupId) -> Result<RuntimeStatus, Fault> {
+        let state = if self.outside().runtime_never_ends { "IN_PROGRESS" } else { "COMPLETED" };
         let partition = RuntimePartition {
             partition: 1,
-            state: "COMPLETED".into(),
+            state: state.into(),
             failure: None,
             snapshot: Some("1-1-1-7-0".into()),
             checkpoint: Some(9),
@@ -179,7 +187,7 @@ impl Camunda for Memory {
             created_at: None,
             updated_at: None,
         };
-        Ok(RuntimeStatus { state: "COMPLETED".into(), failure: None, partitions: vec![partition] })
+        Ok(RuntimeStatus { state: state.into(), failure: None, partitions: vec![partition] })
     }
 }
 
@@ -293,8 +301,9 @@ impl Clock for Memory {
     }
 
     async fn sleep_until(&self, instant: Timestamp) {
-        let left = instant.duration_since(self.now()).as_millis().max(0);
+        // Upwards: a clock that stops short of an instant never reaches it.
+        let left = instant.duration_since(self.now()).as_nanos().max(0) + 999_999;
         tokio::task::yield_now().await;
-        self.outside().millis += i64::try_from(left).unwrap();
+        self.outside().millis += i64::try_from(left / 1_000_000).unwrap();
     }
 }

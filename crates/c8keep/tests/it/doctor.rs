@@ -41,7 +41,7 @@ fn a_healthy_installation_wants_its_first_backup_and_then_nothing() {
 fn it_says_what_is_wrong_and_what_to_do() {
     let theatre = theatre();
     theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/pause?soft=true");
-    theatre.world().faults.disk_free = Some(3_000_000_000);
+    theatre.world().faults.disk_free = Some(6_000_000_000);
     theatre.world().faults.clocks_ahead = 90;
     let ended = theatre.run(&["doctor"]);
     ended.expect(
@@ -49,15 +49,23 @@ fn it_says_what_is_wrong_and_what_to_do() {
         &[
             "BAD   exporting",
             "resume-exporting --yes",
-            "WARN  disk          3.0 GB free",
+            "WARN  disk",
+            "6.0 GB free, and it stops below 2.1 GB",
             "WARN  clock",
             "same time server",
             "a backup cannot be taken: 1 to mend",
         ],
     );
-    theatre.world().faults.disk_free = Some(1_000_000_000);
-    theatre.run(&["doctor"]).expect(10, &["BAD   disk", "give the brokers more space"]);
     assert!(theatre.is_paused(), "it lets everything as it is");
+}
+
+#[test]
+fn a_disk_without_room_for_a_pause_is_no_place_for_one() {
+    let theatre = theatre();
+    theatre.world().faults.disk_free = Some(3_000_000_000);
+    theatre.run(&["doctor"]).expect(10, &["BAD   disk", "give the broker more space"]);
+    theatre.run(&["backup"]).expect(10, &["3.0 GB free", "stops below 2.1 GB"]);
+    assert!(!theatre.is_paused());
 }
 
 #[test]
