@@ -309,8 +309,8 @@ impl Told {
 
     fn learn_data(&mut self, data: Data) {
         let (storage, disk) = data.primary_storage.map_or((None, None), |p| (p.backup, p.disk));
-        let limits = [data.disk, disk].into_iter().flatten().filter_map(|d| d.free_space?.processing);
-        if let Some(limit) = limits.filter_map(|size| size.strip_suffix('B')?.parse().ok()).next() {
+        let mut limits = [data.disk, disk].into_iter().flatten().filter_map(|d| d.free_space?.processing);
+        if let Some(limit) = limits.find_map(|size| size.strip_suffix('B')?.parse().ok()) {
             self.broker.get_or_insert_default().stops_at = Some(limit);
         }
         let backups = [data.backup, storage];
