@@ -30,7 +30,7 @@ pub(super) async fn drive(
         }
     };
     let driven = tokio::select! {
-        driven = drive::drive(Arc::clone(world), run, seq, term, options) => driven,
+        driven = Box::pin(drive::drive(Arc::clone(world), run, seq, term, options)) => driven,
         () = ticking => unreachable!("the ticker never ends"),
     };
     view.finish(world.clock.now());
