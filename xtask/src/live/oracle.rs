@@ -18,8 +18,9 @@ const PAGES_MAX: usize = 200;
 const JOBS_AT_ONCE: usize = 1_000;
 /// Short, so that the next oracle finds the same jobs; long enough to see them all.
 const JOB_TIMEOUT_MS: u64 = 30_000;
-/// A job that does not show up for this long is not there: the lock, and what a slow engine needs to lift it.
-const LOCKED_MAX: Duration = Duration::from_secs(90);
+/// A job that does not show up for this long is not there. A busy engine lifts locks late, and its gateway answers nothing
+/// while it is behind.
+const LOCKED_MAX: Duration = CATCH_UP_LIMIT;
 /// How many instances that the engine lacks are told of, record by record.
 const GHOSTS_TOLD: usize = 3;
 const MARKS_MAX: usize = 50;
