@@ -6,6 +6,7 @@
 //! earlier process left.
 
 pub mod drive;
+pub mod ids;
 pub mod open_runs;
 pub mod perform;
 pub mod ports;
