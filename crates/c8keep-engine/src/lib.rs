@@ -7,6 +7,7 @@
 
 pub mod drive;
 pub mod ids;
+mod never_behind;
 pub mod open_runs;
 pub mod perform;
 pub mod ports;

@@ -38,8 +38,7 @@ impl Night {
                 }
             }
             What::ForeignResume => {
-                self.by_hand("/actuator/exporting/resume");
-                self.weather.foreign_pause = false;
+                self.resume_by_hand();
                 if self.journal.books.iter().any(|book| book.run.hold().is_open()) {
                     self.sometimes("somebody else resumed in the window");
                 }
@@ -109,11 +108,10 @@ impl Night {
     pub(crate) fn lift(&mut self, trouble: Trouble) {
         let Some(place) = self.weather.on.iter().position(|on| *on == trouble) else { return };
         self.weather.on.remove(place);
-        if trouble == Trouble::ForeignPause && self.weather.foreign_pause {
-            self.by_hand("/actuator/exporting/resume");
-            self.weather.foreign_pause = false;
-        }
         self.refresh();
+        if trouble == Trouble::ForeignPause && self.weather.foreign_pause {
+            self.resume_by_hand();
+        }
     }
 
     /// Nothing is wrong any more, and nothing more will be.
@@ -124,8 +122,7 @@ impl Night {
         self.weather.vault_is_full = false;
         self.refresh();
         if self.weather.foreign_pause {
-            self.by_hand("/actuator/exporting/resume");
-            self.weather.foreign_pause = false;
+            self.resume_by_hand();
         }
     }
 
@@ -163,9 +160,15 @@ impl Night {
         self.world.disturb(self.now, |now| *now = faults);
     }
 
-    /// Somebody else's request to the brokers.
-    fn by_hand(&mut self, target: &str) {
+    /// Whoever else paused resumes; while a broker is missing, some of it stays theirs.
+    fn resume_by_hand(&mut self) {
+        self.weather.foreign_pause &= !self.by_hand("/actuator/exporting/resume");
+    }
+
+    /// Somebody else's request to the brokers, and whether it worked.
+    fn by_hand(&mut self, target: &str) -> bool {
         let now = self.now;
-        _ = handle(&mut self.world, Host::Gateway, &Request::new("POST", target), now);
+        let response = handle(&mut self.world, Host::Gateway, &Request::new("POST", target), now);
+        response.answer().is_some_and(|answer| answer.value()["status"] == 204)
     }
 }

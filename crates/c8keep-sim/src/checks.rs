@@ -11,8 +11,10 @@ use c8keep_engine::drive::{Driven, End};
 use c8keep_twin::{Host, LossKind};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::ledger::Book;
 use crate::night::{Exchange, Life, Night};
 use crate::process::{CANARY, Ended};
+use crate::simulate::LOOK_AFTER;
 
 /// What the checks remember of a night.
 #[derive(Debug, Default)]
@@ -29,6 +31,10 @@ pub(crate) struct Memory {
     judged: BTreeSet<String>,
     /// Since when each hold is open, on the night's own clock.
     held: BTreeMap<String, Timestamp>,
+    /// Since when each release is due.
+    due: BTreeMap<String, Timestamp>,
+    /// Processes whose journal failed while their window was open: they may release it all the same.
+    pub(crate) without_journal: BTreeSet<usize>,
     /// How much of the journal and the vault was searched for secrets.
     searched: (usize, usize),
 }
@@ -62,14 +68,15 @@ fn one_window(night: &mut Night) {
 /// L4: exporting stays paused no longer than the budget while a process lives that could end it.
 fn hold_budget(night: &mut Night) {
     let mut late = None;
-    for book in &night.journal.books {
-        let Hold::Open { .. } = book.run.hold() else {
-            night.memory.held.remove(&book.id.0);
-            continue;
-        };
+    for book in night.journal.books.iter().filter(|book| !book.is_closed() || book.run.hold().is_open()) {
+        let hold = book.run.hold();
+        if matches!(hold, Hold::ReleasePending { .. }) {
+            night.memory.due.entry(book.id.0.clone()).or_insert(night.now);
+        }
+        let Hold::Open { .. } = hold else { continue };
         let since = *night.memory.held.entry(book.id.0.clone()).or_insert(night.now);
         let driver = &night.processes[book.driver];
-        let alive = driver.life == Life::Alive && night.now.duration_since(driver.began) > BUDGET_GRACE;
+        let alive = driver.life == Life::Alive && night.now.duration_since(driver.alive_since) > BUDGET_GRACE;
         let limit = night.setting.hold_budget + BUDGET_GRACE;
         if alive && !book.run.is_past_pivot() && night.now.duration_since(since) > limit {
             late = Some(format!("{}: the window is open for more than {limit:#}", book.id));
@@ -114,17 +121,18 @@ fn judge(night: &mut Night, id: u64, path: &str) {
     }
 }
 
-/// S15: no secret in anything that is kept.
+/// S15: no secret in anything that is kept. What is there was looked through when it came.
 fn no_secret(night: &mut Night) {
     let bodies: usize = night.journal.books.iter().map(|book| book.bodies().len()).sum();
-    let state = (bodies, night.vault.len());
-    if state == night.memory.searched {
+    let (known_bodies, known_objects) = night.memory.searched;
+    if (bodies, night.vault.len()) == (known_bodies, known_objects) {
         return;
     }
-    night.memory.searched = state;
-    let fresh = night.journal.books.iter().filter_map(|book| book.bodies().last());
-    let told = fresh.into_iter().any(|body| body.contains(CANARY));
-    let kept = night.vault.values().any(|bytes| String::from_utf8_lossy(bytes).contains(CANARY));
+    night.memory.searched = (bodies, night.vault.len());
+    let fresh = night.journal.books.iter().rev().take(2).flat_map(|book| book.bodies().iter().rev().take(4));
+    let told = bodies > known_bodies && fresh.into_iter().any(|body| body.contains(CANARY));
+    let holds = |bytes: &Vec<u8>| bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes());
+    let kept = night.vault.len() > known_objects && night.vault.values().any(holds);
     if told || kept {
         night.violated("S15", "a password is in the journal or the vault".into());
     }
@@ -143,7 +151,10 @@ impl Night {
             self.violated(check, format!("{target} is nothing that a backup sends"));
             return;
         };
-        let own = |book: &&crate::ledger::Book| book.driver == process && !book.is_closed();
+        if change == Change::Resume && self.memory.without_journal.contains(&process) {
+            return self.sometimes("a release was sent without a journal");
+        }
+        let own = |book: &&Book| book.driver == process && !book.is_closed();
         let Some(book) = self.journal.books.iter().find(|book| own(book) && is_intended(&book.run, &change))
         else {
             self.violated("S1", format!("{target} without a durable intent"));
@@ -243,9 +254,12 @@ impl Night {
 
     /// L1, once all is well again: a release that is due is out within a minute of a living process and a whole cluster.
     pub(crate) fn released_since_healing(&mut self) {
-        let due = |book: &&crate::ledger::Book| {
+        let a_minute = |since: Timestamp| self.now.duration_since(since) >= LOOK_AFTER;
+        let due = |book: &&Book| {
             let waits = matches!(book.run.hold(), Hold::ReleasePending { .. }) && !book.is_closed();
-            waits && self.processes[book.driver].life == Life::Alive
+            let driver = &self.processes[book.driver];
+            let long = self.memory.due.get(&book.id.0).is_some_and(|since| a_minute(*since));
+            waits && long && driver.life == Life::Alive && a_minute(driver.alive_since)
         };
         if let Some(book) = self.journal.books.iter().find(due) {
             let what = format!("{}: the release is still due a minute after everything healed", book.id);

@@ -31,6 +31,7 @@ pub const SOMETIMES: &[&str] = &[
     "the witness could not tell",
     "a proven backup came back whole",
     "the journal failed in the window",
+    "a release was sent without a journal",
     "an append that failed is there all the same",
     "the vault failed",
     "a write that failed is in the vault all the same",

@@ -112,14 +112,14 @@ impl Ledger {
     }
 
     fn check(&self, id: &RunId, last: u64, seq: u64, term: Term) -> Result<(), Fault> {
+        if term.0 != self.term {
+            let why = format!("the claim {} was superseded by {}", term.0, self.term);
+            return Err(Fault { kind: FaultKind::Locked, ..refused(&why) });
+        }
         if seq != last + 1 {
             return Err(refused(&format!("event {seq} of {id} cannot follow event {last}")));
         }
-        if term.0 == self.term {
-            return Ok(());
-        }
-        let why = format!("the claim {} was superseded by {}", term.0, self.term);
-        Err(Fault { kind: FaultKind::Locked, ..refused(&why) })
+        Ok(())
     }
 }
 

@@ -82,6 +82,8 @@ pub(crate) struct Process {
     /// What waits for it to thaw.
     pub(crate) waiting: Vec<Waker>,
     pub(crate) began: Timestamp,
+    /// Its start, or the end of its last standstill.
+    pub(crate) alive_since: Timestamp,
 }
 
 /// Where a process stands.
@@ -172,6 +174,7 @@ impl Night {
             stop,
             waiting: Vec::new(),
             began: self.now,
+            alive_since: self.now,
         });
         self.processes.len() - 1
     }
@@ -219,6 +222,11 @@ impl Night {
     pub(crate) fn take_armed<T>(&mut self, fits: impl Fn(&What) -> Option<T>) -> Option<T> {
         let place = self.weather.armed.iter().position(|what| fits(what).is_some())?;
         fits(&self.weather.armed.remove(place))
+    }
+
+    /// Whether another backup is made in the morning although the night came to a good end: in one of eight.
+    pub(crate) fn goes_on_all_the_same(&self) -> bool {
+        self.setting.seed.is_multiple_of(8) && !self.weather.calm
     }
 
     /// Whether no fault was drawn at all.

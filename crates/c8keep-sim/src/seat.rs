@@ -255,6 +255,7 @@ impl Night {
         self.processes[me].journal_is_poisoned = true;
         if self.journal.book(run).is_some_and(|book| book.run.hold().is_open()) {
             self.sometimes("the journal failed in the window");
+            self.memory.without_journal.insert(me);
         }
         if takes {
             self.sometimes("an append that failed is there all the same");

@@ -51,7 +51,7 @@ const NIGHT_STARTS_MAX: usize = 6;
 /// How long after one process ends on the healthy installation the next is started.
 const BETWEEN_MORNINGS: SignedDuration = SignedDuration::from_secs(20);
 /// When it is looked whether due releases are out, after the healing.
-const LOOK_AFTER: SignedDuration = SignedDuration::from_secs(60);
+pub(crate) const LOOK_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// The faults of a seed's night, drawn over the events of a calm night at the same place.
 pub fn faults_of(setting: &Setting) -> Vec<Fault> {
@@ -184,7 +184,9 @@ impl Stage {
             Due::Lift(trouble) => night.lift(trouble),
             Due::Thaw(process) => {
                 if night.processes[process].life == Life::Frozen {
+                    let now = night.now;
                     night.processes[process].life = Life::Alive;
+                    night.processes[process].alive_since = now;
                     let waiting = std::mem::take(&mut night.processes[process].waiting);
                     drop(night);
                     waiting.into_iter().for_each(Waker::wake);
@@ -245,7 +247,8 @@ impl Stage {
         if self.tasks.iter().any(Option::is_some) {
             return;
         }
-        if night.is_calm() {
+        if complete && !healed && !night.goes_on_all_the_same() {
+            // It has come to a good end in spite of everything, and nothing of it is left over.
             self.over = true;
             return;
         }
