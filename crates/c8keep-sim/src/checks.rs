@@ -33,6 +33,10 @@ pub(crate) struct Memory {
     held: BTreeMap<String, Timestamp>,
     /// Since when each release is due.
     due: BTreeMap<String, Timestamp>,
+    /// Processes that have sent a pause.
+    pub(crate) pausing: BTreeSet<usize>,
+    /// Whether somebody else had paused when the latest run was opened.
+    pub(crate) foreign_at_open: bool,
     /// Processes whose journal failed while their window was open: they may release it all the same.
     pub(crate) without_journal: BTreeSet<usize>,
     /// How much of the journal and the vault was searched for secrets.
@@ -76,7 +80,11 @@ fn hold_budget(night: &mut Night) {
         let Hold::Open { .. } = hold else { continue };
         let since = *night.memory.held.entry(book.id.0.clone()).or_insert(night.now);
         let driver = &night.processes[book.driver];
-        let alive = driver.life == Life::Alive && night.now.duration_since(driver.alive_since) > BUDGET_GRACE;
+        // Whose journal has failed releases without being able to say so.
+        let silent = night.memory.without_journal.contains(&book.driver);
+        let alive = !silent
+            && driver.life == Life::Alive
+            && night.now.duration_since(driver.alive_since) > BUDGET_GRACE;
         let limit = night.setting.hold_budget + BUDGET_GRACE;
         if alive && !book.run.is_past_pivot() && night.now.duration_since(since) > limit {
             late = Some(format!("{}: the window is open for more than {limit:#}", book.id));
@@ -151,6 +159,12 @@ impl Night {
             self.violated(check, format!("{target} is nothing that a backup sends"));
             return;
         };
+        if change == Change::Pause {
+            self.memory.pausing.insert(process);
+            if self.memory.foreign_at_open && self.weather.foreign_pause {
+                self.violated("S5", "a pause that somebody else made is taken for our own".into());
+            }
+        }
         if change == Change::Resume && self.memory.without_journal.contains(&process) {
             return self.sometimes("a release was sent without a journal");
         }

@@ -15,6 +15,7 @@ pub mod dice;
 pub mod ledger;
 pub mod lists;
 pub mod many;
+pub mod mutants;
 pub mod night;
 pub mod process;
 pub mod seat;

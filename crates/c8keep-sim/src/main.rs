@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use c8keep_sim::coverage::SOMETIMES;
 use c8keep_sim::many::{Case, Failure, Sum, play, shrink};
+use c8keep_sim::mutants::{self, Mutant};
 use c8keep_sim::setting::TOPOLOGIES;
 use c8keep_sim::{Fault, Setting, faults_of, lists, run};
 use clap::Parser;
@@ -39,6 +40,12 @@ struct Args {
     /// Every pair of faults on one topology.
     #[arg(long)]
     pairs: bool,
+    /// c8keep broken on purpose, in every way that is known: each must break a promise.
+    #[arg(long)]
+    mutants: bool,
+    /// With --seed or --seeds: c8keep broken on purpose in this way.
+    #[arg(long, value_name = "NAME", value_parser = mutant)]
+    mutant: Option<Mutant>,
     /// How many threads; all cores without it.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -70,19 +77,67 @@ fn play_all(args: &Args) -> anyhow::Result<()> {
     }
     if let Some(count) = args.seeds {
         let from = args.from.unwrap_or_else(fresh);
-        let sum = said(&format!("{count} seeds from {from}"), count, threads, |n| of_seed(from + n))?;
+        let what = format!("{count} seeds from {from}");
+        let sum = said(&what, count, threads, |n| of_seed(from + n, args.mutant))?;
         covered(&sum)?;
     }
-    if !args.singles && !args.pairs && args.seeds.is_none() {
-        bail!("say what to play: --seeds N, --seed SEED, --singles or --pairs");
+    if args.mutants {
+        kill_mutants(threads)?;
+    }
+    if !args.singles && !args.pairs && !args.mutants && args.seeds.is_none() {
+        bail!("say what to play: --seeds N, --seed SEED, --singles, --pairs or --mutants");
     }
     Ok(())
 }
 
-fn of_seed(seed: u64) -> Case {
-    let setting = Setting::of(seed);
+fn of_seed(seed: u64, mutant: Option<Mutant>) -> Case {
+    let setting = Setting { mutant, ..Setting::of(seed) };
     let faults = faults_of(&setting);
     Case { setting, faults }
+}
+
+/// Every mutant must break a promise within so many seeds.
+const MUTANT_SEEDS_MAX: u64 = 20_000;
+/// They are looked at in portions, and one that is found out is left alone.
+const PORTION: u64 = 200;
+
+fn kill_mutants(threads: usize) -> anyhow::Result<()> {
+    let mut alive = Vec::new();
+    for mutant in mutants::ALL {
+        let mut played = 0;
+        let found = loop {
+            let sum = play(PORTION, threads, |n| of_seed(played + n, Some(mutant)));
+            if let Some((number, failure)) = sum.failures.first() {
+                let first = failure.violations.first().map_or("", |violation| violation.check);
+                break Some((played + number, first, sum.failed));
+            }
+            played += PORTION;
+            if played >= MUTANT_SEEDS_MAX {
+                break None;
+            }
+        };
+        match found {
+            Some((seed, check, of)) => {
+                say(&format!("dead   {mutant:?}: {check} at seed {seed}, in {of} of {PORTION} seeds there"));
+            }
+            None => {
+                say(&format!("ALIVE  {mutant:?}: {MUTANT_SEEDS_MAX} seeds and no broken promise"));
+                alive.push(mutant);
+            }
+        }
+    }
+    for (what, why) in mutants::ABSENT {
+        say(&format!("absent {what}: {why}"));
+    }
+    if !alive.is_empty() {
+        bail!("{alive:?} live: the checks do not see them");
+    }
+    Ok(())
+}
+
+fn mutant(text: &str) -> Result<Mutant, String> {
+    let known = mutants::ALL.into_iter().find(|mutant| format!("{mutant:?}") == text);
+    known.ok_or_else(|| format!("there is no mutant {text}; there are {:?}", mutants::ALL))
 }
 
 fn pick(cases: &[Case], number: u64) -> Case {
@@ -169,6 +224,7 @@ fn replay(args: &Args, seed: u64) -> anyhow::Result<()> {
         (false, true) => faults_of(&setting),
         (false, false) => args.fault.clone(),
     };
+    let setting = Setting { mutant: args.mutant, ..setting };
     let report = run(&setting, &faults, true);
     for line in &report.lines {
         say(line);

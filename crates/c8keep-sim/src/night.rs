@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::checks;
 use crate::dice::Dice;
 use crate::ledger::Ledger;
+use crate::mutants::Mutant;
 use crate::setting::Setting;
 use crate::trace::Trace;
 use crate::weather::{Fault, What};
@@ -79,6 +80,8 @@ pub(crate) struct Process {
     pub(crate) holds_lock: bool,
     pub(crate) journal_is_poisoned: bool,
     pub(crate) stop: watch::Sender<bool>,
+    /// Events that a mutant keeps back.
+    pub(crate) unwritten: Vec<c8keep_core::run::Event>,
     /// What waits for it to thaw.
     pub(crate) waiting: Vec<Waker>,
     pub(crate) began: Timestamp,
@@ -144,7 +147,7 @@ impl Night {
             setting: setting.clone(),
             now,
             world,
-            journal: Ledger::default(),
+            journal: Ledger::new(setting.mutant != Some(Mutant::NoTermCheck)),
             vault: BTreeMap::new(),
             processes: Vec::new(),
             exchanges: BTreeMap::new(),
@@ -172,6 +175,7 @@ impl Night {
             holds_lock: false,
             journal_is_poisoned: false,
             stop,
+            unwritten: Vec::new(),
             waiting: Vec::new(),
             began: self.now,
             alive_since: self.now,

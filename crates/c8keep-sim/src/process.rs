@@ -14,6 +14,7 @@ use c8keep_engine::progress::Silent;
 use c8keep_engine::{World, ids};
 use c8keep_twin::Host;
 
+use crate::mutants::Mutant;
 use crate::night::address;
 use crate::seat::Seat;
 use crate::setting::Setting;
@@ -43,7 +44,10 @@ async fn backup(seat: &Seat) -> Result<Driven, Fault> {
     let setting = seat.night().setting.clone();
     let journal: Arc<dyn Journal> = Arc::new(seat.clone());
     let term = journal.claim(NAME, &by).await?;
-    let open = open_runs::open(&*journal, NAME).await?;
+    let mut open = open_runs::open(&*journal, NAME).await?;
+    if setting.mutant == Some(Mutant::OpenRunsIgnored) {
+        open.clear();
+    }
     let transport: Arc<dyn Transport> = Arc::new(seat.clone());
     let found = discovery::discover(transport, &configured(&setting)).await?;
     let vault: Arc<dyn Vault> = Arc::new(seat.clone());
@@ -74,7 +78,11 @@ async fn backup(seat: &Seat) -> Result<Driven, Fault> {
         }
     }
     let id = BackupId::generate(world.clock.now(), ids::highest_seen(&world).await?);
-    let plan = recipe::backup(&world.installation, &setting.request(id))?;
+    let request = setting.request(id);
+    let plan = match setting.mutant {
+        None => recipe::backup(&world.installation, &request)?,
+        Some(mutant) => mutant.plan(recipe::backup(&world.installation, &mutant.request(request))?)?,
+    };
     let (run, seq) = open_runs::begin(&world, plan, &by, term).await?;
     Ok(drive(world, run, seq, term, options()).await)
 }

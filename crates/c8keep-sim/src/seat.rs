@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::coverage;
 use crate::ledger::refused;
+use crate::mutants::Mutant;
 use crate::night::{Due, Life, Night};
 use crate::weather::What;
 
@@ -138,7 +139,25 @@ impl Drop for Listening<'_> {
 
 #[async_trait]
 impl Transport for Seat {
-    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+    async fn send(&self, mut request: Request) -> Result<Response, TransportError> {
+        let mutant = self.night().setting.mutant;
+        let Some(mutant) = mutant else { return self.exchange(request).await };
+        if let Some(answer) = mutant.before(&mut request) {
+            return Ok(answer);
+        }
+        let paused = self.night().memory.pausing.contains(&self.me);
+        let answer = self.exchange(request.clone()).await;
+        mutant.after(&request, paused, answer)
+    }
+
+    async fn wait(&self, pause: Duration) {
+        let until = self.night().now + SignedDuration::try_from(pause).unwrap_or(SignedDuration::ZERO);
+        sleep(self, until).await;
+    }
+}
+
+impl Seat {
+    async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
         let target = request.describe();
         self.event("sends", &target).await;
         let number = self.night().sent(self.me, request);
@@ -164,11 +183,6 @@ impl Transport for Seat {
         };
         self.event("hears", told).await;
         answer
-    }
-
-    async fn wait(&self, pause: Duration) {
-        let until = self.night().now + SignedDuration::try_from(pause).unwrap_or(SignedDuration::ZERO);
-        sleep(self, until).await;
     }
 }
 
@@ -238,6 +252,10 @@ impl Night {
         if self.processes[me].journal_is_poisoned {
             return Err(refused("an earlier write failed, so nothing more is taken"));
         }
+        let mutant = self.setting.mutant;
+        if mutant == Some(Mutant::IntentAfterEffect) && self.keeps_back(me, run, seq, term, events)? {
+            return Ok(());
+        }
         let fails = self.take_armed(|what| match what {
             What::JournalFails => Some(false),
             What::JournalTakesAndFails => Some(true),
@@ -252,6 +270,9 @@ impl Night {
             }
             return done;
         };
+        if mutant == Some(Mutant::FailedAppendIsDurable) {
+            return Ok(());
+        }
         self.processes[me].journal_is_poisoned = true;
         if self.journal.book(run).is_some_and(|book| book.run.hold().is_open()) {
             self.sometimes("the journal failed in the window");
@@ -264,7 +285,30 @@ impl Night {
         Err(refused("input/output error").with_unknown_effect())
     }
 
+    /// The mutant's journal: intents are written with what comes after them.
+    fn keeps_back(
+        &mut self,
+        me: usize,
+        run: &RunId,
+        seq: u64,
+        term: Term,
+        events: &[Event],
+    ) -> Result<bool, Fault> {
+        let late = std::mem::take(&mut self.processes[me].unwritten);
+        if !late.is_empty() {
+            self.journal.append(me, run, seq - late.len() as u64, term, &late, true)?;
+        }
+        let only_intents = events.iter().all(|event| matches!(event, Event::Intended { .. }));
+        if only_intents {
+            self.processes[me].unwritten = events.to_vec();
+        }
+        Ok(only_intents)
+    }
+
     fn has_appended(&mut self, run: &RunId, events: &[Event]) {
+        if matches!(events, [Event::Opened { .. }, ..]) {
+            self.memory.foreign_at_open = self.weather.foreign_pause;
+        }
         for event in events {
             if let Event::Answered { step, answer: Answer::Fault { fault, .. }, .. } = event {
                 coverage::of_fault(self, run, step, fault);
@@ -337,6 +381,11 @@ impl Night {
             What::VaultTakesAndFails => Some(true),
             _ => None,
         });
+        if (self.weather.vault_is_full || fails == Some(false))
+            && self.setting.mutant == Some(Mutant::VaultFailureIgnored)
+        {
+            return Ok(sha256_hex(bytes));
+        }
         if self.weather.vault_is_full || fails == Some(false) {
             self.sometimes("the vault failed");
             return Err(vault_fault("no space left on device").with_retry());

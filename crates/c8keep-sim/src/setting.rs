@@ -9,6 +9,7 @@ use c8keep_twin::{Config, Product, Repositories};
 use jiff::SignedDuration;
 
 use crate::dice::Dice;
+use crate::mutants::Mutant;
 
 /// How many topologies there are.
 pub const TOPOLOGIES: usize = 4;
@@ -32,6 +33,8 @@ pub struct Setting {
     pub restart_after: SignedDuration,
     /// When everything heals at the latest.
     pub heal_after: SignedDuration,
+    /// What is wrong with c8keep, if something is.
+    pub mutant: Option<Mutant>,
 }
 
 /// The longest wait of a run.
@@ -57,6 +60,7 @@ impl Setting {
             hold_budget: SignedDuration::from_secs([40, 120, 240][dice.index(3)]),
             restart_after: SignedDuration::from_millis([200, 2_000, 15_000, 60_000][dice.index(4)]),
             heal_after: SignedDuration::from_secs([60, 150, 300][dice.index(3)]),
+            mutant: None,
         }
     }
 
