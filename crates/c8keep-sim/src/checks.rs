@@ -161,7 +161,8 @@ impl Night {
         };
         if change == Change::Pause {
             self.memory.pausing.insert(process);
-            if self.memory.foreign_at_open && self.weather.foreign_pause {
+            let stands = self.weather.foreign_pause && !self.world.paused_replicas().is_empty();
+            if self.memory.foreign_at_open && stands {
                 self.violated("S5", "a pause that somebody else made is taken for our own".into());
             }
         }
@@ -210,6 +211,10 @@ impl Night {
                 self.sometimes("a pause arrived after its sender's death");
             }
             _ => {}
+        }
+        if change == Change::Resume && self.world.paused_replicas().is_empty() {
+            // A resume has no owner: it ends everybody's pause.
+            self.weather.foreign_pause = false;
         }
         let name = format!("{change:?}");
         if let (Some(id), 200..=299) = (change.id(), status)

@@ -253,8 +253,8 @@ impl Night {
             return Err(refused("an earlier write failed, so nothing more is taken"));
         }
         let mutant = self.setting.mutant;
-        if mutant == Some(Mutant::IntentAfterEffect) && self.keeps_back(me, run, seq, term, events)? {
-            return Ok(());
+        if mutant == Some(Mutant::IntentAfterEffect) {
+            return self.keeps_back(me, run, seq, term, events);
         }
         let fails = self.take_armed(|what| match what {
             What::JournalFails => Some(false),
@@ -285,7 +285,7 @@ impl Night {
         Err(refused("input/output error").with_unknown_effect())
     }
 
-    /// The mutant's journal: intents are written with what comes after them.
+    /// The mutant's journal: the intents at the end are written with what comes after them.
     fn keeps_back(
         &mut self,
         me: usize,
@@ -293,21 +293,20 @@ impl Night {
         seq: u64,
         term: Term,
         events: &[Event],
-    ) -> Result<bool, Fault> {
-        let late = std::mem::take(&mut self.processes[me].unwritten);
-        if !late.is_empty() {
-            self.journal.append(me, run, seq - late.len() as u64, term, &late, true)?;
-        }
-        let only_intents = events.iter().all(|event| matches!(event, Event::Intended { .. }));
-        if only_intents {
-            self.processes[me].unwritten = events.to_vec();
-        }
-        Ok(only_intents)
+    ) -> Result<(), Fault> {
+        let mut all = std::mem::take(&mut self.processes[me].unwritten);
+        let first = seq - all.len() as u64;
+        all.extend_from_slice(events);
+        let is_intent = |event: &&Event| matches!(event, Event::Intended { .. });
+        let late = all.iter().rev().take_while(is_intent).count();
+        self.processes[me].unwritten = all.split_off(all.len() - late);
+        if all.is_empty() { Ok(()) } else { self.journal.append(me, run, first, term, &all, true) }
     }
 
     fn has_appended(&mut self, run: &RunId, events: &[Event]) {
         if matches!(events, [Event::Opened { .. }, ..]) {
-            self.memory.foreign_at_open = self.weather.foreign_pause;
+            self.memory.foreign_at_open =
+                self.weather.foreign_pause && !self.world.paused_replicas().is_empty();
         }
         for event in events {
             if let Event::Answered { step, answer: Answer::Fault { fault, .. }, .. } = event {
