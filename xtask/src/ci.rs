@@ -50,6 +50,7 @@ const STAGES: &[Stage] = &[
         slow: false,
     },
     quick("deny", "cargo xtask deny"),
+    slow("sim", "cargo xtask sim --singles --pairs --mutants --seeds 20000"),
     slow("demo", tidy::DEMO_COMMAND),
     slow("peers", "cargo xtask peers install"),
     slow("live", "cargo xtask live"),

@@ -6,6 +6,7 @@ mod deny;
 mod live;
 mod peers;
 mod say;
+mod sim;
 mod test;
 mod tidy;
 mod twin;
@@ -28,6 +29,8 @@ enum Task {
     Test(test::Args),
     /// The dependency edges and the house rules
     Tidy,
+    /// Bad nights, simulated: c8keep over the twin on virtual time
+    Sim(sim::Args),
     /// What one backup costs, beside the shell procedure of Camunda's page
     Bench(bench::Args),
     /// A simulated installation to try commands on
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Test(args) => test::run(&args),
         Task::Tidy => tidy::run(),
+        Task::Sim(args) => sim::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Twin(args) => twin::run(&args),
         Task::Deny => deny::run(),

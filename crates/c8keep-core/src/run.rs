@@ -36,7 +36,13 @@ pub struct Run {
     outcome: Option<Outcome>,
     /// Whether some attempt to pause may have paused something: one that was never answered, or whose fault says so.
     pause_in_doubt: bool,
+    /// When the latest attempt to pause was intended, and how many there were.
+    pause_sent: Option<(Timestamp, u32)>,
 }
+
+/// How long after it was intended a pause that was never answered may still take effect: its own deadline, and some more
+/// for a broker that acts after we have stopped listening.
+const PAUSE_LANDS_WITHIN: SignedDuration = SignedDuration::from_secs(20);
 
 /// Where a step stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,6 +122,15 @@ pub enum Hold {
     },
 }
 
+/// A pause that was sent and never surely answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PauseOnItsWay {
+    /// By then it has taken effect, or never will.
+    pub until: Timestamp,
+    /// How many may be on their way.
+    pub attempts: u32,
+}
+
 /// An event that cannot follow the ones before it: a damaged journal on replay, a bug when live.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("event {event} cannot follow: {why}")]
@@ -157,6 +172,7 @@ impl Run {
             stopping: None,
             outcome: None,
             pause_in_doubt: false,
+            pause_sent: None,
         })
     }
 
@@ -186,7 +202,10 @@ impl Run {
 
     fn intend(&mut self, step: &StepName, attempt: u32, at: Timestamp) -> Result<(), IllegalEvent> {
         let unanswered = matches!(self.state(step), StepState::Performing { .. });
-        self.pause_in_doubt |= unanswered && self.is_hold(step);
+        if self.is_hold(step) {
+            self.pause_in_doubt |= unanswered;
+            self.pause_sent = Some((at, attempt));
+        }
         let state = self.state_mut(step, "intended")?;
         let (expected, since) = match state {
             StepState::Waiting => (1, at),
@@ -359,6 +378,15 @@ impl Run {
             StepState::Waiting if !self.is_winding_down() => Hold::Open { since },
             _ => Hold::ReleasePending { since },
         }
+    }
+
+    /// Until when a pause of this run may still take effect, long after it was sent: a resume that comes before it does not
+    /// undo it. None where every attempt was answered.
+    pub fn pause_may_land_until(&self) -> Option<PauseOnItsWay> {
+        let (sent, attempts) = self.pause_sent?;
+        let unanswered = matches!(self.state(&self.plan.hold()?.name), StepState::Performing { .. });
+        let doubtful = unanswered || self.pause_in_doubt;
+        doubtful.then(|| PauseOnItsWay { until: sent + PAUSE_LANDS_WITHIN, attempts })
     }
 
     /// Time in which a process was alive, from `since` to `now`.

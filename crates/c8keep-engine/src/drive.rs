@@ -16,6 +16,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
+use crate::never_behind::never_behind;
 use crate::perform::perform;
 use crate::ports::Term;
 use crate::progress::Reporter;
@@ -98,8 +99,9 @@ impl std::fmt::Debug for Options<'_> {
 
 /// Drives a run whose last journalled event has the number `seq`.
 pub async fn drive(world: Arc<World>, run: Run, seq: u64, term: Term, options: Options<'_>) -> Driven {
+    let clock = never_behind(&world.clock, run.last_at());
     let driver = Driver {
-        world,
+        world: Arc::new(World { clock, ..World::clone(&world) }),
         reporter: options.reporter,
         stop: options.stop,
         release_wait: options.release_wait,
@@ -321,10 +323,12 @@ impl Driver<'_> {
     /// The journal cannot be written: everything else stops, the release is sent until it works or patience ends, and the
     /// next start confirms it.
     async fn release_without_journal(mut self, fault: Fault) -> Driven {
+        // A resume has no owner: once confirmed it is not repeated, even though the journal does not know.
+        let mut released = !self.run.hold().is_open();
         self.run = (*self.journalled).clone();
         self.until_the_pause_has_landed().await;
         self.performances.clear();
-        let mut released = !self.run.hold().is_open();
+        released |= !self.run.hold().is_open();
         let since = *self.releasing_since.get_or_insert(self.world.clock.now());
         while !released {
             released = self.world.camunda.resume_exporting().await.is_ok();

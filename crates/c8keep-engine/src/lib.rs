@@ -8,6 +8,8 @@
 pub mod disk;
 pub mod doctor;
 pub mod drive;
+pub mod ids;
+mod never_behind;
 pub mod open_runs;
 pub mod perform;
 pub mod ports;

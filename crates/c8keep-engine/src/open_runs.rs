@@ -2,7 +2,7 @@
 
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::Plan;
-use c8keep_core::run::{Event, Hold, Run, RunId};
+use c8keep_core::run::{Event, Hold, Run, RunId, StopReason};
 use jiff::Timestamp;
 
 use crate::World;
@@ -58,20 +58,44 @@ pub async fn open(journal: &dyn Journal, installation: &str) -> Result<Vec<(Run,
     Ok(open)
 }
 
-/// Journals that this process has taken the run over.
-pub async fn adopt(world: &World, run: &mut Run, seq: &mut u64, by: &str, term: Term) -> Result<(), Fault> {
-    let at = world.clock.now().max(run.last_at());
-    append(world, run, seq, term, Event::Adopted { by: by.into(), at }).await
+/// What becomes of a run that is taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taking {
+    /// It goes on under its own id.
+    Finish,
+    /// It ends, and exporting runs again.
+    Release,
 }
 
-/// Journals one more event of a run and applies it.
-pub async fn append(
+impl Taking {
+    /// What is done of what is wished: a run that cannot be finished is released.
+    #[must_use]
+    pub fn allowed(self, why_not_finish: Option<&str>) -> Taking {
+        if why_not_finish.is_some() { Taking::Release } else { self }
+    }
+}
+
+/// Journals that this process has taken the run over, and what becomes of it; driving it is next.
+pub async fn take(
     world: &World,
     run: &mut Run,
     seq: &mut u64,
+    by: &str,
     term: Term,
-    event: Event,
+    taking: Taking,
 ) -> Result<(), Fault> {
+    let at = world.clock.now().max(run.last_at());
+    append(world, run, seq, term, Event::Adopted { by: by.into(), at }).await?;
+    if taking == Taking::Release && run.stopping().is_none() {
+        let at = world.clock.now().max(run.last_at());
+        let reason = StopReason::TakenOver;
+        append(world, run, seq, term, Event::StopAsked { reason, at }).await?;
+    }
+    Ok(())
+}
+
+/// Journals one more event of a run and applies it.
+async fn append(world: &World, run: &mut Run, seq: &mut u64, term: Term, event: Event) -> Result<(), Fault> {
     world.journal.append(run.id(), *seq + 1, term, std::slice::from_ref(&event)).await?;
     *seq += 1;
     run.apply(&event).map_err(|e| unreadable(run.id(), &e.to_string()))

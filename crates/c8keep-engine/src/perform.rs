@@ -32,7 +32,7 @@ pub async fn perform(world: &World, run: &Run, order: &Order) -> Answer {
         Action::TakeCensus { records } => probes::census(world, records.as_deref()).await,
         Action::CheckId { id } => probes::id(world, *id).await,
         Action::PauseExporting => exporting::pause(world).await,
-        Action::ResumeExporting => exporting::resume(world).await,
+        Action::ResumeExporting => exporting::resume(world, run).await,
         Action::ReadFirstPositions => exporting::first_positions(world).await,
         Action::ReadLastPositions => exporting::last_positions(world).await,
         Action::StartHistory { app, id } => history::start(world, *app, *id, again).await,

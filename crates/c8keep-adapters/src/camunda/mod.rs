@@ -188,7 +188,7 @@ pub(crate) async fn partitions_of(
             return Ok(partitions);
         }
         if attempt < PARTITIONS_ATTEMPTS_MAX {
-            tokio::time::sleep(PARTITIONS_PAUSE).await;
+            transport.wait(PARTITIONS_PAUSE).await;
         }
     }
     let answer = format!("no partition in {PARTITIONS_ATTEMPTS_MAX} answers");

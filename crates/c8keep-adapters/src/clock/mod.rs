@@ -27,13 +27,6 @@ impl SystemClock {
     pub fn new() -> SystemClock {
         SystemClock { wall: Timestamp::now(), since: Instant::now() }
     }
-
-    /// Starts now, but never behind an instant that is already journalled: a wall clock that was set back between two
-    /// processes must not make time run backwards in a run.
-    pub fn not_before(last: Timestamp) -> SystemClock {
-        let clock = SystemClock::new();
-        SystemClock { wall: clock.wall.max(last), ..clock }
-    }
 }
 
 impl Default for SystemClock {

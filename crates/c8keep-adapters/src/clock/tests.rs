@@ -9,18 +9,6 @@ fn second(n: i64) -> Timestamp {
     Timestamp::from_second(n).unwrap()
 }
 
-#[test]
-fn the_system_clock_never_runs_behind_the_journal() {
-    let future = Timestamp::now().checked_add(jiff::SignedDuration::from_hours(5)).unwrap();
-    let clock = SystemClock::not_before(future);
-    let first = clock.now();
-    assert!(first >= future && clock.now() >= first);
-    assert!(
-        SystemClock::not_before(second(0)).now() > second(1_700_000_000),
-        "the past does not hold it back"
-    );
-}
-
 #[tokio::test]
 async fn the_system_clock_wakes_when_it_is_time_and_at_once_for_the_past() {
     let clock = SystemClock::new();

@@ -149,26 +149,16 @@ impl SqliteJournal {
         term: Term,
         event: &Event,
     ) -> Result<Result<(), Fault>, sqlx::Error> {
-        let last: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM event WHERE run = ?")
-            .bind(&run.0)
-            .fetch_one(&mut **work)
-            .await?;
-        let last = last.unwrap_or(0).unsigned_abs();
-        if seq != last + 1 {
-            let answer =
-                format!("event {seq} of {run} cannot follow event {last}: somebody else writes this run");
-            return Ok(Err(self.fault(APPENDING, answer)));
+        if let Err(refusal) = self.may_follow(work, run, seq, term, event).await? {
+            return Ok(Err(refusal));
         }
-        let installation = match self.installation_of(work, run, event).await? {
-            Ok(installation) => installation,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let newest: Option<i64> = sqlx::query_scalar("SELECT term FROM claim WHERE installation = ?")
-            .bind(&installation)
-            .fetch_optional(&mut **work)
-            .await?;
-        if newest.map(i64::unsigned_abs) != Some(term.0) {
-            return Ok(Err(self.superseded(&installation, term, newest)));
+        if let Event::Opened { plan, .. } = event {
+            sqlx::query("INSERT INTO run (run, installation, fingerprint, closed) VALUES (?, ?, ?, 0)")
+                .bind(&run.0)
+                .bind(plan.installation())
+                .bind(&plan.fingerprint().0)
+                .execute(&mut **work)
+                .await?;
         }
         let Ok(body) = serde_json::to_string(event) else {
             return Ok(Err(self.fault(APPENDING, "an event that cannot be written as JSON")));
@@ -187,35 +177,49 @@ impl SqliteJournal {
         Ok(Ok(()))
     }
 
-    /// The installation of a run; its first event brings the run's own line with it.
-    async fn installation_of(
+    /// The term comes first: whoever has been superseded must hear that, whatever its successor has done to the run since.
+    async fn may_follow(
         &self,
         work: &mut Transaction<'_, sqlx::Sqlite>,
         run: &RunId,
+        seq: u64,
+        term: Term,
         event: &Event,
-    ) -> Result<Result<String, Fault>, sqlx::Error> {
-        if let Event::Opened { plan, .. } = event {
-            sqlx::query("INSERT INTO run (run, installation, fingerprint, closed) VALUES (?, ?, ?, 0)")
-                .bind(&run.0)
-                .bind(plan.installation())
-                .bind(&plan.fingerprint().0)
-                .execute(&mut **work)
-                .await?;
-            return Ok(Ok(plan.installation().to_owned()));
-        }
+    ) -> Result<Result<(), Fault>, sqlx::Error> {
         let row: Option<(String, bool)> =
             sqlx::query_as("SELECT installation, closed FROM run WHERE run = ?")
                 .bind(&run.0)
                 .fetch_optional(&mut **work)
                 .await?;
-        Ok(match row {
-            Some((installation, false)) => Ok(installation),
-            Some(_) => Err(self.fault(APPENDING, format!("{run} is closed: nothing can follow"))),
-            None => {
-                Err(self
-                    .fault(APPENDING, format!("{run} was never opened: {} cannot be first", event.name())))
+        let (installation, closed) = match (event, row) {
+            (Event::Opened { plan, .. }, row) => (plan.installation().to_owned(), row.is_some_and(|r| r.1)),
+            (_, Some(row)) => row,
+            (_, None) => {
+                let answer = format!("{run} was never opened: {} cannot be first", event.name());
+                return Ok(Err(self.fault(APPENDING, answer)));
             }
-        })
+        };
+        let newest: Option<i64> = sqlx::query_scalar("SELECT term FROM claim WHERE installation = ?")
+            .bind(&installation)
+            .fetch_optional(&mut **work)
+            .await?;
+        if newest.map(i64::unsigned_abs) != Some(term.0) {
+            return Ok(Err(self.superseded(&installation, term, newest)));
+        }
+        if closed {
+            return Ok(Err(self.fault(APPENDING, format!("{run} is closed: nothing can follow"))));
+        }
+        let last: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM event WHERE run = ?")
+            .bind(&run.0)
+            .fetch_one(&mut **work)
+            .await?;
+        let last = last.unwrap_or(0).unsigned_abs();
+        if seq != last + 1 {
+            let answer =
+                format!("event {seq} of {run} cannot follow event {last}: somebody else writes this run");
+            return Ok(Err(self.fault(APPENDING, answer)));
+        }
+        Ok(Ok(()))
     }
 
     fn superseded(&self, installation: &str, term: Term, newest: Option<i64>) -> Fault {

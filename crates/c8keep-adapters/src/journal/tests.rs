@@ -373,6 +373,28 @@ async fn a_missing_or_unreadable_event_is_damage() {
     assert!(fault.answer.contains("event 2 of backup-17 is missing"), "{fault:?}");
 }
 
+/// The successor has gone on, and in the end closed the run: who was superseded hears that it was, and of nothing else, as
+/// any other failure would make it send a release into the successor's window.
+#[tokio::test]
+async fn who_was_superseded_hears_so_whatever_its_successor_has_done() {
+    let place = Place::new();
+    let journal = place.open().await;
+    let first = journal.claim("default", "first").await.unwrap();
+    let id = run("backup-17");
+    journal.append(&id, 1, first, &[opened(&id, "default")]).await.unwrap();
+    // The same process stands for one on another host: the lock is the host's, the term is not.
+    let second = journal.claim("default", "second").await.unwrap();
+    journal.append(&id, 2, second, &[noted(2)]).await.unwrap();
+    for _ in 0..2 {
+        for events in [vec![noted(2)], vec![noted(2), closed()], vec![opened(&id, "default")]] {
+            let fault = journal.append(&id, 2, first, &events).await.unwrap_err();
+            assert_eq!(fault.kind, FaultKind::Locked, "{fault:?}");
+        }
+        let next = journal.events(&id).await.unwrap().len() as u64 + 1;
+        _ = journal.append(&id, next, second, &[closed()]).await;
+    }
+}
+
 const CHILD: &str = "C8KEEP_TEST_JOURNAL";
 
 /// The other half of the test below: appends without end and says what is durable. Does nothing by itself.

@@ -28,6 +28,12 @@ pub use http::HttpTransport;
 pub trait Transport: Send + Sync {
     /// Every status is a response, 500 as well; an error means that there is no whole response.
     async fn send(&self, request: Request) -> Result<Response, TransportError>;
+
+    /// Lets a server breathe before it is asked again. Beside [`Transport::send`], because time passes where requests
+    /// take theirs: on virtual time in the simulator.
+    async fn wait(&self, pause: Duration) {
+        tokio::time::sleep(pause).await;
+    }
 }
 
 /// How long a request may take from start to last byte where the adapter does not say otherwise: the brokers

@@ -142,6 +142,11 @@ impl RunId {
     pub fn of_backup(id: BackupId, nth: u32) -> RunId {
         RunId(if nth <= 1 { format!("backup-{id}") } else { format!("backup-{id}.{nth}") })
     }
+
+    /// The backup that the run is, or was, about.
+    pub fn backup(&self) -> Option<BackupId> {
+        self.0.strip_prefix("backup-")?.split('.').next()?.parse().ok()
+    }
 }
 
 impl From<Fault> for Answer {

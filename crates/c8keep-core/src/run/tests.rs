@@ -285,6 +285,25 @@ fn a_pause_without_effect_is_not_released() {
 }
 
 /// Exporting is paused for two hours at most; then nothing more starts and the release goes out.
+/// A pause that was sent and not answered may take effect long after; one that was answered well has done so.
+#[test]
+fn a_pause_without_an_answer_may_still_land() {
+    let plan = the_plan();
+    let mut run = open_before(&plan, "pause-exporting");
+    let step = StepName::from("pause-exporting");
+    assert_eq!(run.pause_may_land_until(), None);
+    run.apply(&Event::Intended { step: step.clone(), attempt: 1, at: at(100) }).unwrap();
+    let on_its_way = run.pause_may_land_until().unwrap();
+    assert_eq!((on_its_way.until, on_its_way.attempts), (at(120), 1));
+    let mut answered = run.clone();
+    let answer = Answer::Done { facts: Vec::new() };
+    answered.apply(&Event::Answered { step: step.clone(), attempt: 1, answer, at: at(101) }).unwrap();
+    assert_eq!(answered.pause_may_land_until(), None);
+    run.apply(&Event::Intended { step, attempt: 2, at: at(107) }).unwrap();
+    let on_its_way = run.pause_may_land_until().unwrap();
+    assert_eq!((on_its_way.until, on_its_way.attempts), (at(127), 2));
+}
+
 #[test]
 fn the_hold_budget_ends_the_run() {
     let plan = the_plan();

@@ -1,7 +1,8 @@
 //! Pausing, resuming, and reading the positions that prove the pause.
 
-use c8keep_core::facts::{Fact, Positions};
+use c8keep_core::facts::{BrokerReading, Fact, PartitionReading, Positions};
 use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::run::Run;
 use jiff::Timestamp;
 
 use super::Performed;
@@ -36,8 +37,14 @@ pub(super) fn paused_now(positions: &Positions) -> String {
     list.join(", ")
 }
 
-/// Confirmed twice: by the answer, and by every broker that can be read.
-pub(super) async fn resume(world: &World) -> Performed {
+/// Confirmed twice: by the answer, and by every broker that can be read. A pause of ours that may still be on its way would
+/// undo it, so until that has landed or is over, a release is made again.
+pub(super) async fn resume(world: &World, run: &Run) -> Performed {
+    let on_its_way = run.pause_may_land_until().filter(|pause| world.clock.now() < pause.until);
+    let may_land = match on_its_way {
+        Some(pause) => pause.attempts > 1 || !has_landed(world).await,
+        None => false,
+    };
     if let Err(fault) = world.camunda.resume_exporting().await {
         return Err(and_what_is_paused(world, fault).await);
     }
@@ -53,7 +60,28 @@ pub(super) async fn resume(world: &World) -> Performed {
             .with_retry());
         }
     }
-    Ok(Fact::Resumed { at: world.clock.now() }.into())
+    match on_its_way.filter(|_| may_land) {
+        Some(pause) => Err(Fault::new(
+            FaultKind::Refused,
+            "resuming exporting",
+            &world.installation.management,
+            format!(
+                "exporting runs, but a pause that was sent and never answered may still take effect, until {}",
+                pause.until
+            ),
+        )
+        .with_retry()),
+        None => Ok(Fact::Resumed { at: world.clock.now() }.into()),
+    }
+}
+
+/// Whether every replica is paused: then the one pause that was sent has done all it can.
+async fn has_landed(world: &World) -> bool {
+    let Ok(positions) = read(world).await else { return false };
+    let all = |broker: &BrokerReading| {
+        broker.unread.is_none() && broker.partitions.values().all(PartitionReading::is_paused)
+    };
+    positions.brokers.iter().all(all)
 }
 
 /// P0. A leader that exports already shows that somebody lifted the pause; a broker that cannot be read only weakens

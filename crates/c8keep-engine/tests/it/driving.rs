@@ -7,7 +7,7 @@ use c8keep_core::recipe::{self, Request};
 use c8keep_core::run::{Answer, Event, Outcome, StopReason};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End, Options, drive};
-use c8keep_engine::open_runs::begin;
+use c8keep_engine::open_runs::{Taking, begin, take};
 use c8keep_engine::ports::Term;
 use c8keep_engine::progress::Silent;
 use jiff::SignedDuration;
@@ -61,6 +61,41 @@ async fn a_journal_that_fails_never_leaves_exporting_paused() {
         let resumed = outside.effects.iter().any(|effect| effect == "resume-exporting");
         assert!(paused || !resumed, "{holds}: resumed what this run had not paused");
     }
+}
+
+/// A resume has no owner: one that was confirmed is not sent again because the journal did not take the answer. It would
+/// open the window of whoever pauses next.
+#[tokio::test]
+async fn a_confirmed_release_is_not_repeated_when_the_journal_fails() {
+    let whole = Memory::default();
+    driven(&world(&whole), None).await;
+    for holds in 1..whole.outside().events.len() {
+        let memory = Memory::default();
+        memory.outside().journal_holds = Some(holds);
+        driven(&world(&memory), None).await;
+        let resumed = memory.outside().effects.iter().filter(|effect| *effect == "resume-exporting").count();
+        assert!(resumed <= 1, "resumed {resumed} times after {holds} appends");
+    }
+}
+
+/// A wall clock that was set back between two processes: time goes on from what is journalled, and a release that has
+/// failed is tried again within seconds.
+#[tokio::test]
+async fn a_clock_that_was_set_back_delays_no_release() {
+    let memory = Memory::default();
+    let world = world(&memory);
+    let request = Request::new(BackupId::new(1_748_937_221).unwrap());
+    let plan = recipe::backup(&world.installation, &request).unwrap();
+    memory.outside().millis = 3_600_000;
+    let (mut run, mut seq) = begin(&world, plan, "first", Term(1)).await.unwrap();
+    memory.outside().millis = 0;
+    memory.outside().resume_fails = 2;
+    take(&world, &mut run, &mut seq, "second", Term(1), Taking::Finish).await.unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let options = Options { reporter: &Silent, stop: stopped, release_wait: None };
+    let driven = drive(Arc::clone(&world), run, seq, Term(1), options).await;
+    assert_eq!(driven.end, End::Closed(Outcome::Complete));
+    assert!(memory.outside().millis < 60_000, "{} ms", memory.outside().millis);
 }
 
 /// A release is tried for ever, or for as long as it is told; then the run stays open for the next start.

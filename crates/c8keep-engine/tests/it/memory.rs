@@ -40,7 +40,8 @@ pub struct Outside {
     pub effects: Vec<String>,
     pub vault: BTreeMap<String, Vec<u8>>,
     snapshot: Option<SnapshotRequest>,
-    millis: i64,
+    /// What the clock shows.
+    pub millis: i64,
 }
 
 #[derive(Debug, Clone, Default)]

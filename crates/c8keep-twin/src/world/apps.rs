@@ -49,6 +49,10 @@ impl AppState {
         self.imported.get(&partition).copied().unwrap_or(0)
     }
 
+    pub(crate) fn highest_scheduled(&self) -> Option<u64> {
+        self.scheduled.last().copied()
+    }
+
     /// The servers' own check looks at the queue only; the last part has already left it.
     pub fn busy(&self) -> bool {
         !self.queue.is_empty()

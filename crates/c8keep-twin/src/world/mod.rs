@@ -12,6 +12,7 @@ pub mod oracle;
 pub mod partition;
 pub mod runtime;
 pub mod search;
+pub mod truth;
 pub mod verdict;
 
 use std::collections::BTreeMap;

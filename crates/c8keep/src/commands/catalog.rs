@@ -2,12 +2,9 @@
 
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::manifest::{MANIFEST_FORMAT, Manifest, Release};
-use c8keep_core::run::RunId;
 use c8keep_core::{BackupId, Run};
-use c8keep_engine::World;
-use c8keep_engine::open_runs;
-use c8keep_engine::perform::highest_id as highest_id_of_servers;
 use c8keep_engine::ports::{Journal, Vault};
+use c8keep_engine::{ids, open_runs};
 
 use crate::exit;
 
@@ -41,7 +38,7 @@ pub(super) async fn read_all(
     installation: &str,
 ) -> Catalog {
     let mut catalog = Catalog { entries: Vec::new(), faults: Vec::new() };
-    match backups(vault, installation).await {
+    match ids::in_vault(vault, installation).await {
         Ok(ids) => {
             for backup in ids {
                 catalog.entries.extend(of_vault(vault, installation, backup).await);
@@ -73,7 +70,7 @@ async fn of_vault(vault: &dyn Vault, installation: &str, backup: BackupId) -> Op
 
 async fn add_runs(entries: &mut Vec<Entry>, journal: &dyn Journal, installation: &str) -> Result<(), Fault> {
     for row in journal.runs(installation, RUNS_MAX).await? {
-        let Some(backup) = backup_of(&row.run) else { continue };
+        let Some(backup) = row.run.backup() else { continue };
         let known = entries.iter().position(|e| e.backup == backup);
         let nth = known.unwrap_or_else(|| {
             entries.push(Entry::new(backup));
@@ -90,11 +87,6 @@ async fn add_runs(entries: &mut Vec<Entry>, journal: &dyn Journal, installation:
         }
     }
     Ok(())
-}
-
-/// The id in a run's name.
-fn backup_of(run: &RunId) -> Option<BackupId> {
-    run.0.strip_prefix("backup-")?.split('.').next()?.parse().ok()
 }
 
 impl Entry {
@@ -129,28 +121,6 @@ pub(super) async fn manifest(
         .with_hint("use a newer c8keep")),
         other => Ok(other),
     }
-}
-
-/// The highest id seen on the servers, in the vault or in the journal.
-pub(super) async fn highest_id(world: &World) -> Result<Option<BackupId>, Fault> {
-    let mut highest = highest_id_of_servers(world).await?;
-    highest = highest.max(backups(&*world.vault, &world.installation.name).await?.into_iter().max());
-    let runs = world.journal.runs(&world.installation.name, RUNS_MAX).await?;
-    let ids = runs.iter().filter_map(|row| backup_of(&row.run));
-    Ok(highest.max(ids.max()))
-}
-
-/// Ids that have a folder in the vault.
-async fn backups(vault: &dyn Vault, installation: &str) -> Result<Vec<BackupId>, Fault> {
-    let prefix = format!("{installation}/backups/");
-    let mut ids: Vec<BackupId> = vault
-        .list(&prefix)
-        .await?
-        .iter()
-        .filter_map(|path| path.strip_prefix(&prefix)?.split('/').next()?.parse().ok())
-        .collect();
-    ids.dedup();
-    Ok(ids)
 }
 
 async fn read<T: serde::de::DeserializeOwned>(vault: &dyn Vault, path: &str) -> Result<Option<T>, Fault> {

@@ -5,7 +5,7 @@ use c8keep_core::installation::Installation;
 use c8keep_core::plan::StepName;
 use c8keep_core::recipe::{self, Request};
 use c8keep_core::{BackupId, Plan};
-use c8keep_engine::{World, perform};
+use c8keep_engine::{World, ids, perform};
 use serde::Serialize;
 
 use crate::cli::{Global, PlanArgs};
@@ -70,7 +70,7 @@ fn text(checks: &[Check]) -> String {
 pub(super) async fn make(world: &World, settings: &Settings, args: &PlanArgs) -> Result<Plan, Stop> {
     let id = match args.id() {
         Some(id) => id,
-        None => BackupId::generate(world.clock.now(), super::catalog::highest_id(world).await?),
+        None => BackupId::generate(world.clock.now(), ids::highest_seen(world).await?),
     };
     of_id(world, settings, args, id)
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use c8keep_core::Run;
-use c8keep_core::run::{Event, Hold, StepState, StopReason};
+use c8keep_core::run::{Hold, StepState};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End};
-use c8keep_engine::open_runs;
+use c8keep_engine::open_runs::{self, Taking};
 use c8keep_engine::ports::Term;
 use jiff::SignedDuration;
 
@@ -48,15 +48,15 @@ pub(super) async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How)
             );
             Err(guarded(Stop::with(exit::FAILED)))
         }
-        OnOpen::Finish if why_not.is_none() => {
-            let driven = adopt_and_drive(world, run, seq, how, None).await?;
+        OnOpen::Finish if Taking::Finish.allowed(why_not.as_deref()) == Taking::Finish => {
+            let driven = adopt_and_drive(world, run, seq, how, Taking::Finish).await?;
             Ok(Taken::Finished(Box::new(driven)))
         }
         OnOpen::Finish | OnOpen::Release => {
             if let (Some(OnOpen::Finish), Some(why)) = (how.on_open, why_not) {
                 printer.say(&format!("it cannot be finished: {why}; releasing it instead"));
             }
-            let driven = adopt_and_drive(world, run, seq, how, Some(StopReason::TakenOver)).await?;
+            let driven = adopt_and_drive(world, run, seq, how, Taking::Release).await?;
             match &driven.end {
                 // The signal asks this command to stop as well, not only the run that it found.
                 End::Closed(_) if signals::have_come() => Err(Stop::with(exit::INTERRUPTED)),
@@ -79,15 +79,9 @@ async fn adopt_and_drive(
     mut run: Run,
     mut seq: u64,
     how: &How,
-    stop: Option<StopReason>,
+    taking: Taking,
 ) -> Result<Driven, Stop> {
-    open_runs::adopt(world, &mut run, &mut seq, &actor(), how.term).await?;
-    if let Some(reason) = stop
-        && run.stopping().is_none()
-    {
-        let at = world.clock.now().max(run.last_at());
-        open_runs::append(world, &mut run, &mut seq, how.term, Event::StopAsked { reason, at }).await?;
-    }
+    open_runs::take(world, &mut run, &mut seq, &actor(), how.term, taking).await?;
     Ok(super::drive::drive(world, run, seq, how.term, how.release_wait, how.printer).await)
 }
 

@@ -1,0 +1,34 @@
+//! Which ids are taken: whatever any store, the vault or the journal has seen. Ids only rise, so the next one lies above
+//! them all.
+
+use c8keep_core::BackupId;
+use c8keep_core::fault::Fault;
+
+use crate::World;
+use crate::perform::highest_id;
+use crate::ports::Vault;
+
+/// How many runs are looked through.
+const RUNS_MAX: u32 = 1_000;
+
+/// The highest id seen on the servers, in the vault or in the journal.
+pub async fn highest_seen(world: &World) -> Result<Option<BackupId>, Fault> {
+    let mut highest = highest_id(world).await?;
+    highest = highest.max(in_vault(&*world.vault, &world.installation.name).await?.into_iter().max());
+    let runs = world.journal.runs(&world.installation.name, RUNS_MAX).await?;
+    let ids = runs.iter().filter_map(|row| row.run.backup());
+    Ok(highest.max(ids.max()))
+}
+
+/// Ids that have a folder in the vault.
+pub async fn in_vault(vault: &dyn Vault, installation: &str) -> Result<Vec<BackupId>, Fault> {
+    let prefix = format!("{installation}/backups/");
+    let mut ids: Vec<BackupId> = vault
+        .list(&prefix)
+        .await?
+        .iter()
+        .filter_map(|path| path.strip_prefix(&prefix)?.split('/').next()?.parse().ok())
+        .collect();
+    ids.dedup();
+    Ok(ids)
+}

@@ -1,0 +1,353 @@
+//! The promises, each a small function with its name. They look at the truth of the twin, at what is durable, and at what
+//! went over the wire; they never ask c8keep whether it thinks that all is well.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use c8keep_core::plan::Action;
+use c8keep_core::run::{Hold, Outcome, Run};
+use c8keep_core::witness::WitnessVerdict;
+use c8keep_core::{BackupId, HistoryApp};
+use c8keep_engine::drive::{Driven, End};
+use c8keep_twin::{Host, LossKind};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ledger::Book;
+use crate::night::{Exchange, Life, Night};
+use crate::process::{CANARY, Ended};
+use crate::simulate::LOOK_AFTER;
+
+/// What the checks remember of a night.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Requests so far.
+    pub(crate) requests: u64,
+    /// Processes that were told that another one has taken over.
+    pub(crate) superseded: Vec<usize>,
+    /// Which run has sent which id.
+    ids: BTreeMap<u64, String>,
+    /// Starts that a server has accepted.
+    accepted: BTreeSet<(String, u64)>,
+    /// Manifests that were compared with the truth.
+    judged: BTreeSet<String>,
+    /// Since when each hold is open, on the night's own clock.
+    held: BTreeMap<String, Timestamp>,
+    /// Since when each release is due.
+    due: BTreeMap<String, Timestamp>,
+    /// Processes that have sent a pause.
+    pub(crate) pausing: BTreeSet<usize>,
+    /// Whether somebody else had paused when the latest run was opened.
+    pub(crate) foreign_at_open: bool,
+    /// Processes whose journal failed while their window was open: they may release it all the same.
+    pub(crate) without_journal: BTreeSet<usize>,
+    /// How much of the journal and the vault was searched for secrets.
+    searched: (usize, usize),
+}
+
+/// A release must go out this long after the budget: whatever is on its way may take its own deadline.
+const BUDGET_GRACE: SignedDuration = SignedDuration::from_secs(20);
+
+/// Looked at after every event.
+pub(crate) fn after_event(night: &mut Night) {
+    one_window(night);
+    hold_budget(night);
+    what_is_published(night);
+    no_secret(night);
+}
+
+/// S7: at most one run has its window open.
+fn one_window(night: &mut Night) {
+    let open: Vec<&str> = night
+        .journal
+        .books
+        .iter()
+        .filter(|book| !book.is_closed() && book.run.hold().is_open())
+        .map(|book| book.id.0.as_str())
+        .collect();
+    if open.len() > 1 {
+        let what = format!("windows of {} are open together", open.join(" and "));
+        night.violated("S7", what);
+    }
+}
+
+/// L4: exporting stays paused no longer than the budget while a process lives that could end it.
+fn hold_budget(night: &mut Night) {
+    let mut late = None;
+    for book in night.journal.books.iter().filter(|book| !book.is_closed() || book.run.hold().is_open()) {
+        let hold = book.run.hold();
+        if matches!(hold, Hold::ReleasePending { .. }) {
+            night.memory.due.entry(book.id.0.clone()).or_insert(night.now);
+        }
+        let Hold::Open { .. } = hold else { continue };
+        let since = *night.memory.held.entry(book.id.0.clone()).or_insert(night.now);
+        let driver = &night.processes[book.driver];
+        // Whose journal has failed releases without being able to say so.
+        let silent = night.memory.without_journal.contains(&book.driver);
+        let alive = !silent
+            && driver.life == Life::Alive
+            && night.now.duration_since(driver.alive_since) > BUDGET_GRACE;
+        let limit = night.setting.hold_budget + BUDGET_GRACE;
+        if alive && !book.run.is_past_pivot() && night.now.duration_since(since) > limit {
+            late = Some(format!("{}: the window is open for more than {limit:#}", book.id));
+        }
+    }
+    if let Some(what) = late {
+        night.violated("L4", what);
+    }
+}
+
+/// S2: what has a manifest has every part. S4 and S12: what is proven comes back whole.
+fn what_is_published(night: &mut Night) {
+    let fresh: Vec<String> = night
+        .vault
+        .keys()
+        .filter(|path| path.ends_with("/manifest.json") && !night.memory.judged.contains(*path))
+        .cloned()
+        .collect();
+    for path in fresh {
+        let Some(id) = path.rsplit('/').nth(1).and_then(|id| id.parse::<u64>().ok()) else { continue };
+        judge(night, id, &path);
+        night.memory.judged.insert(path);
+    }
+}
+
+fn judge(night: &mut Night, id: u64, path: &str) {
+    let truth = night.world.restore(id);
+    if truth.has(LossKind::Missing) {
+        night.violated("S2", format!("{path} is there, but {truth}"));
+    }
+    let book = night.journal.books.iter().find(|book| book.id.backup().map(BackupId::get) == Some(id));
+    match book.and_then(|book| book.run.facts().witness.as_ref()).map(|witness| witness.verdict.clone()) {
+        Some(WitnessVerdict::Proven) if !truth.whole() => {
+            night.violated("S4", format!("proven, but {truth}"));
+        }
+        Some(WitnessVerdict::Proven) => night.sometimes("a proven backup came back whole"),
+        Some(WitnessVerdict::Unproven { .. }) => night.sometimes("the witness could not tell"),
+        Some(WitnessVerdict::Violated { reason }) => {
+            night.violated("S4", format!("{path} is there, but the pause did not hold: {reason}"));
+        }
+        None => night.violated("S2", format!("{path} is there, and no run has judged its witness")),
+    }
+}
+
+/// S15: no secret in anything that is kept. What is there was looked through when it came.
+fn no_secret(night: &mut Night) {
+    let bodies: usize = night.journal.books.iter().map(|book| book.bodies().len()).sum();
+    let (known_bodies, known_objects) = night.memory.searched;
+    if (bodies, night.vault.len()) == (known_bodies, known_objects) {
+        return;
+    }
+    night.memory.searched = (bodies, night.vault.len());
+    let fresh = night.journal.books.iter().rev().take(2).flat_map(|book| book.bodies().iter().rev().take(4));
+    let told = bodies > known_bodies && fresh.into_iter().any(|body| body.contains(CANARY));
+    let holds = |bytes: &Vec<u8>| bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes());
+    let kept = night.vault.len() > known_objects && night.vault.values().any(holds);
+    if told || kept {
+        night.violated("S15", "a password is in the journal or the vault".into());
+    }
+}
+
+impl Night {
+    /// A process is about to send something that changes the outside.
+    pub(crate) fn about_to_change(&mut self, exchange: &Exchange) {
+        let target = exchange.asked.describe();
+        let process = exchange.process;
+        if self.memory.superseded.contains(&process) {
+            self.violated("S5", format!("{target} by a process that was told of its successor"));
+        }
+        let Some(change) = change_of(exchange) else {
+            let check = if exchange.request.method == "DELETE" { "S11" } else { "S5" };
+            self.violated(check, format!("{target} is nothing that a backup sends"));
+            return;
+        };
+        if change == Change::Pause {
+            self.memory.pausing.insert(process);
+            let stands = self.weather.foreign_pause && !self.world.paused_replicas().is_empty();
+            if self.memory.foreign_at_open && stands {
+                self.violated("S5", "a pause that somebody else made is taken for our own".into());
+            }
+        }
+        if change == Change::Resume && self.memory.without_journal.contains(&process) {
+            return self.sometimes("a release was sent without a journal");
+        }
+        let own = |book: &&Book| book.driver == process && !book.is_closed();
+        let Some(book) = self.journal.books.iter().find(|book| own(book) && is_intended(&book.run, &change))
+        else {
+            self.violated("S1", format!("{target} without a durable intent"));
+            return;
+        };
+        let run = book.id.0.clone();
+        if let Some(id) = change.id() {
+            self.ids_rise(id, &run);
+        }
+    }
+
+    /// S6: an id belongs to one run, and lies above all that were there before it.
+    fn ids_rise(&mut self, id: u64, run: &str) {
+        match self.memory.ids.get(&id) {
+            Some(owner) if owner == run => return,
+            Some(owner) => {
+                let what = format!("{run} sends {id}, which {owner} has sent before");
+                self.violated("S6", what);
+            }
+            None => {
+                let highest =
+                    self.world.highest_backup_id().max(self.memory.ids.keys().max().copied().unwrap_or(0));
+                if id <= highest {
+                    self.violated("S6", format!("{run} sends {id}, which is not above {highest}"));
+                }
+            }
+        }
+        self.memory.ids.insert(id, run.to_owned());
+    }
+
+    /// S3: a server accepts one start of a kind under one id.
+    pub(crate) fn has_changed(&mut self, number: u64, status: u16) {
+        let Some(exchange) = self.exchanges.get(&number) else { return };
+        let (process, late) = (exchange.process, exchange.answer.is_some() || exchange.dropped);
+        let Some(change) = change_of(exchange) else { return };
+        match &change {
+            Change::Pause if late => self.sometimes("a pause arrived late"),
+            Change::Pause if !self.sender_lives(process) => {
+                self.sometimes("a pause arrived after its sender's death");
+            }
+            _ => {}
+        }
+        if change == Change::Resume && self.world.paused_replicas().is_empty() {
+            // A resume has no owner: it ends everybody's pause.
+            self.weather.foreign_pause = false;
+        }
+        let name = format!("{change:?}");
+        if let (Some(id), 200..=299) = (change.id(), status)
+            && !self.memory.accepted.insert((name, id))
+        {
+            self.violated("S3", format!("{change:?} was accepted twice"));
+        }
+    }
+
+    /// A process has ended by itself.
+    pub(crate) fn has_ended(&mut self, process: usize, ended: &Ended) {
+        match ended {
+            Ended::Refused(fault) => {
+                let now = self.now;
+                self.trace.explain(now, || format!("p{process} ends: {fault}"));
+            }
+            Ended::Drove(driven) => self.has_driven(process, driven),
+        }
+        self.nothing_left_paused("L1", &format!("process {process} has ended"));
+    }
+
+    fn has_driven(&mut self, process: usize, driven: &Driven) {
+        let now = self.now;
+        self.trace.explain(now, || format!("p{process} ends: {:?}", driven.end));
+        crate::coverage::of_run(self, driven);
+        let says_it_runs = match &driven.end {
+            End::Closed(_) => true,
+            End::JournalLost { released, .. } => *released,
+            End::ReleasePending | End::Superseded(_) => false,
+        };
+        let touched = driven.run.hold() != Hold::NotTaken;
+        if says_it_runs && touched && self.is_left_paused() {
+            let paused = self.world.paused_replicas();
+            self.violated("S14", format!("{:?}, but {paused:?} are paused", driven.end));
+        }
+        let manifest = format!("default/backups/{}/manifest.json", driven.run.plan().backup());
+        let complete = matches!(driven.end, End::Closed(Outcome::Complete | Outcome::Partial { .. }));
+        if complete && !self.vault.contains_key(&manifest) {
+            self.violated("S14", format!("complete, but there is no {manifest}"));
+        }
+    }
+
+    /// Some replica is paused, and neither an open run nor another hand accounts for it.
+    fn is_left_paused(&self) -> bool {
+        let held = self.journal.books.iter().any(|book| !book.is_closed() && book.run.hold().is_open());
+        !held && !self.weather.foreign_pause && !self.world.paused_replicas().is_empty()
+    }
+
+    /// L1: nothing is paused that nobody will release.
+    pub(crate) fn nothing_left_paused(&mut self, check: &'static str, when: &str) {
+        if self.is_left_paused() {
+            let paused = self.world.paused_replicas();
+            self.violated(check, format!("{when}: {paused:?} are paused, and nobody knows of it"));
+        }
+    }
+
+    /// L1, once all is well again: a release that is due is out within a minute of a living process and a whole cluster.
+    pub(crate) fn released_since_healing(&mut self) {
+        let a_minute = |since: Timestamp| self.now.duration_since(since) >= LOOK_AFTER;
+        let due = |book: &&Book| {
+            let waits = matches!(book.run.hold(), Hold::ReleasePending { .. }) && !book.is_closed();
+            let driver = &self.processes[book.driver];
+            let long = self.memory.due.get(&book.id.0).is_some_and(|since| a_minute(*since));
+            waits && long && driver.life == Life::Alive && a_minute(driver.alive_since)
+        };
+        if let Some(book) = self.journal.books.iter().find(due) {
+            let what = format!("{}: the release is still due a minute after everything healed", book.id);
+            self.violated("L1", what);
+        }
+    }
+}
+
+/// What a request would change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Change {
+    Pause,
+    Resume,
+    History(HistoryApp, u64),
+    Runtime(u64),
+    Records(u64, String),
+}
+
+impl Change {
+    fn id(&self) -> Option<u64> {
+        match self {
+            Change::Pause | Change::Resume => None,
+            Change::History(_, id) | Change::Runtime(id) | Change::Records(id, _) => Some(*id),
+        }
+    }
+}
+
+/// None where it is nothing that a backup may send; a hard pause is none.
+fn change_of(exchange: &Exchange) -> Option<Change> {
+    let request = &exchange.request;
+    let path = request.path.as_str();
+    if request.method == "PUT" {
+        let snapshot = path.strip_prefix("/_snapshot/camunda/")?;
+        let id = snapshot.strip_prefix("camunda_zeebe_records_backup_")?.parse().ok()?;
+        return Some(Change::Records(id, snapshot.to_owned()));
+    }
+    if request.method != "POST" {
+        return None;
+    }
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let id = body["backupId"].as_u64();
+    match (path, exchange.host?) {
+        ("/actuator/exporting/pause", _) if request.query.get("soft").is_some_and(|soft| soft == "true") => {
+            Some(Change::Pause)
+        }
+        ("/actuator/exporting/resume", _) => Some(Change::Resume),
+        ("/actuator/backups", Host::Operate) => Some(Change::History(HistoryApp::Operate, id?)),
+        ("/actuator/backups", Host::Tasklist) => Some(Change::History(HistoryApp::Tasklist, id?)),
+        ("/actuator/backups", Host::Optimize) => Some(Change::History(HistoryApp::Optimize, id?)),
+        ("/actuator/backupHistory", _) => Some(Change::History(HistoryApp::Webapps, id?)),
+        ("/actuator/backups" | "/actuator/backupRuntime", _) => Some(Change::Runtime(id?)),
+        _ => None,
+    }
+}
+
+/// S1: the run has durably said that it is about to do this.
+fn is_intended(run: &Run, change: &Change) -> bool {
+    if *change == Change::Resume {
+        // The intent of a hold is also the intent of its release.
+        return run.hold().is_open();
+    }
+    run.steps().any(|(step, state)| {
+        let named = match (&step.action, change) {
+            (Action::PauseExporting, Change::Pause) => true,
+            (Action::StartHistory { app, id }, Change::History(other, n)) => app == other && id.get() == *n,
+            (Action::StartRuntime { id }, Change::Runtime(n)) => id.get() == *n,
+            (Action::SnapshotRecords { snapshot, .. }, Change::Records(_, name)) => snapshot == name,
+            _ => false,
+        };
+        named && state.since().is_some() && !state.is_settled()
+    })
+}

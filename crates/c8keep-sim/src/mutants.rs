@@ -1,0 +1,211 @@
+//! Product mutants: c8keep broken on purpose, one way at a time, at its ports or in its plan. Each must break a promise in
+//! some seed, or the checks are worth nothing. Nothing of this is in what ships.
+
+use c8keep_adapters::transport::{Method, Request, Response, TransportError};
+use c8keep_core::BackupId;
+use c8keep_core::plan::{Action, NotAPlan, Plan, PlanParts};
+use c8keep_core::recipe;
+use jiff::SignedDuration;
+
+/// One way to be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutant {
+    /// Intents become durable after what they intend was sent.
+    IntentAfterEffect,
+    /// An append that failed counts as durable.
+    FailedAppendIsDurable,
+    /// The journal takes appends of any term.
+    NoTermCheck,
+    /// HTTP 200 is success for pause and resume, whatever the body says.
+    StatusInBodyIgnored,
+    /// The pause is the hard one.
+    HardPause,
+    /// The release is never sent, and believed.
+    ReleaseBelieved,
+    /// What an earlier process left open is not looked for.
+    OpenRunsIgnored,
+    /// A pause that somebody else made is taken for none.
+    ForeignPauseUnseen,
+    /// The witness sees positions that allow everything.
+    WitnessBlind,
+    /// A snapshot in which a shard failed is as good as any.
+    PartialAccepted,
+    /// Nobody waits for the records snapshot.
+    RecordsNotAwaited,
+    /// Nobody waits for the web applications.
+    HistoryNotAwaited,
+    /// INCOMPLETE is the end at once.
+    IncompleteIsFinal,
+    /// A wait has no end.
+    NoStall,
+    /// The pause has no limit.
+    NoHoldBudget,
+    /// Exporting is resumed before the runtime backup.
+    ReleaseTooEarly,
+    /// Every run has the same id, and nobody looks whether it is free.
+    IdReused,
+    /// A write into the vault that failed counts as written.
+    VaultFailureIgnored,
+}
+
+/// All of them.
+pub const ALL: [Mutant; 18] = [
+    Mutant::IntentAfterEffect,
+    Mutant::FailedAppendIsDurable,
+    Mutant::NoTermCheck,
+    Mutant::StatusInBodyIgnored,
+    Mutant::HardPause,
+    Mutant::ReleaseBelieved,
+    Mutant::OpenRunsIgnored,
+    Mutant::ForeignPauseUnseen,
+    Mutant::WitnessBlind,
+    Mutant::PartialAccepted,
+    Mutant::RecordsNotAwaited,
+    Mutant::HistoryNotAwaited,
+    Mutant::IncompleteIsFinal,
+    Mutant::NoStall,
+    Mutant::NoHoldBudget,
+    Mutant::ReleaseTooEarly,
+    Mutant::IdReused,
+    Mutant::VaultFailureIgnored,
+];
+
+/// Mutants that were thought of and are not here, each with its reason.
+pub const ABSENT: &[(&str, &str)] = &[
+    (
+        "treat an unknown outcome as success or failure",
+        "every effect is read back before it counts: both are absorbed",
+    ),
+    ("retry a POST with a new id", "an id is part of the plan; no call can carry another one"),
+    ("resume without a claim, no check after the resume", "need the claims in the vault"),
+    (
+        "accept a missing part, a missing partition, zero shards",
+        "pure functions with tests of their own in the core",
+    ),
+    ("wall clock for deadlines", "one clock only; set-back clocks are a fault of every night"),
+    ("retention and deletion (five of them)", "no retention yet"),
+    (
+        "no folder sync, no checksum, retry after a failed sync",
+        "tests of the SQLite journal and the folder vault",
+    ),
+];
+
+impl Mutant {
+    /// What it sends in place of a request; the answer where it sends nothing.
+    pub(crate) fn before(self, request: &mut Request) -> Option<Response> {
+        match self {
+            Mutant::HardPause => {
+                request.url = request.url.replace("?soft=true", "");
+                None
+            }
+            Mutant::ReleaseBelieved if request.url.ends_with("/exporting/resume") => Some(good()),
+            _ => None,
+        }
+    }
+
+    /// What it makes of an answer. `paused` tells whether this process has sent a pause.
+    pub(crate) fn after(
+        self,
+        request: &Request,
+        paused: bool,
+        answer: Result<Response, TransportError>,
+    ) -> Result<Response, TransportError> {
+        let exporting = request.url.contains("/actuator/exporting/") && request.method == Method::Post;
+        let partitions = request.url.ends_with("/actuator/partitions");
+        let snapshot = request.url.contains("/_snapshot/");
+        match (self, answer) {
+            (Mutant::StatusInBodyIgnored, Ok(answer)) if exporting && answer.status == 200 => Ok(good()),
+            (Mutant::ForeignPauseUnseen, Ok(answer)) if partitions && !paused => {
+                Ok(replaced(answer, &[("SOFT_PAUSED", "EXPORTING")]))
+            }
+            (Mutant::WitnessBlind, Ok(answer)) if partitions => {
+                Ok(replaced(answer, &[("\"exportedPosition\":", "\"exportedPosition\":9999999")]))
+            }
+            (Mutant::PartialAccepted, Ok(answer)) if snapshot => Ok(flattered(answer)),
+            (Mutant::IncompleteIsFinal, Ok(answer)) if request.url.contains("/actuator/backup") => {
+                Ok(replaced(answer, &[("\"INCOMPLETE\"", "\"FAILED\"")]))
+            }
+            (_, answer) => answer,
+        }
+    }
+
+    /// The request that it makes of one.
+    pub(crate) fn request(self, mut request: recipe::Request) -> recipe::Request {
+        const FOR_EVER: SignedDuration = SignedDuration::from_hours(10_000);
+        match self {
+            Mutant::NoStall => (request.stall, request.wait_deadline) = (FOR_EVER, FOR_EVER),
+            Mutant::NoHoldBudget => request.hold_budget = FOR_EVER,
+            Mutant::IdReused => request.id = BackupId::new(1_700_000_000).unwrap_or(request.id),
+            _ => {}
+        }
+        request
+    }
+
+    /// The plan that it makes of one.
+    pub(crate) fn plan(self, plan: Plan) -> Result<Plan, NotAPlan> {
+        let mut parts = PlanParts::from(plan);
+        match self {
+            Mutant::RecordsNotAwaited => {
+                without(&mut parts, |action| matches!(action, Action::AwaitRecords { .. }));
+            }
+            Mutant::HistoryNotAwaited => {
+                without(&mut parts, |action| matches!(action, Action::AwaitHistory { .. }));
+            }
+            Mutant::IdReused => without(&mut parts, |action| matches!(action, Action::CheckId { .. })),
+            Mutant::ReleaseTooEarly => {
+                let first = step_of(&parts, |action| matches!(action, Action::ReadFirstPositions));
+                let release = parts.steps.iter_mut().find(|step| step.action == Action::ResumeExporting);
+                if let (Some(first), Some(release)) = (first, release) {
+                    release.after = [first].into();
+                }
+            }
+            _ => {}
+        }
+        Plan::new(parts)
+    }
+}
+
+fn step_of(parts: &PlanParts, is: impl Fn(&Action) -> bool) -> Option<c8keep_core::StepName> {
+    parts.steps.iter().find(|step| is(&step.action)).map(|step| step.name.clone())
+}
+
+/// Takes steps out; what waited for them waits for what they waited for.
+fn without(parts: &mut PlanParts, is: impl Fn(&Action) -> bool) {
+    while let Some(place) = parts.steps.iter().position(|step| is(&step.action)) {
+        let gone = parts.steps.remove(place);
+        for step in &mut parts.steps {
+            if step.after.remove(&gone.name) {
+                step.after.extend(gone.after.iter().cloned());
+            }
+        }
+    }
+}
+
+fn good() -> Response {
+    let body = r#"{"body":null,"status":204,"contentType":null}"#;
+    Response { status: 200, content_type: Some("application/json".into()), body: body.into() }
+}
+
+fn replaced(answer: Response, pairs: &[(&str, &str)]) -> Response {
+    let mut text = String::from_utf8_lossy(&answer.body).into_owned();
+    for (from, to) in pairs {
+        text = text.replace(from, to);
+    }
+    Response { body: text.into(), ..answer }
+}
+
+/// A list of snapshots in which every one is whole.
+fn flattered(answer: Response) -> Response {
+    let Ok(mut told) = serde_json::from_slice::<serde_json::Value>(&answer.body) else { return answer };
+    let snapshots = told.get_mut("snapshots").and_then(serde_json::Value::as_array_mut);
+    for snapshot in snapshots.into_iter().flatten() {
+        if snapshot["state"] == "PARTIAL" {
+            snapshot["state"] = "SUCCESS".into();
+            snapshot["failures"] = serde_json::json!([]);
+            snapshot["shards"]["failed"] = 0.into();
+            let total = snapshot["shards"]["total"].clone();
+            snapshot["shards"]["successful"] = total;
+        }
+    }
+    Response { body: told.to_string().into(), ..answer }
+}

@@ -1,0 +1,108 @@
+//! What a process does: the same calls in the same order as the program's verb `backup`, without a terminal.
+
+use std::sync::Arc;
+
+use c8keep_adapters::discovery::{self, Configured};
+use c8keep_adapters::transport::Transport;
+use c8keep_core::BackupId;
+use c8keep_core::fault::Fault;
+use c8keep_core::recipe;
+use c8keep_engine::drive::{Driven, End, Options, drive};
+use c8keep_engine::open_runs::{self, Taking};
+use c8keep_engine::ports::{Clock, Journal, Vault};
+use c8keep_engine::progress::Silent;
+use c8keep_engine::{World, ids};
+use c8keep_twin::Host;
+
+use crate::mutants::Mutant;
+use crate::night::address;
+use crate::seat::Seat;
+use crate::setting::Setting;
+
+/// The password of every endpoint: it may be in nothing that is kept or shown.
+pub const CANARY: &str = "canary-7d1f";
+
+/// How a process ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// It did not come to a run of its own.
+    Refused(Fault),
+    /// It drove a run as far as it could.
+    Drove(Box<Driven>),
+}
+
+/// One process from its start to its end.
+pub(crate) async fn live(seat: Seat) -> Ended {
+    match backup(&seat).await {
+        Ok(driven) => Ended::Drove(Box::new(driven)),
+        Err(fault) => Ended::Refused(fault),
+    }
+}
+
+async fn backup(seat: &Seat) -> Result<Driven, Fault> {
+    let by = format!("process-{}", seat.me());
+    let setting = seat.night().setting.clone();
+    let journal: Arc<dyn Journal> = Arc::new(seat.clone());
+    let term = journal.claim(NAME, &by).await?;
+    let mut open = open_runs::open(&*journal, NAME).await?;
+    if setting.mutant == Some(Mutant::OpenRunsIgnored) {
+        open.clear();
+    }
+    let transport: Arc<dyn Transport> = Arc::new(seat.clone());
+    let found = discovery::discover(transport, &configured(&setting)).await?;
+    let vault: Arc<dyn Vault> = Arc::new(seat.clone());
+    let clock: Arc<dyn Clock> = Arc::new(seat.clone());
+    let world = Arc::new(World {
+        installation: found.installation,
+        camunda: Arc::new(found.camunda),
+        search: Arc::new(found.search),
+        vault,
+        journal,
+        clock,
+        c8keep: "simulated".into(),
+    });
+    let stop = seat.night().processes[seat.me()].stop.subscribe();
+    let options = || Options { reporter: &Silent, stop: stop.clone(), release_wait: None };
+    for (mut run, mut seq) in open {
+        open_runs::check_fingerprint(&world, &run)?;
+        let why_not = open_runs::why_not_finish(&world, &run).await;
+        let taking = setting.taking.allowed(why_not.as_deref());
+        open_runs::take(&world, &mut run, &mut seq, &by, term, taking).await?;
+        seat.night().sometimes(match taking {
+            Taking::Finish => "an open run was taken over and finished",
+            Taking::Release => "an open run was taken over and released",
+        });
+        let driven = drive(Arc::clone(&world), run, seq, term, options()).await;
+        if taking == Taking::Finish || !matches!(driven.end, End::Closed(_)) || *stop.borrow() {
+            return Ok(driven);
+        }
+    }
+    let id = BackupId::generate(world.clock.now(), ids::highest_seen(&world).await?);
+    let request = setting.request(id);
+    let plan = match setting.mutant {
+        None => recipe::backup(&world.installation, &request)?,
+        Some(mutant) => mutant.plan(recipe::backup(&world.installation, &mutant.request(request))?)?,
+    };
+    let (run, seq) = open_runs::begin(&world, plan, &by, term).await?;
+    Ok(drive(world, run, seq, term, options()).await)
+}
+
+const NAME: &str = "default";
+
+fn configured(setting: &Setting) -> Configured {
+    let config = &setting.config;
+    let with_login = |host: Host| address(host).replace("://", &format!("://keeper:{CANARY}@"));
+    let split = !config.unified();
+    Configured {
+        name: NAME.into(),
+        management: Some(with_login(Host::Gateway)),
+        rest: Some(with_login(Host::Rest)),
+        brokers: (0..config.brokers).map(|node| with_login(Host::Broker(node))).collect(),
+        operate: split.then(|| with_login(Host::Operate)),
+        tasklist: (split && config.tasklist).then(|| with_login(Host::Tasklist)),
+        optimize: config.optimize.then(|| with_login(Host::Optimize)),
+        search: Some(with_login(Host::Search)),
+        repository: Some("camunda".into()),
+        ..Configured::default()
+    }
+}

@@ -1,0 +1,175 @@
+//! Requests on their way: when they arrive, what they do at the twin, and when which answer comes back, if one does. A
+//! request that was sent arrives whether its sender lives or not.
+
+use c8keep_adapters::transport::{Request, Response, TransportError};
+use c8keep_twin::{Answer, Response as TwinResponse, handle};
+use jiff::SignedDuration;
+
+use crate::night::{Due, Exchange, Life, Night, host_of};
+use crate::weather::{What, Wire};
+
+/// The longest way of a request that arrives although its sender has given up. Longer ones exist; the release of a pause
+/// covers this much.
+pub const LATE_MAX_MS: u64 = 20_000;
+
+impl Night {
+    /// A process has sent something; the number under which its answer will be found.
+    pub(crate) fn sent(&mut self, process: usize, asked: Request) -> u64 {
+        let number = self.next_number();
+        let (host, request) = for_twin(&asked);
+        let wire = self.take_armed(|what| match what {
+            What::Wire(wire) => Some(*wire),
+            _ => None,
+        });
+        let way = SignedDuration::from_millis(1 + i64::try_from(self.dice.below(4)).unwrap_or(0));
+        let give_up = SignedDuration::try_from(asked.deadline).unwrap_or(SignedDuration::MAX);
+        self.plan(self.now + give_up, Due::GiveUp(number));
+        match wire {
+            Some(Wire::Lose) => {}
+            Some(Wire::Refuse) => {
+                let refused = TransportError { cause: "connection refused".into(), may_have_arrived: false };
+                self.plan(self.now + way, Due::Deliver(number, Err(refused)));
+            }
+            Some(Wire::Late) => {
+                let late = 1_000 + i64::try_from(self.dice.below(LATE_MAX_MS - 1_000)).unwrap_or(0);
+                self.plan(self.now + SignedDuration::from_millis(late), Due::Arrive(number));
+            }
+            _ => _ = self.plan(self.now + way, Due::Arrive(number)),
+        }
+        let changes = asked.method.changes() && !asked.url.ends_with("/_verify");
+        let exchange = Exchange {
+            process,
+            host,
+            request,
+            changes,
+            wire,
+            asked,
+            waker: None,
+            answer: None,
+            dropped: false,
+        };
+        if changes {
+            self.about_to_change(&exchange);
+        }
+        self.exchanges.insert(number, exchange);
+        number
+    }
+
+    /// A request reaches its server.
+    pub(crate) fn arrive(&mut self, number: u64) {
+        let Some(exchange) = self.exchanges.get(&number) else { return };
+        let (process, changes, wire) = (exchange.process, exchange.changes, exchange.wire);
+        let short = match wire {
+            Some(Wire::Unauthorised) => Some(plain(401, "Unauthorized")),
+            Some(Wire::Forbidden) => Some(plain(403, "Forbidden")),
+            Some(Wire::TooMany) => Some(plain(429, "Too Many Requests")),
+            Some(Wire::ServerError) => Some(plain(500, "Internal Server Error")),
+            Some(Wire::Unavailable) => Some(plain(503, "Service Unavailable")),
+            Some(Wire::Page) => Some(Answer::text(200, "text/html", "<!doctype html><title>Sign in</title>")),
+            _ => None,
+        };
+        if let Some(answer) = short {
+            self.answer(number, answer);
+            return;
+        }
+        let Some(host) = exchange.host else { return };
+        let request = exchange.request.clone();
+        let target = changes.then(|| exchange.asked.describe());
+        let response = handle(&mut self.world, host, &request, self.now);
+        if let Some(target) = target {
+            // The effect is there; the process may die of it before it hears.
+            let status = match &response {
+                TwinResponse::Answer(answer) => answer.status,
+                TwinResponse::Dropped => 0,
+            };
+            self.has_changed(number, status);
+            self.event(process, "arrives", &target);
+        }
+        match response {
+            TwinResponse::Dropped => self.answer_nothing(number, "the connection was closed in the middle"),
+            TwinResponse::Answer(_) if wire == Some(Wire::LoseAnswer) => {
+                self.answer_nothing(number, "the connection was reset");
+            }
+            TwinResponse::Answer(answer) => self.answer(number, answer),
+        }
+    }
+
+    fn answer_nothing(&mut self, number: u64, cause: &str) {
+        let lost = TransportError { cause: cause.into(), may_have_arrived: true };
+        self.plan(self.now + SignedDuration::from_millis(1), Due::Deliver(number, Err(lost)));
+    }
+
+    fn answer(&mut self, number: u64, mut answer: Answer) {
+        let Some(exchange) = self.exchanges.get(&number) else { return };
+        let ready = answer.ready_at.unwrap_or(self.now).max(self.now);
+        if let Some(then) = answer.then.take() {
+            self.plan(ready, Due::Then(number, *then));
+            return;
+        }
+        let mut way = SignedDuration::from_millis(1);
+        match exchange.wire {
+            Some(Wire::Slow) => way = SignedDuration::from_secs(12),
+            Some(Wire::BadGatewayAfter) => answer = plain(502, "Bad Gateway"),
+            Some(Wire::Cut) => answer.body.truncate(answer.body.len() / 2),
+            Some(Wire::Empty) => answer.body.clear(),
+            _ => {}
+        }
+        let response =
+            Response { status: answer.status, content_type: answer.content_type, body: answer.body.into() };
+        self.plan(ready + way, Due::Deliver(number, Ok(response)));
+    }
+
+    /// A server that waited asks itself what to answer.
+    pub(crate) fn answer_then(&mut self, number: u64, then: &c8keep_twin::Request) {
+        let Some(host) = self.exchanges.get(&number).and_then(|exchange| exchange.host) else { return };
+        match handle(&mut self.world, host, then, self.now) {
+            TwinResponse::Answer(answer) => self.answer(number, answer),
+            TwinResponse::Dropped => self.answer_nothing(number, "the connection was closed in the middle"),
+        }
+    }
+
+    /// The client hears, if it still listens.
+    pub(crate) fn deliver(&mut self, number: u64, answer: Result<Response, TransportError>) {
+        let Some(exchange) = self.exchanges.get_mut(&number) else { return };
+        if exchange.dropped {
+            self.exchanges.remove(&number);
+        } else if exchange.answer.is_none() {
+            exchange.answer = Some(answer);
+            if let Some(waker) = exchange.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// The client has waited long enough.
+    pub(crate) fn give_up(&mut self, number: u64) {
+        let Some(exchange) = self.exchanges.get(&number) else { return };
+        let cause = format!("no whole answer within {:?}", exchange.asked.deadline);
+        self.deliver(number, Err(TransportError { cause, may_have_arrived: true }));
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.memory.requests += 1;
+        self.memory.requests
+    }
+
+    /// Whether the sender of a request is still there to hear.
+    pub(crate) fn sender_lives(&self, process: usize) -> bool {
+        matches!(self.processes[process].life, Life::Alive | Life::Frozen)
+    }
+}
+
+fn plain(status: u16, text: &str) -> Answer {
+    Answer::text(status, "text/plain", text)
+}
+
+/// The same request in the twin's form; the host is none where nobody has that name.
+fn for_twin(asked: &Request) -> (Option<c8keep_twin::Host>, c8keep_twin::Request) {
+    let rest = asked.url.split_once("://").map_or(asked.url.as_str(), |(_, rest)| rest);
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let mut request = c8keep_twin::Request::new(&asked.method.to_string(), path);
+    if let Some(body) = &asked.body {
+        request = request.json(body);
+    }
+    (host_of(authority), request)
+}
