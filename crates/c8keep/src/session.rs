@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::env;
 use crate::printer::Printer;
-use crate::settings::{App, Settings};
+use crate::settings::{App, Place, Settings};
 
 /// An installation with everything that acts on it, and how it was found.
 pub struct Session {
@@ -52,6 +52,7 @@ const DERIVED_DEADLINE: Duration = Duration::from_secs(2);
 /// Finds out what there is, and wires it.
 pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(needs_tls(settings))?);
+    let vault = vault(settings).await?;
     let configured = configured(settings, &*transport).await;
     let found = discovery::discover(transport, &configured).await;
     let Discovered { installation, camunda, search, findings } = found.map_err(out_of_reach)?;
@@ -59,7 +60,7 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
         installation,
         camunda: Arc::new(camunda),
         search: Arc::new(search),
-        vault: vault(settings),
+        vault,
         journal,
         clock: Arc::new(SystemClock::new()),
         c8keep: env!("CARGO_PKG_VERSION").into(),
@@ -144,9 +145,12 @@ pub async fn others_with_a_hold(settings: &Settings) -> Vec<String> {
     held
 }
 
-/// The vault.
-pub fn vault(settings: &Settings) -> Arc<dyn Vault> {
-    Arc::new(FolderVault::new(settings.vault()))
+/// The vault. Nothing is read or sent yet.
+pub async fn vault(settings: &Settings) -> Result<Arc<dyn Vault>, Fault> {
+    Ok(match settings.vault().await? {
+        Place::Folder(folder) => Arc::new(FolderVault::new(folder)),
+        Place::Store(store) => Arc::new(store.open()?),
+    })
 }
 
 /// This process, for the journal and for messages.

@@ -89,10 +89,11 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     });
     let open: Vec<OpenRun> = open.iter().map(|(run, _)| open_run(run, holder.is_some(), now)).collect();
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
-    let vault = session::vault(&settings);
-    let catalog = catalog::read_all(&*vault, journal, settings.name()).await;
+    let vault = session::vault(&settings).await;
+    let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
+    let catalog = catalog::read_all(vault, journal, settings.name()).await;
     for fault in catalog.faults {
-        unread(if fault.doing.contains("vault") { "vault" } else { "journal" }, fault);
+        unread(if fault.doing.contains("vault") || fault.target.starts_with("vault") { "vault" } else { "journal" }, fault);
     }
     let last_backup = catalog.entries.iter().find_map(|e| e.manifest.as_ref()).map(|m| LastBackup {
         backup: m.backup.get(),

@@ -1,0 +1,3 @@
+mod folder;
+mod objects;
+mod scripted;
