@@ -115,7 +115,8 @@ async fn paths(vault: &dyn Vault) -> Result<(), String> {
     let deep = ["d"; 17].join("/");
     let bad = ["", "/etc/x", "../x", "a/../x", "a//x", "./a", "a/.hidden", "a\\b", "a\nb", "a/", "a.sha256"];
     for bad in bad.into_iter().chain([long.as_str(), deep.as_str()]) {
-        let usage = |fault: Option<Fault>| expect(&format!("{bad:?}"), fault.map(|f| f.kind), Some(FaultKind::Usage));
+        let usage =
+            |fault: Option<Fault>| expect(&format!("{bad:?}"), fault.map(|f| f.kind), Some(FaultKind::Usage));
         usage(vault.create(bad, b"x").await.err())?;
         usage(vault.read(bad).await.err())?;
     }

@@ -68,7 +68,8 @@ pub(super) fn of_store(doing: &str, target: &str, error: &object_store::Error, c
 }
 
 const MAKE_ROOM: &str = "make room, then start again";
-const LOGIN: &str = "the store refuses this login: check the key and what it may do (docs/vaults.md lists the rights)";
+const LOGIN: &str =
+    "the store refuses this login: check the key and what it may do (docs/vaults.md lists the rights)";
 
 fn classified(doing: &str, target: &str, error: &object_store::Error) -> Fault {
     let fault = |kind, answer: String| Fault::new(kind, doing, target, answer);
@@ -76,8 +77,9 @@ fn classified(doing: &str, target: &str, error: &object_store::Error) -> Fault {
         return answered(doing, target, answer);
     }
     if let Some(no_login) = find::<NoLogin>(error) {
-        return fault(FaultKind::Unauthorised, no_login.to_string())
-            .with_hint("set the cloud's usual variables, or the login in the configuration (docs/vaults.md)");
+        return fault(FaultKind::Unauthorised, no_login.to_string()).with_hint(
+            "set the cloud's usual variables, or the login in the configuration (docs/vaults.md)",
+        );
     }
     if find::<TooLong>(error).is_some() {
         return damaged_at(doing, target, TooLong.to_string());
@@ -114,8 +116,9 @@ fn answered(doing: &str, target: &str, answer: &StoreAnswer) -> Fault {
             .with_hint("the clocks of this machine and of the store differ: set them"),
         401 | 403 => fault(FaultKind::Unauthorised).with_hint(LOGIN),
         404 => fault(FaultKind::Absent).with_hint("create the bucket first, or mend its name"),
-        300..=399 => fault(FaultKind::Refused)
-            .with_hint("the bucket lives elsewhere: check `region` and `endpoint`"),
+        300..=399 => {
+            fault(FaultKind::Refused).with_hint("the bucket lives elsewhere: check `region` and `endpoint`")
+        }
         405 => fault(FaultKind::Refused).with_hint("it can be read only: choose one that can be written to"),
         501 => fault(FaultKind::Precondition)
             .with_hint("the store lacks what a vault needs: use one that honours If-None-Match on PUT"),

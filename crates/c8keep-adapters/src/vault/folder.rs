@@ -67,10 +67,8 @@ impl FolderVault {
         });
         match ended.await {
             Ok(Ok(done)) => done,
-            Ok(Err(_)) => {
-                Err(Fault::new(FaultKind::Storage, doing, self.place(), "the work was cut off")
-                    .with_unknown_effect())
-            }
+            Ok(Err(_)) => Err(Fault::new(FaultKind::Storage, doing, self.place(), "the work was cut off")
+                .with_unknown_effect()),
             Err(_) => Err(fault::hung(doing, &self.place(), self.patience.operation)),
         }
     }

@@ -145,7 +145,8 @@ impl Store {
     fn options(&self, endpoint: Option<&str>) -> Result<ClientOptions, Fault> {
         let options = ClientOptions::new();
         let Some(endpoint) = endpoint else { return Ok(options) };
-        let parsed = Url::parse(endpoint).map_err(|error| self.endpoint_fault(endpoint, error.to_string()))?;
+        let parsed =
+            Url::parse(endpoint).map_err(|error| self.endpoint_fault(endpoint, error.to_string()))?;
         if !parsed.username().is_empty() || parsed.password().is_some() {
             return Err(self.endpoint_fault(parsed.host_str().unwrap_or_default(), "it holds a login"));
         }
@@ -161,7 +162,8 @@ impl Store {
 
     /// The endpoint with the bucket in the host's name, as the library wants it.
     fn with_bucket(&self, endpoint: &str, bucket: &str) -> Result<String, Fault> {
-        let mut url = Url::parse(endpoint).map_err(|error| self.endpoint_fault(endpoint, error.to_string()))?;
+        let mut url =
+            Url::parse(endpoint).map_err(|error| self.endpoint_fault(endpoint, error.to_string()))?;
         let host = format!("{bucket}.{}", url.host_str().unwrap_or_default());
         url.set_host(Some(&host)).map_err(|error| self.endpoint_fault(endpoint, error.to_string()))?;
         Ok(url.as_str().trim_end_matches('/').to_owned())
@@ -170,8 +172,9 @@ impl Store {
     fn usage(&self, answer: impl Into<String>) -> Fault {
         // Whatever stands before an @ may be a password.
         let shown = self.url.rsplit('@').next().unwrap_or_default();
-        Fault::new(FaultKind::Usage, "opening the vault", shown, answer)
-            .with_hint("write it like s3://bucket/prefix, gs://bucket/prefix or az://container/prefix (docs/vaults.md)")
+        Fault::new(FaultKind::Usage, "opening the vault", shown, answer).with_hint(
+            "write it like s3://bucket/prefix, gs://bucket/prefix or az://container/prefix (docs/vaults.md)",
+        )
     }
 
     fn endpoint_fault(&self, endpoint: &str, answer: impl Into<String>) -> Fault {

@@ -83,7 +83,8 @@ impl HttpService for Service {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let plain = request.uri().scheme_str() != Some("https");
         if is_metadata(&host) {
-            let asked = tokio::time::timeout(METADATA_TIMEOUT, HttpService::call(&self.client, request)).await;
+            let asked =
+                tokio::time::timeout(METADATA_TIMEOUT, HttpService::call(&self.client, request)).await;
             return match asked {
                 Ok(Ok(answer)) if answer.status().is_success() => Ok(answer),
                 Ok(Ok(answer)) => Err(no_login(format!("{host} answered {}", answer.status().as_u16()))),

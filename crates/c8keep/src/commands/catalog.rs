@@ -58,10 +58,7 @@ pub(super) async fn read_all(
     catalog
 }
 
-async fn of_whole_vault(
-    vault: Result<&dyn Vault, Fault>,
-    installation: &str,
-) -> Result<Vec<Entry>, Fault> {
+async fn of_whole_vault(vault: Result<&dyn Vault, Fault>, installation: &str) -> Result<Vec<Entry>, Fault> {
     let vault = vault?;
     let ids = backups(vault, installation).await?;
     let entries = ids.into_iter().map(|backup| of_vault(vault, installation, backup));

@@ -93,7 +93,14 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
     let catalog = catalog::read_all(vault, journal, settings.name()).await;
     for fault in catalog.faults {
-        unread(if fault.doing.contains("vault") || fault.target.starts_with("vault") { "vault" } else { "journal" }, fault);
+        unread(
+            if fault.doing.contains("vault") || fault.target.starts_with("vault") {
+                "vault"
+            } else {
+                "journal"
+            },
+            fault,
+        );
     }
     let last_backup = catalog.entries.iter().find_map(|e| e.manifest.as_ref()).map(|m| LastBackup {
         backup: m.backup.get(),

@@ -78,7 +78,10 @@ impl Vault {
             );
         }
         if self.url.starts_with("s3://") && self.access_key.is_some() != self.secret.is_some() {
-            return refused("access_key and secret belong together", "give both, or none to use the variables");
+            return refused(
+                "access_key and secret belong together",
+                "give both, or none to use the variables",
+            );
         }
         Ok(())
     }
@@ -122,7 +125,8 @@ impl<'de> Deserialize<'de> for Vault {
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vault, A::Error> {
                 let long = Long::deserialize(MapAccessDeserializer::new(map))?;
-                let Long { url, endpoint, region, path_style, allow_http, account, access_key, secret } = long;
+                let Long { url, endpoint, region, path_style, allow_http, account, access_key, secret } =
+                    long;
                 Ok(Vault { url, endpoint, region, path_style, allow_http, account, access_key, secret })
             }
         }

@@ -128,3 +128,37 @@ async fn an_object_larger_than_any_of_ours_is_not_read() {
     file.set_len(64 * 1024 * 1024 + 1).unwrap();
     assert_eq!(vault.read(MANIFEST).await.unwrap_err().kind, FaultKind::Damaged);
 }
+
+/// A share that is gone keeps the work for ever: nobody waits for it, and only so many threads are lost to it. A named
+/// pipe that nobody writes into stands for such a share.
+#[tokio::test]
+async fn a_hung_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Patience { operation: std::time::Duration::from_millis(40), ..crate::vault::PATIENCE };
+    let vault = FolderVault::new(folder.path()).with_patience(patience);
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for _ in 0..6 {
+        let fault = vault.read("pipe").await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Unreachable, "{fault:?}");
+        assert!(fault.is_retryable() && fault.answer.contains("no end within"), "{fault:?}");
+    }
+    // Ends the work that still waits, as the share's return would.
+    fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+}
+
+#[test]
+fn what_a_file_system_says_is_told_by_its_hint() {
+    use std::io::{Error, ErrorKind};
+    for (kind, word) in [
+        (ErrorKind::StorageFull, "make room"),
+        (ErrorKind::QuotaExceeded, "make room"),
+        (ErrorKind::ReadOnlyFilesystem, "written to"),
+        (ErrorKind::PermissionDenied, "own the folder"),
+        (ErrorKind::StaleNetworkFileHandle, "mount it again"),
+    ] {
+        let fault = crate::vault::fault::storage("writing", Path::new("/v"), &Error::from(kind));
+        assert_eq!(fault.kind, FaultKind::Storage);
+        assert!(fault.hint.contains(word) && fault.is_retryable(), "{fault:?}");
+    }
+}

@@ -41,7 +41,9 @@ async fn damage_is_seen_when_reading() {
     store.put(&Path::from(MANIFEST), "onf".into()).await.unwrap();
     let fault = vault.read(MANIFEST).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Damaged);
-    assert!(fault.answer.contains(&sha256_hex(b"one")) && fault.target.starts_with("s3://bucket/prefix/default"));
+    assert!(
+        fault.answer.contains(&sha256_hex(b"one")) && fault.target.starts_with("s3://bucket/prefix/default")
+    );
 }
 
 /// The writer died between the object and its checksum.
