@@ -5,6 +5,7 @@ mod catalog;
 mod completions;
 mod demo;
 mod drive;
+mod inherited;
 mod list;
 mod plan;
 mod resume_exporting;

@@ -13,6 +13,7 @@ use c8keep_adapters::vault::FolderVault;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{BrokerAddress, Installation};
 use c8keep_core::{Dialect, HistoryApp};
+use c8keep_engine::fence::Fence;
 use c8keep_engine::ports::{Camunda, Clock, Journal, Vault};
 use c8keep_engine::{World, open_runs};
 use jiff::Timestamp;
@@ -109,9 +110,21 @@ pub async fn management_only(settings: &Settings) -> Result<Management, Fault> {
     Ok(Management { camunda: Arc::new(client), brokers, address })
 }
 
-/// The journal, for a verb that writes.
-pub async fn journal_to_write(settings: &Settings) -> Result<Arc<dyn Journal>, Fault> {
-    Ok(Arc::new(SqliteJournal::open(settings.journal()).await?))
+/// The journal, for a verb that writes; behind claims in the vault where one is configured that other hosts may use, too.
+pub async fn journal_to_write(settings: &Settings, printer: Printer) -> Result<Arc<Fence>, Fault> {
+    let journal = SqliteJournal::open(settings.journal()).await?;
+    if settings.vault.is_none() {
+        return Ok(Arc::new(Fence::of_this_host(Arc::new(journal))));
+    }
+    let id = format!("{}/{}", host(), journal.identity()?);
+    let journal = Arc::new(journal);
+    Ok(Arc::new(match vault(settings).await {
+        Ok(vault) => Fence::between_hosts(journal, vault, Arc::new(SystemClock::new()), id, move |text| {
+            printer.say(text);
+        }),
+        // Whoever needs the vault says so; a pause of ours can be lifted without it.
+        Err(_) => Fence::of_this_host(journal),
+    }))
 }
 
 /// The journal, for a verb that only reads: nothing is created or locked.
@@ -155,9 +168,12 @@ pub async fn vault(settings: &Settings) -> Result<Arc<dyn Vault>, Fault> {
 
 /// This process, for the journal and for messages.
 pub fn actor() -> String {
+    format!("{}@{}", std::process::id(), host())
+}
+
+fn host() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = env::var("HOSTNAME").unwrap_or_else(|| host.trim().to_owned());
-    format!("{}@{host}", std::process::id())
+    env::var("HOSTNAME").unwrap_or_else(|| host.trim().to_owned())
 }
 
 /// Now, for verbs that drive nothing.
