@@ -1,3 +1,5 @@
+//! The vault in a folder: what only a file system can do to it. Nothing here needs a network.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
