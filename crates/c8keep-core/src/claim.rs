@@ -146,9 +146,9 @@ pub fn held_by(run: &Run) -> Option<Held> {
 /// What the claim must say before these events of a run are journalled, if that is something new: a pause is told before
 /// it is sent.
 pub fn to_tell(run: &RunId, plan: &Plan, events: &[Event], held: Option<&Held>) -> Option<Held> {
-    let hold = &plan.hold()?.name;
+    let pause = &plan.hold()?.name;
     let since = events.iter().find_map(|event| match event {
-        Event::Intended { step, at, .. } if step == hold => Some(*at),
+        Event::Intended { step, at, .. } if step == pause => Some(*at),
         _ => None,
     })?;
     if held.is_some_and(|held| held.run == *run) {

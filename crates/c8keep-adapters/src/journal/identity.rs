@@ -40,7 +40,7 @@ pub(super) fn of(journal: &Path) -> Result<String, Fault> {
 fn draw() -> std::io::Result<String> {
     let mut bytes = [0_u8; LENGTH / 2];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:0LENGTH$x}", u128::from_be_bytes(bytes)))
 }
 
 #[cfg(test)]

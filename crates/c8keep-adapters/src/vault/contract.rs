@@ -41,7 +41,8 @@ async fn empty(vault: &dyn Vault, at: &str) -> Result<(), String> {
 }
 
 async fn round(vault: &dyn Vault, at: &str) -> Result<(), String> {
-    let mebibyte: Vec<u8> = (0..1 << 20).map(|n: u32| n.to_le_bytes()[usize::from(n % 3 == 0)]).collect();
+    let mebibyte: Vec<u8> =
+        (0..1 << 20).map(|n: u32| n.to_le_bytes()[usize::from(n.is_multiple_of(3))]).collect();
     for (name, bytes) in [("empty", &b""[..]), ("small.json", b"{}\n"), ("large.bin", &mebibyte)] {
         let path = format!("{at}/{name}");
         expect("checksum", told(vault.create(&path, bytes).await)?, sha256_hex(bytes))?;
@@ -134,6 +135,7 @@ fn told<T>(done: Result<T, Fault>) -> Result<T, String> {
     done.map_err(|fault| format!("{fault} ({:?}; {})", fault.kind, fault.hint))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what is compared is made where it is compared")]
 fn expect<T: PartialEq + std::fmt::Debug>(what: &str, is: T, should: T) -> Result<(), String> {
     if is == should { Ok(()) } else { Err(format!("{what}: {is:?} instead of {should:?}")) }
 }

@@ -51,13 +51,16 @@ impl Clock for Hands {
 
 type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
+/// The object that is about to be created, and the one that appears first, with its bytes.
+type Surprise = (String, String, Vec<u8>);
+
 /// One host's way to the vault.
 #[derive(Clone, Default)]
 struct Way {
     objects: Objects,
     cut: Arc<AtomicBool>,
     /// What appears in the vault just before this host creates the object of that name.
-    just_before: Arc<Mutex<Option<(String, String, Vec<u8>)>>>,
+    just_before: Arc<Mutex<Option<Surprise>>>,
 }
 
 impl Way {
@@ -245,9 +248,9 @@ async fn an_owner_that_wakes_just_before_it_is_replaced_is_given_time() {
     drop(scene.owner("a").await);
     let b = scene.host("b");
     let renewal = Claim { renewal: 1, ..b.way.claims().remove(0) };
-    let late = (2, "default/claims/1.1.json", serde_json::to_vec(&renewal).unwrap());
-    *b.way.just_before.lock().unwrap() =
-        Some((format!("default/claims/{}.json", late.0), late.1.into(), late.2));
+    let bytes = serde_json::to_vec(&renewal).unwrap();
+    let surprise = ("default/claims/2.json".into(), "default/claims/1.1.json".into(), bytes);
+    *b.way.just_before.lock().unwrap() = Some(surprise);
     let (claimed, seconds) = scene.claims(&b).await;
     assert!(claimed.is_ok() && seconds >= 120, "{claimed:?} after {seconds} s");
 }
