@@ -10,3 +10,4 @@ mod optional;
 mod reading;
 mod surface;
 mod theatre;
+mod vaults;
