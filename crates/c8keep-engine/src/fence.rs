@@ -16,7 +16,7 @@ use c8keep_core::claim::{self, Bid, Claim, Held, Lease, Standing, WATCH_FOR, Wat
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::Plan;
 use c8keep_core::run::{Event, RunId};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use self::store::ClaimStore;
@@ -47,6 +47,8 @@ struct Claims {
     tell: Arc<dyn Fn(&str) + Send + Sync>,
     vault: Arc<dyn Vault>,
     kept: Arc<Mutex<Kept>>,
+    /// Held while a renewal is under way: a later one must not be overtaken by one that knows less.
+    one_by_one: Arc<Mutex<()>>,
 }
 
 /// What is known of our own claim.
@@ -74,7 +76,8 @@ impl Fence {
         tell: impl Fn(&str) + Send + Sync + 'static,
     ) -> Fence {
         let (id, tell) = (id.into(), Arc::new(tell));
-        Fence { journal, claims: Some(Claims { clock, id, tell, vault, kept: Arc::default() }) }
+        let (kept, one_by_one) = (Arc::default(), Arc::default());
+        Fence { journal, claims: Some(Claims { clock, id, tell, vault, kept, one_by_one }) }
     }
 
     /// The pause that an earlier claim held and that no release is known of; ours by that claim, whatever our journal knows.
@@ -122,12 +125,8 @@ impl Claims {
                 Bid::Take(term) => {
                     let held = newest.as_ref().and_then(|claim| claim.held.clone());
                     if store.create(term, 0, held.as_ref(), false, now).await? {
-                        self.let_the_former_see_it(&store, newest.as_ref()).await?;
-                        let sent_at = if watched.is_some() { self.clock.now() } else { now };
-                        let mut kept = self.kept.lock().await;
-                        kept.lease = Some(Lease { term, renewal: 0, sent_at, superseded_by: None });
-                        (kept.held, kept.store) = (held, Some(store));
-                        return Ok(());
+                        self.keep(store, term, held, now).await;
+                        return self.let_the_former_see_it(newest.as_ref()).await;
                     }
                     races += 1;
                     if races >= RACES_MAX {
@@ -138,16 +137,33 @@ impl Claims {
         }
     }
 
+    /// From here on the claim is ours, and is renewed for as long as somebody keeps it.
+    async fn keep(&self, store: Arc<ClaimStore>, term: u64, held: Option<Held>, sent_at: Timestamp) {
+        {
+            let mut kept = self.kept.lock().await;
+            kept.lease = Some(Lease { term, renewal: 0, sent_at, superseded_by: None });
+            (kept.held, kept.store) = (held, Some(store));
+        }
+        let (weak, claims) = (Arc::downgrade(&self.kept), Claims { kept: Arc::default(), ..self.clone() });
+        tokio::spawn(renewing(weak, claims));
+    }
+
     /// Its owner may have woken up and renewed just before we created our term: then it believes in its renewal for a while,
-    /// until it sees ours.
-    async fn let_the_former_see_it(&self, store: &ClaimStore, former: Option<&Claim>) -> Result<(), Fault> {
+    /// until it sees ours, and may even pause meanwhile.
+    async fn let_the_former_see_it(&self, former: Option<&Claim>) -> Result<(), Fault> {
+        let store = self.kept.lock().await.store.clone();
         let Some(former) = former.filter(|former| !former.left && former.journal != self.id) else {
             return Ok(());
         };
-        if store.read(former.term, former.renewal + 1).await?.is_some() {
-            self.clock.sleep_until(self.clock.now() + WATCH_FOR).await;
+        let Some(store) = store else { return Ok(()) };
+        if store.read(former.term, former.renewal + 1).await?.is_none() {
+            return Ok(());
         }
-        Ok(())
+        self.clock.sleep_until(self.clock.now() + WATCH_FOR).await;
+        let last = store.last_renewal(former).await?;
+        self.kept.lock().await.held = last.and_then(|claim| claim.held);
+        self.renew_soon(false).await?;
+        self.check_standing().await
     }
 
     fn say_watching(&self, claim: &Claim) {
@@ -158,9 +174,10 @@ impl Claims {
         ));
     }
 
-    /// Tells that we are alive and what we hold, and looks whether somebody has a higher term. Nobody waits for the lock
+    /// Tells that we are alive and what we hold, and looks whether somebody has a higher term. What is kept is not locked
     /// meanwhile: a store that hangs must not hold up a release.
     async fn renew(&self, left: bool) -> Result<(), Fault> {
+        let _one_by_one = self.one_by_one.lock().await;
         let (store, lease, held) = {
             let kept = self.kept.lock().await;
             let (Some(store), Some(lease)) = (&kept.store, &kept.lease) else { return Ok(()) };
@@ -207,30 +224,38 @@ impl Claims {
 
     /// What must be true before these events are journalled.
     async fn before(&self, journal: &dyn Journal, run: &RunId, events: &[Event]) -> Result<(), Fault> {
-        if self.tells_a_hold(journal, run, events).await? {
-            if self.standing().await.is_none() {
-                let answer = "the installation could not be claimed, so exporting is not paused";
-                return Err(Fault::new(FaultKind::Unreachable, CLAIMING, self.vault.place(), answer)
-                    .with_hint("see to the vault, then start again"));
-            }
-            self.renew_soon(false).await?;
+        if let Some(held) = self.new_hold(journal, run, events).await? {
+            self.tell_hold(held).await?;
         }
         self.check_standing().await
     }
 
-    /// Whether there is a hold in these events that no renewal has told of yet.
-    async fn tells_a_hold(
+    /// Nothing is paused before other hosts can know of it.
+    async fn tell_hold(&self, held: Held) -> Result<(), Fault> {
+        if self.standing().await.is_none() {
+            let answer = "the installation could not be claimed, so exporting is not paused";
+            return Err(Fault::new(FaultKind::Unreachable, CLAIMING, self.vault.place(), answer)
+                .with_hint("see to the vault, then start again"));
+        }
+        let former = self.kept.lock().await.held.replace(held);
+        let told = self.renew_soon(false).await;
+        if told.is_err() {
+            self.kept.lock().await.held = former;
+        }
+        told
+    }
+
+    /// The hold in these events that no renewal has told of yet.
+    async fn new_hold(
         &self,
         journal: &dyn Journal,
         run: &RunId,
         events: &[Event],
-    ) -> Result<bool, Fault> {
+    ) -> Result<Option<Held>, Fault> {
         let mut kept = self.kept.lock().await;
         self.know(&mut kept, journal, run, events).await?;
-        let new = kept.plans.get(run).and_then(|plan| claim::to_tell(run, plan, events, kept.held.as_ref()));
-        let is_new = new.is_some();
-        kept.held = new.or(kept.held.take());
-        Ok(is_new)
+        let plan = kept.plans.get(run);
+        Ok(plan.and_then(|plan| claim::to_tell(run, plan, events, kept.held.as_ref())))
     }
 
     /// Learns a run's plan when it is first seen, and a hold that an earlier process of this host left.
@@ -265,14 +290,9 @@ impl Claims {
             }
         }
     }
-
-    /// Renews for as long as somebody keeps the claim.
-    fn keep_renewing(&self) {
-        let (weak, claims) = (Arc::downgrade(&self.kept), Claims { kept: Arc::default(), ..self.clone() });
-        tokio::spawn(renewing(weak, claims));
-    }
 }
 
+/// Renews for as long as somebody keeps the claim.
 async fn renewing(kept: Weak<Mutex<Kept>>, claims: Claims) {
     let mut due = claims.clock.now() + claim::RENEW_EVERY;
     loop {
@@ -299,11 +319,14 @@ impl Journal for Fence {
         let term = self.journal.claim(installation, by).await?;
         let Some(claims) = &self.claims else { return Ok(term) };
         match claims.take(installation, by).await {
-            Ok(()) => claims.keep_renewing(),
+            Ok(()) => {}
             Err(fault) if fault.kind == FaultKind::Locked => return Err(fault),
-            Err(fault) => (claims.tell)(&format!(
-                "{installation} cannot be claimed in the vault, so nothing can be paused: {fault}"
-            )),
+            Err(fault) => {
+                claims.kept.lock().await.lease = None;
+                (claims.tell)(&format!(
+                    "{installation} cannot be claimed in the vault, so nothing can be paused: {fault}"
+                ));
+            }
         }
         Ok(term)
     }

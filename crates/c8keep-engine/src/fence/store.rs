@@ -36,12 +36,23 @@ impl ClaimStore {
             terms.answer(term, self.read(term, 0).await?.is_some());
         }
         let term = terms.found();
-        let known = seen.filter(|claim| claim.term == term).map_or(0, |claim| claim.renewal);
-        let mut renewals = Last::after(known);
-        while let Some(renewal) = renewals.question() {
-            renewals.answer(renewal, self.read(term, renewal).await?.is_some());
+        match seen.filter(|claim| claim.term == term) {
+            _ if term == 0 => Ok(None),
+            Some(seen) => self.last_renewal(seen).await,
+            None => match self.read(term, 0).await? {
+                Some(claim) => self.last_renewal(&claim).await,
+                None => Ok(None),
+            },
         }
-        if term == 0 { Ok(None) } else { self.read(term, renewals.found()).await }
+    }
+
+    /// A claim in its newest renewal, from one that was seen.
+    pub(super) async fn last_renewal(&self, seen: &Claim) -> Result<Option<Claim>, Fault> {
+        let mut renewals = Last::after(seen.renewal);
+        while let Some(renewal) = renewals.question() {
+            renewals.answer(renewal, self.read(seen.term, renewal).await?.is_some());
+        }
+        self.read(seen.term, renewals.found()).await
     }
 
     /// One claim or renewal, if it exists.

@@ -247,12 +247,16 @@ async fn an_owner_that_wakes_just_before_it_is_replaced_is_given_time() {
     let scene = Scene::new();
     drop(scene.owner("a").await);
     let b = scene.host("b");
-    let renewal = Claim { renewal: 1, ..b.way.claims().remove(0) };
+    let held = Held { run: run(), fingerprint: plan().fingerprint().clone(), since: scene.hands.now() };
+    let renewal = Claim { renewal: 1, held: Some(held), ..b.way.claims().remove(0) };
     let bytes = serde_json::to_vec(&renewal).unwrap();
     let surprise = ("default/claims/2.json".into(), "default/claims/1.1.json".into(), bytes);
     *b.way.just_before.lock().unwrap() = Some(surprise);
     let (claimed, seconds) = scene.claims(&b).await;
     assert!(claimed.is_ok() && seconds >= 120, "{claimed:?} after {seconds} s");
+    assert_eq!(b.fence.inherited().await.map(|held| held.run), Some(run()), "it paused meanwhile");
+    let c = scene.host("c");
+    assert_eq!(scene.claims(&c).await.0.unwrap_err().kind, FaultKind::Locked, "renewed while it waited");
 }
 
 /// Frozen, or cut off, for longer than others watch; then it comes back.

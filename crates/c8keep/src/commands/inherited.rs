@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use c8keep_core::Run;
-use c8keep_core::claim::Held;
+use c8keep_core::claim::{self, Held};
 use c8keep_core::fault::Fault;
-use c8keep_engine::World;
+use c8keep_core::run::Hold;
 use c8keep_engine::fence::Fence;
+use c8keep_engine::{World, open_runs};
 use jiff::SignedDuration;
 
 use super::resume_exporting::release_ours;
@@ -16,9 +17,25 @@ use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::show::time::span;
 
-/// The pause that our claim has inherited, unless a run of this host's own journal is the one that made it.
+/// The pause that our claim has inherited, unless this host's own journal knows its run: an open one is taken over as always,
+/// and one that is closed holds nothing.
 pub(super) async fn of(fence: &Fence, open: &[(Run, u64)]) -> Option<Held> {
-    fence.inherited().await.filter(|held| !open.iter().any(|(run, _)| *run.id() == held.run))
+    let held = fence.inherited().await?;
+    if open.iter().any(|(run, _)| claim::held_by(run).as_ref() == Some(&held)) {
+        return None;
+    }
+    match open_runs::load(fence, &held.run).await {
+        Ok(Some((run, _))) if has_released(&run, &held) => {
+            fence.settle().await;
+            None
+        }
+        _ => Some(held),
+    }
+}
+
+/// Two hosts may give the same id to two runs; the instant of the pause tells them apart.
+fn has_released(run: &Run, held: &Held) -> bool {
+    matches!(run.hold(), Hold::Released { since, .. } if since == held.since)
 }
 
 /// Releases it, if it is one of this cluster.
