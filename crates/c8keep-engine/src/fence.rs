@@ -60,6 +60,11 @@ struct Kept {
     plans: BTreeMap<RunId, Plan>,
 }
 
+/// The newest claim on an installation, for whoever only wants to tell of it. Whether its owner is alive takes watching.
+pub async fn newest_claim(vault: Arc<dyn Vault>, installation: &str) -> Result<Option<Claim>, Fault> {
+    ClaimStore::new(vault, installation, "", "").newest(None).await
+}
+
 impl Fence {
     /// A journal without a common vault: one host excludes only itself.
     pub fn of_this_host(journal: Arc<dyn Journal>) -> Fence {

@@ -64,7 +64,13 @@ fn the_same_host_goes_on_at_once() {
     theatre.until("exporting is paused", Theatre::is_paused);
     child.kill().unwrap();
     child.wait().unwrap();
+    let other = theatre.home().join("other");
+    let elsewhere = theatre.command(&["-c", &shared, "status"]).env("HOME", &other).output().unwrap();
+    let told = crate::theatre::ended(elsewhere).expect(20, &["claim  ", "run backup-1000 holds a pause"]);
+    assert!(!told.said().contains("LEFT OPEN") && !other.exists(), "a host that only reads leaves no trace");
     let ended = theatre.run(&["-c", &shared, "resume-exporting"]).expect(0, &["exporting runs"]);
+    let status = theatre.run(&["-c", &shared, "status"]).expect(0, &["exporting     runs"]);
+    assert!(!status.said().contains("claim  "), "it was given back: {}", status.said());
     assert!(!ended.said().contains("watching"), "{}", ended.said());
     assert!(!theatre.is_paused());
 }
