@@ -11,6 +11,7 @@
 
 pub mod backup;
 pub mod capability;
+pub mod claim;
 pub mod facts;
 pub mod fault;
 pub mod installation;

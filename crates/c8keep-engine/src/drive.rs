@@ -331,6 +331,10 @@ impl Driver<'_> {
         released |= !self.run.hold().is_open();
         let since = *self.releasing_since.get_or_insert(self.world.clock.now());
         while !released {
+            // A resume has no owner, see above.
+            if let Some(fault) = self.world.journal.superseded().await {
+                return self.ended(End::Superseded(fault));
+            }
             released = self.world.camunda.resume_exporting().await.is_ok();
             let now = self.now();
             if self.patience_from(since, now).is_some_and(|ends| ends <= now) {

@@ -3,11 +3,13 @@
 //! This crate knows no HTTP, no SQL and no file system; it never reads a clock but through [`ports::Clock`].
 //! [`drive::Driver`] is the loop: ask the run what comes next, journal the intent durably, perform it, journal the
 //! answer. [`perform::perform`] is one exhaustive match from action to calls on ports. [`open_runs`] finds what an
-//! earlier process left. [`doctor`] looks at everything that a backup needs.
+//! earlier process left, [`fence`] keeps two hosts from acting at once. [`doctor`] looks at everything that a backup
+//! needs.
 
 pub mod disk;
 pub mod doctor;
 pub mod drive;
+pub mod fence;
 pub mod ids;
 mod never_behind;
 pub mod open_runs;

@@ -174,6 +174,11 @@ pub trait Journal: Send + Sync {
 
     /// Who holds the installation on this host right now, if a process does.
     async fn holder(&self, installation: &str) -> Result<Option<String>, Fault>;
+
+    /// Why nothing more may be sent, if somebody else is known to have taken over.
+    async fn superseded(&self) -> Option<Fault> {
+        None
+    }
 }
 
 /// One line of the list of runs.

@@ -6,6 +6,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod drive;
+mod inherited;
 mod list;
 mod plan;
 mod resume_exporting;

@@ -26,7 +26,12 @@ fn main() -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => ExitCode::from(runtime.block_on(commands::run(cli))),
+        Ok(runtime) => {
+            let code = runtime.block_on(commands::run(cli));
+            // Work on a share that hangs never ends, and nobody waits for it.
+            runtime.shutdown_background();
+            ExitCode::from(code)
+        }
         Err(error) => {
             printer::Printer::plain().problem(&format!("cannot start: {error}"), "");
             ExitCode::from(1)

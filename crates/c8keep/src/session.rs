@@ -13,6 +13,7 @@ use c8keep_adapters::vault::FolderVault;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{BrokerAddress, Installation};
 use c8keep_core::{Dialect, HistoryApp};
+use c8keep_engine::fence::Fence;
 use c8keep_engine::ports::{Camunda, Clock, Journal, Vault};
 use c8keep_engine::{World, open_runs};
 use jiff::Timestamp;
@@ -20,7 +21,7 @@ use serde::Serialize;
 
 use crate::env;
 use crate::printer::Printer;
-use crate::settings::{App, Settings};
+use crate::settings::{App, Place, Settings};
 
 /// An installation with everything that acts on it, and how it was found.
 pub struct Session {
@@ -52,6 +53,7 @@ const DERIVED_DEADLINE: Duration = Duration::from_secs(2);
 /// Finds out what there is, and wires it.
 pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(needs_tls(settings))?);
+    let vault = vault(settings).await?;
     let configured = configured(settings, &*transport).await;
     let found = discovery::discover(transport, &configured).await;
     let Discovered { installation, camunda, search, findings } = found.map_err(out_of_reach)?;
@@ -59,7 +61,7 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
         installation,
         camunda: Arc::new(camunda),
         search: Arc::new(search),
-        vault: vault(settings),
+        vault,
         journal,
         clock: Arc::new(SystemClock::new()),
         c8keep: env!("CARGO_PKG_VERSION").into(),
@@ -108,9 +110,21 @@ pub async fn management_only(settings: &Settings) -> Result<Management, Fault> {
     Ok(Management { camunda: Arc::new(client), brokers, address })
 }
 
-/// The journal, for a verb that writes.
-pub async fn journal_to_write(settings: &Settings) -> Result<Arc<dyn Journal>, Fault> {
-    Ok(Arc::new(SqliteJournal::open(settings.journal()).await?))
+/// The journal, for a verb that writes; behind claims in the vault where one is configured that other hosts may use, too.
+pub async fn journal_to_write(settings: &Settings, printer: Printer) -> Result<Arc<Fence>, Fault> {
+    let journal = SqliteJournal::open(settings.journal()).await?;
+    if settings.vault.is_none() {
+        return Ok(Arc::new(Fence::of_this_host(Arc::new(journal))));
+    }
+    let id = format!("{}/{}", host(), journal.identity()?);
+    let journal = Arc::new(journal);
+    Ok(Arc::new(match vault(settings).await {
+        Ok(vault) => Fence::between_hosts(journal, vault, Arc::new(SystemClock::new()), id, move |text| {
+            printer.say(text);
+        }),
+        // Whoever needs the vault says so; a pause of ours can be lifted without it.
+        Err(_) => Fence::of_this_host(journal),
+    }))
 }
 
 /// The journal, for a verb that only reads: nothing is created or locked.
@@ -144,16 +158,22 @@ pub async fn others_with_a_hold(settings: &Settings) -> Vec<String> {
     held
 }
 
-/// The vault.
-pub fn vault(settings: &Settings) -> Arc<dyn Vault> {
-    Arc::new(FolderVault::new(settings.vault()))
+/// The vault. Nothing is read or sent yet.
+pub async fn vault(settings: &Settings) -> Result<Arc<dyn Vault>, Fault> {
+    Ok(match settings.vault().await? {
+        Place::Folder(folder) => Arc::new(FolderVault::new(folder)),
+        Place::Store(store) => Arc::new(store.open()?),
+    })
 }
 
 /// This process, for the journal and for messages.
 pub fn actor() -> String {
+    format!("{}@{}", std::process::id(), host())
+}
+
+fn host() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = env::var("HOSTNAME").unwrap_or_else(|| host.trim().to_owned());
-    format!("{}@{host}", std::process::id())
+    env::var("HOSTNAME").unwrap_or_else(|| host.trim().to_owned())
 }
 
 /// Now, for verbs that drive nothing.

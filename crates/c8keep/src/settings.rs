@@ -1,6 +1,9 @@
 //! What is configured: one YAML file, or the variables of the documented procedure, or both. The command line wins over
 //! the environment, the environment over the file.
 
+mod secret;
+mod vault;
+
 use std::path::{Path, PathBuf};
 
 use c8keep_core::fault::{Fault, FaultKind};
@@ -10,6 +13,8 @@ use serde::Deserialize;
 
 use crate::cli::Global;
 use crate::env::{self, var};
+
+pub use self::vault::{Place, Vault};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -33,8 +38,8 @@ pub struct Settings {
     pub search: Search,
     /// The exported records.
     pub records: Records,
-    /// Folder that keeps the manifests.
-    pub vault: Option<PathBuf>,
+    /// Where the manifests are kept.
+    pub vault: Option<Vault>,
     /// File that keeps the journal.
     pub journal: Option<PathBuf>,
     /// Limits of a run.
@@ -121,9 +126,12 @@ impl Settings {
             .unwrap_or_else(|| home("XDG_STATE_HOME", ".local/state").join("c8keep/journal.db"))
     }
 
-    /// The vault's folder.
-    pub fn vault(&self) -> PathBuf {
-        self.vault.clone().unwrap_or_else(|| home("XDG_DATA_HOME", ".local/share").join("c8keep/vault"))
+    /// The vault, with its secret fetched.
+    pub async fn vault(&self) -> Result<Place, Fault> {
+        match &self.vault {
+            Some(vault) => vault.place().await,
+            None => Ok(Place::Folder(home("XDG_DATA_HOME", ".local/share").join("c8keep/vault"))),
+        }
     }
 
     fn put_environment_over(&mut self, var: impl Fn(&str) -> Option<String>) {
@@ -167,6 +175,7 @@ impl Settings {
             ));
         }
         self.check_addresses()?;
+        self.vault.as_ref().map_or(Ok(()), Vault::check)?;
         self.limits.check()
     }
 
@@ -194,6 +203,9 @@ impl Settings {
             ("search.address", &self.search.address),
         ];
         let given = single.into_iter().filter_map(|(key, address)| Some((key, address.as_deref()?)));
+        let vault = self.vault.iter();
+        let vault = vault.flat_map(|v| [("vault", Some(&v.url)), ("vault.endpoint", v.endpoint.as_ref())]);
+        let given = given.chain(vault.filter_map(|(key, address)| Some((key, address?.as_str()))));
         given.chain(self.brokers.iter().map(|address| ("brokers", address.as_str())))
     }
 }

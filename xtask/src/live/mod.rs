@@ -8,6 +8,7 @@ mod oracle;
 mod program;
 mod single;
 mod three;
+mod vaults;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -104,6 +105,9 @@ async fn all(suite: &mut Suite, products: Products, program: Option<&Path>, dir:
         Some(binary) => Program::given(binary, dir)?,
         None => Program::build(dir).await?,
     };
+    if suite.wants(vaults::NAME) {
+        vaults::all(suite, &dir.join(vaults::NAME), &program).await?;
+    }
     for kind in kinds {
         one_broker(suite, *kind, &dir.join(kind.name()), &program).await?;
     }
@@ -252,18 +256,28 @@ impl Suite {
     }
 
     async fn promise(&mut self, name: &str, kind: Kind, text: &str, shown: impl Future<Output = Result<()>>) {
-        say(format_args!("\n{name} on {}: {text}", kind.product()));
+        self.promise_on(name, kind.product(), text, shown).await;
+    }
+
+    async fn promise_on(
+        &mut self,
+        name: &str,
+        place: &str,
+        text: &str,
+        shown: impl Future<Output = Result<()>>,
+    ) {
+        say(format_args!("\n{name} on {place}: {text}"));
         let begin = Instant::now();
         let shown = tokio::time::timeout(PROMISE_LIMIT, shown).await;
         let shown = shown.with_context(|| format!("not shown within {PROMISE_LIMIT:?}")).flatten();
         match shown {
             Ok(()) => {
                 self.passed += 1;
-                say(format_args!("PASS  {name} on {} ({:.0?})", kind.product(), begin.elapsed()));
+                say(format_args!("PASS  {name} on {} ({:.0?})", place, begin.elapsed()));
             }
             Err(error) => {
                 self.failed += 1;
-                say(format_args!("FAIL  {name} on {} ({:.0?}): {error:#}", kind.product(), begin.elapsed()));
+                say(format_args!("FAIL  {name} on {} ({:.0?}): {error:#}", place, begin.elapsed()));
             }
         }
     }

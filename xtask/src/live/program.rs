@@ -79,6 +79,11 @@ impl Program {
         Ok(Self { binary: self.binary.clone(), home: home.to_owned(), env })
     }
 
+    /// The same program with these variables.
+    pub fn with(self, env: BTreeMap<String, String>) -> Self {
+        Self { env, ..self }
+    }
+
     pub fn home(&self) -> &Path {
         &self.home
     }

@@ -1,12 +1,14 @@
-//! Real servers on loopback, from packages alone: Camunda 8.6.0, Elasticsearch or OpenSearch, and an S3 store.
+//! Real servers on loopback, from packages alone: Camunda 8.6.0, Elasticsearch or OpenSearch, an S3 store, and an Azure
+//! store.
 //! Everything that is started here ends by itself, even if this process is killed; nothing listens beyond 127.0.0.1.
 
+pub mod azure;
 pub mod broker;
 pub mod cluster;
 pub mod face88;
 pub mod http;
 pub mod load;
-mod packages;
+pub mod packages;
 mod ports;
 mod process;
 pub mod proxy;

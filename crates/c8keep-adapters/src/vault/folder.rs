@@ -1,213 +1,111 @@
-//! Files and folders, without async.
+//! A vault in a folder, on a local disk or on a share.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_engine::ports::Vault;
+use tokio::sync::Semaphore;
 
-use super::fault::{damaged, storage};
-use super::sha256_hex;
+use super::{PATIENCE, Patience, fault, files, path};
 
-/// Manifests are kilobytes; what is larger than this was not written by us.
-const OBJECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-const OBJECTS_MAX: usize = 1_000_000;
-const DEPTH_MAX: usize = 16;
-const CHECKSUM: &str = ".sha256";
+/// Work that a hung share never gives back keeps its thread; there are never more of them than this.
+const AT_ONCE_MAX: usize = 4;
 
-/// An object's path below the root, if it is one: relative, no dots at the beginning of a name, no checksum file.
-pub(super) fn object(doing: &str, path: &str) -> Result<PathBuf, Fault> {
-    let refused = |why: &str| Err(Fault::new(FaultKind::Usage, doing, format!("vault path {path:?}"), why));
-    let names: Vec<&str> = path.split('/').collect();
-    if names.len() > DEPTH_MAX {
-        return refused("it is too deep");
-    }
-    for name in &names {
-        if name.is_empty() || name.starts_with('.') || name.len() > 200 {
-            return refused("each part is a name of 1 to 200 bytes that does not begin with a dot");
-        }
-        if name.chars().any(|c| c.is_control() || c == '\\') {
-            return refused("it contains a control character or a backslash");
-        }
-    }
-    if path.ends_with(CHECKSUM) {
-        return refused("checksums are written beside their objects, not by themselves");
-    }
-    Ok(names.into_iter().collect())
+/// A vault in a folder. A crash leaves an object whole or not there at all; a name that begins with a dot is a leftover
+/// of a crash and no object.
+#[derive(Debug, Clone)]
+pub struct FolderVault {
+    root: PathBuf,
+    /// Folders of which this process has made sure that they survive a power cut.
+    lasting: Arc<Mutex<BTreeSet<PathBuf>>>,
+    slots: Arc<Semaphore>,
+    patience: Patience,
 }
 
-/// Writes an object that does not exist, makes it durable, and then its checksum. The object comes first: two who
-/// write different bytes at the same time must not leave one's object beside the other's checksum. A crash between the
-/// two leaves a whole object without a checksum; writing the same bytes again adds it.
-pub(super) fn create(
-    root: &Path,
-    object: &Path,
-    bytes: &[u8],
-    lasting: &Mutex<BTreeSet<PathBuf>>,
-) -> Result<String, Fault> {
-    let doing = "writing into the vault";
-    let path = root.join(object);
-    let sha256 = sha256_hex(bytes);
-    let folder = path.parent().unwrap_or(root);
-    make_folders(doing, folder)?;
-    if !write_once(doing, &path, bytes)? {
-        let there = read_limited(doing, &path)?;
-        if there.as_deref() != Some(bytes) {
-            return Err(Fault::new(
-                FaultKind::Refused,
-                doing,
-                path.display().to_string(),
-                "it exists with other contents, and nothing in a vault is ever written again",
-            ));
+impl FolderVault {
+    /// The folder is created with the first object, not before: reading verbs leave no trace.
+    pub fn new(root: impl Into<PathBuf>) -> FolderVault {
+        FolderVault {
+            root: root.into(),
+            lasting: Arc::default(),
+            slots: Arc::new(Semaphore::new(AT_ONCE_MAX)),
+            patience: PATIENCE,
         }
     }
-    // From here on the object is there, whatever fails.
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let line = format!("{sha256}  {name}\n");
-    let settle = || -> Result<(), Fault> {
-        write_once(doing, &checksum_of(&path), line.as_bytes())?;
-        sync_folders(doing, root, folder, lasting)
-    };
-    settle().map_err(Fault::with_unknown_effect)?;
-    Ok(sha256)
-}
 
-/// Reads an object and compares it with its checksum.
-pub(super) fn read(root: &Path, object: &Path) -> Result<Option<Vec<u8>>, Fault> {
-    let doing = "reading from the vault";
-    let path = root.join(object);
-    let Some(bytes) = read_limited(doing, &path)? else { return Ok(None) };
-    // Without one the writer died between the two files; the object itself was whole before it had its name.
-    if let Some(line) = read_limited(doing, &checksum_of(&path))? {
-        let line = String::from_utf8_lossy(&line);
-        let told = line.split_whitespace().next().unwrap_or_default();
-        let is = sha256_hex(&bytes);
-        if told != is {
-            return Err(damaged(doing, &path, format!("its SHA-256 is {is}, written down is {told:?}")));
+    /// The same with other limits.
+    #[cfg(test)]
+    pub(super) fn with_patience(self, patience: Patience) -> FolderVault {
+        FolderVault { patience, ..self }
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Runs file work where it does not hold up the network, and no longer than patience lasts: the kernel lets nobody
+    /// give up on a share that does not answer, so the work goes on and nobody waits for it.
+    async fn blocking<T, F>(&self, doing: &'static str, work: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Path) -> Result<T, Fault> + Send + 'static,
+    {
+        let root = self.root.clone();
+        let slots = Arc::clone(&self.slots);
+        let ended = tokio::time::timeout(self.patience.operation, async move {
+            let slot = slots.acquire_owned().await;
+            tokio::task::spawn_blocking(move || {
+                let done = work(&root);
+                drop(slot);
+                done
+            })
+            .await
+        });
+        match ended.await {
+            Ok(Ok(done)) => done,
+            Ok(Err(_)) => Err(Fault::new(FaultKind::Storage, doing, self.place(), "the work was cut off")
+                .with_unknown_effect()),
+            Err(_) => Err(fault::hung(doing, &self.place(), self.patience.operation)),
         }
     }
-    Ok(Some(bytes))
 }
 
-/// All objects below a folder, as paths from the root.
-pub(super) fn list(root: &Path, below: &Path) -> Result<Vec<String>, Fault> {
-    let doing = "listing the vault";
-    let mut found = BTreeSet::new();
-    let mut folders = vec![below.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let full = root.join(&folder);
-        let entries = match fs::read_dir(&full) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(storage(doing, &full, &error)),
-        };
-        for entry in entries {
-            let entry = entry.map_err(|error| storage(doing, &full, &error))?;
-            let kind = entry.file_type().map_err(|error| storage(doing, &entry.path(), &error))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let path = folder.join(&name);
-            if name.starts_with('.') || name.ends_with(CHECKSUM) {
-                continue;
-            }
-            // Links are not followed: they can go round in circles, and nobody here makes any.
-            if kind.is_dir() && path.components().count() <= DEPTH_MAX {
-                folders.push(path);
-            } else if kind.is_file() {
-                found.insert(path.to_string_lossy().into_owned());
-            }
-        }
-        if found.len() > OBJECTS_MAX {
-            let answer = format!("more than {OBJECTS_MAX} objects");
-            return Err(Fault::new(FaultKind::Storage, doing, full.display().to_string(), answer));
-        }
+#[async_trait]
+impl Vault for FolderVault {
+    fn place(&self) -> String {
+        self.root.display().to_string()
     }
-    Ok(found.into_iter().collect())
-}
 
-/// Writes and removes a file, durably.
-pub(super) fn check(root: &Path, folder: &Path) -> Result<(), Fault> {
-    let doing = "checking that the vault can be written to";
-    let folder = root.join(folder);
-    make_folders(doing, &folder)?;
-    let path = folder.join(temporary_name());
-    let done = write_new(&path, b"written and removed by c8keep to see whether it can\n");
-    let removed = fs::remove_file(&path);
-    done.and(removed).map_err(|error| storage(doing, &path, &error))
-}
-
-/// Whether the file was created; `false` if there was one. It has its name only once its bytes are on disk.
-fn write_once(doing: &str, path: &Path, bytes: &[u8]) -> Result<bool, Fault> {
-    let temporary = path.with_file_name(temporary_name());
-    let written = write_new(&temporary, bytes);
-    let linked = written.and_then(|()| fs::hard_link(&temporary, path));
-    // A leftover does no harm: its name begins with a dot.
-    let _ = fs::remove_file(&temporary);
-    match linked {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(storage(doing, path, &error)),
+    async fn create(&self, path: &str, bytes: &[u8]) -> Result<String, Fault> {
+        let doing = "writing into the vault";
+        path::check(doing, path)?;
+        let (object, bytes) = (path.to_owned(), bytes.to_vec());
+        let lasting = Arc::clone(&self.lasting);
+        let work = move |root: &Path| files::create(root, &object, &bytes, &lasting);
+        self.blocking(doing, work).await
     }
-}
 
-fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-fn read_limited(doing: &str, path: &Path) -> Result<Option<Vec<u8>>, Fault> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(storage(doing, path, &error)),
-    };
-    let mut bytes = Vec::new();
-    let read = file.take(OBJECT_BYTES_MAX + 1).read_to_end(&mut bytes);
-    read.map_err(|error| storage(doing, path, &error))?;
-    if bytes.len() as u64 > OBJECT_BYTES_MAX {
-        return Err(damaged(doing, path, format!("it has more than {OBJECT_BYTES_MAX} bytes")));
+    async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Fault> {
+        let doing = "reading from the vault";
+        path::check(doing, path)?;
+        let object = path.to_owned();
+        self.blocking(doing, move |root| files::read(root, &object)).await
     }
-    Ok(Some(bytes))
-}
 
-fn make_folders(doing: &str, folder: &Path) -> Result<(), Fault> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|error| storage(doing, folder, &error))
-}
-
-/// A new name is durable only when its folder is, and so on up to the folder that holds the root, or one whose own name
-/// is known to last.
-fn sync_folders(
-    doing: &str,
-    root: &Path,
-    folder: &Path,
-    lasting: &Mutex<BTreeSet<PathBuf>>,
-) -> Result<(), Fault> {
-    let mut lasting = lasting.lock().unwrap_or_else(PoisonError::into_inner);
-    for one in folder.ancestors() {
-        let inside = one.starts_with(root);
-        match File::open(one).and_then(|file| file.sync_all()) {
-            Err(error) if inside => return Err(storage(doing, one, &error)),
-            // Whoever may write below the root need not be allowed to open what is above it.
-            _ if !inside || lasting.contains(one) => break,
-            _ => {}
-        }
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        let doing = "listing the vault";
+        let below = path::prefix(doing, prefix)?.to_owned();
+        self.blocking(doing, move |root| files::list(root, Path::new(&below))).await
     }
-    lasting.extend(folder.ancestors().take_while(|one| one.starts_with(root)).map(Path::to_owned));
-    Ok(())
-}
 
-fn checksum_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(CHECKSUM);
-    name.into()
-}
-
-fn temporary_name() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!(".new-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    async fn check(&self, installation: &str) -> Result<(), Fault> {
+        let doing = "checking that the vault can be written to";
+        path::check(doing, installation)?;
+        let folder = format!("{installation}/doctor");
+        self.blocking(doing, move |root| files::check(root, Path::new(&folder))).await
+    }
 }

@@ -1,89 +1,57 @@
-//! A vault in a folder. Every object is written once: beside it lies `<object>.sha256` in the form that
-//! `sha256sum -c` reads, and reading compares the two.
+//! Vaults: where manifests, guides and claims are kept. A folder, or S3 (and what speaks like it), Google Cloud Storage
+//! and Azure Blob.
 //!
-//! Nothing here ever writes over an object, or removes one. A crash leaves an object whole or not there at all; a name
-//! that begins with a dot is a leftover of a crash and no object.
+//! Every object is written once: beside it lies `<object>.sha256` in the form that `sha256sum -c` reads, and reading
+//! compares the two. Nothing here ever writes over an object. Nothing removes one either, but for the object with which
+//! [`Vault::check`](c8keep_engine::ports::Vault::check) finds out whether the place can be written to. Nothing waits for
+//! ever, not even for a folder on a share that is gone.
 
+pub mod contract;
 mod fault;
+mod files;
 mod folder;
+mod objects;
+mod path;
+mod stores;
 #[cfg(test)]
 mod tests;
+mod wire;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+pub use self::folder::FolderVault;
+pub use self::objects::ObjectVault;
+pub use self::stores::{Login, Store, is_store};
 
-use async_trait::async_trait;
-use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_engine::ports::Vault;
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
-/// A vault in a folder of this machine.
-#[derive(Debug, Clone)]
-pub struct FolderVault {
-    root: PathBuf,
-    /// Folders of which this process has made sure that they survive a power cut.
-    lasting: Arc<Mutex<BTreeSet<PathBuf>>>,
+/// Manifests are kilobytes; what is larger than this was not written by us.
+const OBJECT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A list longer than this is of no vault of ours.
+const OBJECTS_MAX: usize = 1_000_000;
+/// What follows an object's name to make its checksum's.
+const CHECKSUM: &str = ".sha256";
+
+/// How long things may take. Tests take less.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For one operation, with everything that is tried again.
+    pub(crate) operation: Duration,
+    /// For one request to a store, from the first byte to the last.
+    pub(crate) request: Duration,
+    /// How often a request is made again.
+    pub(crate) retries: usize,
 }
 
-impl FolderVault {
-    /// The folder is created with the first object, not before: reading verbs leave no trace.
-    pub fn new(root: impl Into<PathBuf>) -> FolderVault {
-        FolderVault { root: root.into(), lasting: Arc::default() }
-    }
+/// An operation is short enough for a claim that is renewed every 20 s, and long enough for a store that has just been
+/// restarted. A list of a million objects takes a thousand requests and has more, see [`objects`].
+const PATIENCE: Patience =
+    Patience { operation: Duration::from_secs(30), request: Duration::from_secs(12), retries: 2 };
 
-    /// Where it is.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// Runs file work where it does not hold up the network.
-    async fn blocking<T, F>(&self, doing: &'static str, work: F) -> Result<T, Fault>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Path) -> Result<T, Fault> + Send + 'static,
-    {
-        let root = self.root.clone();
-        let place = self.place();
-        let ended = tokio::task::spawn_blocking(move || work(&root)).await;
-        ended.unwrap_or_else(|_| {
-            Err(Fault::new(FaultKind::Storage, doing, place, "the work was cut off").with_unknown_effect())
-        })
-    }
-}
-
-#[async_trait]
-impl Vault for FolderVault {
-    fn place(&self) -> String {
-        self.root.display().to_string()
-    }
-
-    async fn create(&self, path: &str, bytes: &[u8]) -> Result<String, Fault> {
-        let doing = "writing into the vault";
-        let object = folder::object(doing, path)?;
-        let bytes = bytes.to_vec();
-        let lasting = Arc::clone(&self.lasting);
-        self.blocking(doing, move |root| folder::create(root, &object, &bytes, &lasting)).await
-    }
-
-    async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Fault> {
-        let doing = "reading from the vault";
-        let object = folder::object(doing, path)?;
-        self.blocking(doing, move |root| folder::read(root, &object)).await
-    }
-
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
-        let doing = "listing the vault";
-        let below = prefix.trim_end_matches('/');
-        let below = if below.is_empty() { PathBuf::new() } else { folder::object(doing, below)? };
-        self.blocking(doing, move |root| folder::list(root, &below)).await
-    }
-
-    async fn check(&self, installation: &str) -> Result<(), Fault> {
-        let doing = "checking that the vault can be written to";
-        let folder_of = folder::object(doing, installation)?.join("doctor");
-        self.blocking(doing, move |root| folder::check(root, &folder_of)).await
-    }
+/// The line of a checksum file, as `sha256sum` prints it.
+fn checksum_line(sha256: &str, object: &str) -> String {
+    let name = object.rsplit('/').next().unwrap_or(object);
+    format!("{sha256}  {name}\n")
 }
 
 /// SHA-256 in lower-case hex, as `sha256sum` prints it.

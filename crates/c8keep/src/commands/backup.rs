@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use c8keep_core::Outcome;
 use c8keep_core::fault::FaultKind;
 use c8keep_core::plan::Kind;
 use c8keep_core::run::StepState;
+use c8keep_core::{Outcome, Run};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End};
+use c8keep_engine::fence::Fence;
 use c8keep_engine::open_runs;
-use c8keep_engine::ports::Term;
+use c8keep_engine::ports::{Journal, Term};
 
 use super::take_over::{How, Taken, take_over, tell_unreleased};
 use crate::cli::{BackupArgs, Global, Output};
@@ -26,21 +27,41 @@ pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) ->
         return super::plan::run(global, &args.plan, printer).await;
     }
     let settings = Settings::load(global)?;
-    let journal = session::journal_to_write(&settings).await?;
-    let term = journal.claim(settings.name(), &actor()).await?;
-    let open = open_runs::open(&*journal, settings.name()).await?;
-    let paused = open.iter().any(|(run, _)| run.hold().is_open());
+    let journal = session::journal_to_write(&settings, printer).await?;
+    let ended = Box::pin(claimed(global, args, &settings, &journal, printer)).await;
+    journal.leave().await;
+    ended
+}
+
+async fn claimed(
+    global: &Global,
+    args: &BackupArgs,
+    settings: &Settings,
+    journal: &Arc<Fence>,
+    printer: Printer,
+) -> Result<u8, Stop> {
+    // A claim of another host may have to be watched for a minute, and somebody may lose patience.
+    let left = open_runs::open(&**journal, settings.name()).await.unwrap_or_default();
+    let by = actor();
+    let claim = journal.claim(settings.name(), &by);
+    let term = signals::or_stop(interrupted_with(&left), claim).await??;
+    let open = open_runs::open(&**journal, settings.name()).await?;
+    let inherited = super::inherited::of(journal, &open).await;
+    let paused = inherited.is_some() || open.iter().any(|(run, _)| run.hold().is_open());
     let guarded = |stop: Stop| if paused { stop.while_paused() } else { stop };
-    let interrupted = if paused { exit::MAY_BE_PAUSED } else { exit::INTERRUPTED };
-    let assembled = signals::or_stop(interrupted, session::assemble(&settings, journal)).await?;
+    let interrupted = if inherited.is_some() { exit::MAY_BE_PAUSED } else { interrupted_with(&open) };
+    let assembled = signals::or_stop(interrupted, session::assemble(settings, journal.clone())).await?;
     let Session { world, findings } = assembled.map_err(|fault| guarded(fault.into()))?;
     let is_first = world.journal.runs(settings.name(), 1).await?.is_empty();
     session::announce(&world.installation, &findings, is_first || global.verbose > 0, printer);
+    if let Some(held) = inherited {
+        super::inherited::release(settings, &world, journal, &held, args.release_wait, printer).await?;
+    }
     let how = How { on_open: args.on_open, term, release_wait: args.release_wait, printer };
     let was_open = !open.is_empty();
     for (run, seq) in open {
         if let Taken::Finished(driven) = take_over(&world, run, seq, &how).await? {
-            return Ok(tell(&world, &settings, &driven, args, printer));
+            return Ok(tell(&world, settings, &driven, args, printer));
         }
     }
     if let (true, Some(id)) = (was_open, args.plan.id()) {
@@ -52,14 +73,20 @@ pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) ->
     }
     let mut tries_left = if args.plan.id().is_some() { 0 } else { args.retry };
     loop {
-        let driven = one(&world, &settings, args, term, printer).await?;
-        let code = tell(&world, &settings, &driven, args, printer);
+        let driven = one(&world, settings, args, term, printer).await?;
+        let code = tell(&world, settings, &driven, args, printer);
         if tries_left == 0 || !is_worth_another_id(&driven) {
             return Ok(code);
         }
         tries_left -= 1;
         printer.say("starting again under a higher id");
     }
+}
+
+/// The exit code of a signal before these runs are ended.
+fn interrupted_with(open: &[(Run, u64)]) -> u8 {
+    let paused = open.iter().any(|(run, _)| run.hold().is_open());
+    if paused { exit::MAY_BE_PAUSED } else { exit::INTERRUPTED }
 }
 
 async fn one(

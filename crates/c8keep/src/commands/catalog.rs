@@ -5,11 +5,15 @@ use c8keep_core::manifest::{MANIFEST_FORMAT, Manifest, Release};
 use c8keep_core::{BackupId, Run};
 use c8keep_engine::ports::{Journal, Vault};
 use c8keep_engine::{ids, open_runs};
+use futures::StreamExt;
+use futures::stream;
 
 use crate::exit;
 
 /// How many runs are looked through.
 const RUNS_MAX: u32 = 1_000;
+/// Backups that are read side by side: an object store answers each question after milliseconds, and has room for many.
+const READS_AT_ONCE: usize = 8;
 
 /// Everything that is known, and what could not be read.
 #[derive(Debug)]
@@ -33,17 +37,13 @@ pub(super) struct Entry {
 
 /// Reads what can be read: a fault costs the entry it concerns, never the rest.
 pub(super) async fn read_all(
-    vault: &dyn Vault,
+    vault: Result<&dyn Vault, Fault>,
     journal: Result<&dyn Journal, Fault>,
     installation: &str,
 ) -> Catalog {
     let mut catalog = Catalog { entries: Vec::new(), faults: Vec::new() };
-    match ids::in_vault(vault, installation).await {
-        Ok(ids) => {
-            for backup in ids {
-                catalog.entries.extend(of_vault(vault, installation, backup).await);
-            }
-        }
+    match of_whole_vault(vault, installation).await {
+        Ok(entries) => catalog.entries = entries,
         Err(fault) => catalog.faults.push(fault),
     }
     let read = match journal {
@@ -53,6 +53,14 @@ pub(super) async fn read_all(
     catalog.faults.extend(read.err());
     catalog.entries.sort_by_key(|e| std::cmp::Reverse(e.backup));
     catalog
+}
+
+async fn of_whole_vault(vault: Result<&dyn Vault, Fault>, installation: &str) -> Result<Vec<Entry>, Fault> {
+    let vault = vault?;
+    let ids = ids::in_vault(vault, installation).await?;
+    let entries = ids.into_iter().map(|backup| of_vault(vault, installation, backup));
+    let entries: Vec<Option<Entry>> = stream::iter(entries).buffered(READS_AT_ONCE).collect().await;
+    Ok(entries.into_iter().flatten().collect())
 }
 
 async fn of_vault(vault: &dyn Vault, installation: &str, backup: BackupId) -> Option<Entry> {

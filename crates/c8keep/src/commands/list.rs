@@ -33,7 +33,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
     let journal = session::journal_to_read(&settings).await;
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
-    let catalog = catalog::read_all(&*session::vault(&settings), journal, settings.name()).await;
+    let catalog = catalog::read_all(Ok(&*session::vault(&settings).await?), journal, settings.name()).await;
     let rows: Vec<Row> = catalog.entries.iter().map(row).collect();
     let others = if rows.is_empty() { session::other_installations(&settings).await } else { Vec::new() };
     printer.result(&text(&rows, settings.name(), &others), &rows);

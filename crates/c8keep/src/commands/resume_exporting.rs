@@ -5,11 +5,13 @@ use std::sync::Arc;
 use c8keep_adapters::clock::SystemClock;
 use c8keep_core::Run;
 use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_engine::fence::Fence;
 use c8keep_engine::ports::{Clock, Journal, Term};
 use c8keep_engine::{World, open_runs};
 use jiff::SignedDuration;
 use serde::Serialize;
 
+use super::inherited;
 use super::take_over::{How, Taken, take_over};
 use crate::cli::{Global, OnOpen, Output, ResumeArgs};
 use crate::exit::{self, Stop};
@@ -46,7 +48,12 @@ enum Owner {
 
 pub(super) async fn run(global: &Global, args: &ResumeArgs, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
-    let ended = Box::pin(release(&settings, args, printer)).await;
+    let claimed = signals::or_stop(exit::MAY_BE_PAUSED, claim(&settings, printer)).await?;
+    let journal = claimed.as_ref().map(|(journal, ..)| Arc::clone(journal)).ok();
+    let ended = Box::pin(release(&settings, claimed, args, printer)).await;
+    if let Some(journal) = journal {
+        journal.leave().await;
+    }
     let (resumed, said, code) = match &ended {
         Ok(Resumed { resumed, said }) => (*resumed, *said, exit::DONE),
         // Told with its fault by whoever tells all faults.
@@ -63,8 +70,12 @@ pub(super) async fn run(global: &Global, args: &ResumeArgs, printer: Printer) ->
 
 /// A journal that cannot be opened, claimed, read or folded must not keep exporting paused: on such a night the pause is
 /// one whose owner cannot be told. Only another process that is alive stands in the way.
-async fn release(settings: &Settings, args: &ResumeArgs, printer: Printer) -> Result<Resumed, Stop> {
-    let claimed = claim(settings).await;
+async fn release(
+    settings: &Settings,
+    claimed: Result<Claimed, Fault>,
+    args: &ResumeArgs,
+    printer: Printer,
+) -> Result<Resumed, Stop> {
     let (journal, term, open) = match claimed {
         Ok(claimed) => claimed,
         Err(fault) if fault.kind == FaultKind::Locked && args.force => {
@@ -81,13 +92,18 @@ async fn release(settings: &Settings, args: &ResumeArgs, printer: Printer) -> Re
             return by_the_brokers(settings, args, Owner::Unknown, printer).await;
         }
     };
-    if !open.iter().any(|(run, _)| run.hold().is_open()) {
+    let inherited = inherited::of(&journal, &open).await;
+    if inherited.is_none() && !open.iter().any(|(run, _)| run.hold().is_open()) {
         return by_the_brokers(settings, args, Owner::NotUs, printer).await;
     }
-    let world = match identify(settings, &journal, args, printer).await? {
+    let as_journal: Arc<dyn Journal> = journal.clone();
+    let world = match identify(settings, &as_journal, args, printer).await? {
         Ok(world) => world,
         Err(fault) => return without_identity(settings, args, &fault, printer).await,
     };
+    if let Some(held) = inherited {
+        inherited::release(settings, &world, &journal, &held, args.release_wait, printer).await?;
+    }
     let how = How { on_open: Some(OnOpen::Release), term, release_wait: args.release_wait, printer };
     for (run, seq) in open {
         match take_over(&world, run, seq, &how).await {
@@ -106,11 +122,11 @@ async fn release(settings: &Settings, args: &ResumeArgs, printer: Printer) -> Re
 const RESUMED: Resumed = Resumed { resumed: true, said: "exporting runs" };
 const TRY_EVERY: SignedDuration = SignedDuration::from_secs(2);
 
-type Claimed = (Arc<dyn Journal>, Term, Vec<(Run, u64)>);
+type Claimed = (Arc<Fence>, Term, Vec<(Run, u64)>);
 
-async fn claim(settings: &Settings) -> Result<Claimed, Fault> {
+async fn claim(settings: &Settings, printer: Printer) -> Result<Claimed, Fault> {
     let claimed = async {
-        let journal = session::journal_to_write(settings).await?;
+        let journal = session::journal_to_write(settings, printer).await?;
         let term = journal.claim(settings.name(), &actor()).await?;
         let open = open_runs::open(&*journal, settings.name()).await?;
         Ok::<Claimed, Fault>((journal, term, open))
@@ -181,6 +197,16 @@ async fn without_identity(
         return Err(Stop::with(exit::MAY_BE_PAUSED));
     }
     by_the_brokers(settings, args, Owner::Sure, printer).await
+}
+
+/// A pause that is ours, although no run here tells of it.
+pub(super) async fn release_ours(
+    settings: &Settings,
+    release_wait: Option<SignedDuration>,
+    printer: Printer,
+) -> Result<(), Stop> {
+    let args = ResumeArgs { yes: false, force: false, release_wait };
+    by_the_brokers(settings, &args, Owner::Sure, printer).await.map(|_| ())
 }
 
 /// By what the brokers say: shown first, and resumed only when it is ours or that is asked for.

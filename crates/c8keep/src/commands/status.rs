@@ -1,11 +1,14 @@
 //! `status`: whether exporting is paused, runs that are open, the last backup. Reads only.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use c8keep_core::Run;
+use c8keep_core::claim::Claim;
 use c8keep_core::facts::Positions;
 use c8keep_core::fault::Fault;
 use c8keep_core::run::Hold;
+use c8keep_engine::fence::newest_claim;
 use c8keep_engine::open_runs;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -25,6 +28,8 @@ struct Status {
     open_runs: Vec<OpenRun>,
     /// Who is at work on this host.
     holder: Option<String>,
+    /// Whose claim in the vault is not given back; another host's, where nobody is at work on this one.
+    claim: Option<Claim>,
     last_backup: Option<LastBackup>,
     /// What of journal and vault cannot be read.
     faults: Vec<Unread>,
@@ -89,10 +94,26 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     });
     let open: Vec<OpenRun> = open.iter().map(|(run, _)| open_run(run, holder.is_some(), now)).collect();
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
-    let vault = session::vault(&settings);
-    let catalog = catalog::read_all(&*vault, journal, settings.name()).await;
+    let vault = session::vault(&settings).await;
+    let claim = match &vault {
+        Ok(vault) if holder.is_none() && settings.vault.is_some() => {
+            // A vault that cannot be read says so below.
+            newest_claim(Arc::clone(vault), settings.name()).await.unwrap_or_default()
+        }
+        _ => None,
+    };
+    let claim = claim.filter(|claim| !claim.left);
+    let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
+    let catalog = catalog::read_all(vault, journal, settings.name()).await;
     for fault in catalog.faults {
-        unread(if fault.doing.contains("vault") { "vault" } else { "journal" }, fault);
+        unread(
+            if fault.doing.contains("vault") || fault.target.starts_with("vault") {
+                "vault"
+            } else {
+                "journal"
+            },
+            fault,
+        );
     }
     let last_backup = catalog.entries.iter().find_map(|e| e.manifest.as_ref()).map(|m| LastBackup {
         backup: m.backup.get(),
@@ -104,7 +125,8 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     }
     let exporting = exporting(&settings).await;
     let name = settings.name().into();
-    let status = Status { installation: name, exporting, open_runs: open, holder, last_backup, faults };
+    let status =
+        Status { installation: name, exporting, open_runs: open, holder, claim, last_backup, faults };
     printer.result(&text(&status, now), &status);
     Ok(code(&status))
 }
@@ -203,6 +225,11 @@ fn text(status: &Status, now: Timestamp) -> String {
         if !fault.hint.is_empty() {
             lines.push(format!("  next        {}", fault.hint));
         }
+    }
+    if let Some(Claim { by, at, held, .. }) = &status.claim {
+        let holds =
+            held.as_ref().map_or_else(String::new, |held| format!("; run {} holds a pause", held.run));
+        lines.push(format!("claim         {by}, renewed {} by its clock{holds}", ago(*at, now)));
     }
     for run in &status.open_runs {
         let alive = if run.alive { "at work" } else { "LEFT OPEN" };

@@ -11,3 +11,4 @@ mod optional;
 mod reading;
 mod surface;
 mod theatre;
+mod vaults;

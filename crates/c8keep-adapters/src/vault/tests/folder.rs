@@ -1,3 +1,5 @@
+//! The vault in a folder: what only a file system can do to it. Nothing here needs a network.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -6,7 +8,7 @@ use std::process::Command;
 use c8keep_core::fault::{Effect, FaultKind};
 use c8keep_engine::ports::Vault;
 
-use super::{FolderVault, sha256_hex};
+use crate::vault::{FolderVault, Patience, contract, sha256_hex};
 
 const MANIFEST: &str = "default/backups/17/manifest.json";
 
@@ -17,6 +19,12 @@ fn vault() -> (FolderVault, tempfile::TempDir) {
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn every_promise_holds() {
+    let (vault, _folder) = vault();
+    assert_eq!(contract::holds(&vault, "default").await.unwrap(), 9);
 }
 
 #[tokio::test]
@@ -49,16 +57,6 @@ async fn sha256sum_can_check_it() {
 }
 
 #[tokio::test]
-async fn an_object_is_never_written_again() {
-    let (vault, _folder) = vault();
-    let first = vault.create(MANIFEST, b"one").await.unwrap();
-    assert_eq!(vault.create(MANIFEST, b"one").await.unwrap(), first, "the same bytes are success");
-    let fault = vault.create(MANIFEST, b"two").await.unwrap_err();
-    assert_eq!((fault.kind, fault.effect), (FaultKind::Refused, Effect::None));
-    assert_eq!(vault.read(MANIFEST).await.unwrap().unwrap(), b"one");
-}
-
-#[tokio::test]
 async fn damage_is_seen_when_reading() {
     let (vault, _folder) = vault();
     vault.create(MANIFEST, b"one").await.unwrap();
@@ -88,22 +86,6 @@ async fn leftovers_of_a_crash_are_no_objects() {
     assert_eq!(vault.list("default").await.unwrap(), [MANIFEST]);
     let names: Vec<_> = fs::read_dir(vault.root().join("default/backups/17")).unwrap().flatten().collect();
     assert_eq!(names.len(), 3, "our own temporary files are gone: {names:?}");
-}
-
-#[tokio::test]
-async fn of_many_who_write_different_bytes_exactly_one_wins() {
-    let (vault, _folder) = vault();
-    let mut tasks = tokio::task::JoinSet::new();
-    for n in 0..16_u8 {
-        let vault = vault.clone();
-        tasks.spawn(async move { (n, vault.create(MANIFEST, &[b'a' + n; 4096]).await) });
-    }
-    let ended = tasks.join_all().await;
-    let winners: Vec<u8> = ended.iter().filter(|(_, r)| r.is_ok()).map(|(n, _)| *n).collect();
-    assert_eq!(winners.len(), 1, "{ended:?}");
-    assert!(ended.iter().filter_map(|(_, r)| r.as_ref().err()).all(|f| f.kind == FaultKind::Refused));
-    // Reading compares with the checksum, so it is the winner's too.
-    assert_eq!(vault.read(MANIFEST).await.unwrap().unwrap(), [b'a' + winners[0]; 4096]);
 }
 
 #[tokio::test]
@@ -147,4 +129,38 @@ async fn an_object_larger_than_any_of_ours_is_not_read() {
     let file = fs::OpenOptions::new().write(true).open(vault.root().join(MANIFEST)).unwrap();
     file.set_len(64 * 1024 * 1024 + 1).unwrap();
     assert_eq!(vault.read(MANIFEST).await.unwrap_err().kind, FaultKind::Damaged);
+}
+
+/// A share that is gone keeps the work for ever: nobody waits for it, and only so many threads are lost to it. A named
+/// pipe that nobody writes into stands for such a share.
+#[tokio::test]
+async fn a_hung_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Patience { operation: std::time::Duration::from_millis(40), ..crate::vault::PATIENCE };
+    let vault = FolderVault::new(folder.path()).with_patience(patience);
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for _ in 0..6 {
+        let fault = vault.read("pipe").await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Unreachable, "{fault:?}");
+        assert!(fault.is_retryable() && fault.answer.contains("no end within"), "{fault:?}");
+    }
+    // Ends the work that still waits, as the share's return would.
+    fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+}
+
+#[test]
+fn what_a_file_system_says_is_told_by_its_hint() {
+    use std::io::{Error, ErrorKind};
+    for (kind, word) in [
+        (ErrorKind::StorageFull, "make room"),
+        (ErrorKind::QuotaExceeded, "make room"),
+        (ErrorKind::ReadOnlyFilesystem, "written to"),
+        (ErrorKind::PermissionDenied, "own the folder"),
+        (ErrorKind::StaleNetworkFileHandle, "mount it again"),
+    ] {
+        let fault = crate::vault::fault::storage("writing", Path::new("/v"), &Error::from(kind));
+        assert_eq!(fault.kind, FaultKind::Storage);
+        assert!(fault.hint.contains(word) && fault.is_retryable(), "{fault:?}");
+    }
 }

@@ -1,0 +1,191 @@
+//! Files and folders, without async: the work of a vault in a folder.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use c8keep_core::fault::{Fault, FaultKind};
+
+use super::fault::{damaged, storage, writes_again};
+use super::path::DEPTH_MAX;
+use super::{CHECKSUM, OBJECT_BYTES_MAX, OBJECTS_MAX, checksum_line, sha256_hex};
+
+/// Writes an object that does not exist, makes it durable, and then its checksum. The object comes first: two who
+/// write different bytes at the same time must not leave one's object beside the other's checksum. A crash between the
+/// two leaves a whole object without a checksum; writing the same bytes again adds it.
+pub(super) fn create(
+    root: &Path,
+    object: &str,
+    bytes: &[u8],
+    lasting: &Mutex<BTreeSet<PathBuf>>,
+) -> Result<String, Fault> {
+    let doing = "writing into the vault";
+    let path = root.join(object);
+    let sha256 = sha256_hex(bytes);
+    let folder = path.parent().unwrap_or(root);
+    make_folders(doing, folder)?;
+    if !write_once(doing, &path, bytes)? {
+        let there = read_limited(doing, &path)?;
+        if there.as_deref() != Some(bytes) {
+            return Err(Fault::new(
+                FaultKind::Refused,
+                doing,
+                path.display().to_string(),
+                "it exists with other contents, and nothing in a vault is ever written again",
+            ));
+        }
+    }
+    // From here on the object is there, whatever fails.
+    let line = checksum_line(&sha256, object);
+    let settle = || -> Result<(), Fault> {
+        write_once(doing, &checksum_of(&path), line.as_bytes())?;
+        sync_folders(doing, root, folder, lasting)
+    };
+    settle().map_err(Fault::with_unknown_effect)?;
+    Ok(sha256)
+}
+
+/// Reads an object and compares it with its checksum.
+pub(super) fn read(root: &Path, object: &str) -> Result<Option<Vec<u8>>, Fault> {
+    let doing = "reading from the vault";
+    let path = root.join(object);
+    let Some(bytes) = read_limited(doing, &path)? else { return Ok(None) };
+    // Without one the writer died between the two files; the object itself was whole before it had its name.
+    if let Some(line) = read_limited(doing, &checksum_of(&path))? {
+        let line = String::from_utf8_lossy(&line);
+        let told = line.split_whitespace().next().unwrap_or_default();
+        let is = sha256_hex(&bytes);
+        if told != is {
+            return Err(damaged(doing, &path, format!("its SHA-256 is {is}, written down is {told:?}")));
+        }
+    }
+    Ok(Some(bytes))
+}
+
+/// All objects below a folder, as paths from the root.
+pub(super) fn list(root: &Path, below: &Path) -> Result<Vec<String>, Fault> {
+    let doing = "listing the vault";
+    let mut found = BTreeSet::new();
+    let mut folders = vec![below.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let full = root.join(&folder);
+        let entries = match fs::read_dir(&full) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(storage(doing, &full, &error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| storage(doing, &full, &error))?;
+            let kind = entry.file_type().map_err(|error| storage(doing, &entry.path(), &error))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = folder.join(&name);
+            if name.starts_with('.') || name.ends_with(CHECKSUM) {
+                continue;
+            }
+            // Links are not followed: they can go round in circles, and nobody here makes any.
+            if kind.is_dir() && path.components().count() <= DEPTH_MAX {
+                folders.push(path);
+            } else if kind.is_file() {
+                found.insert(path.to_string_lossy().into_owned());
+            }
+        }
+        if found.len() > OBJECTS_MAX {
+            let answer = format!("more than {OBJECTS_MAX} objects");
+            return Err(Fault::new(FaultKind::Storage, doing, full.display().to_string(), answer));
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// Writes a file twice and removes it, durably: the second time must find the first.
+pub(super) fn check(root: &Path, folder: &Path) -> Result<(), Fault> {
+    let doing = "checking that the vault can be written to";
+    let folder = root.join(folder);
+    make_folders(doing, &folder)?;
+    let path = folder.join(temporary_name());
+    let text = b"written and removed by c8keep to see whether it can\n";
+    let written = write_once(doing, &path, text);
+    let again = write_once(doing, &path, b"written again\n");
+    let removed = fs::remove_file(&path);
+    match (written?, again?) {
+        (true, false) => removed.map_err(|error| storage(doing, &path, &error)),
+        _ => Err(writes_again(doing, &path.display().to_string())),
+    }
+}
+
+/// Whether the file was created; `false` if there was one. It has its name only once its bytes are on disk.
+fn write_once(doing: &str, path: &Path, bytes: &[u8]) -> Result<bool, Fault> {
+    let temporary = path.with_file_name(temporary_name());
+    let written = write_new(&temporary, bytes);
+    let linked = written.and_then(|()| fs::hard_link(&temporary, path));
+    // A leftover does no harm: its name begins with a dot.
+    let _ = fs::remove_file(&temporary);
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(storage(doing, path, &error)),
+    }
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn read_limited(doing: &str, path: &Path) -> Result<Option<Vec<u8>>, Fault> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(storage(doing, path, &error)),
+    };
+    let mut bytes = Vec::new();
+    let read = file.take(OBJECT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| storage(doing, path, &error))?;
+    if bytes.len() > OBJECT_BYTES_MAX {
+        return Err(damaged(doing, path, format!("it has more than {OBJECT_BYTES_MAX} bytes")));
+    }
+    Ok(Some(bytes))
+}
+
+fn make_folders(doing: &str, folder: &Path) -> Result<(), Fault> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| storage(doing, folder, &error))
+}
+
+/// A new name is durable only when its folder is, and so on up to the folder that holds the root, or one whose own name
+/// is known to last.
+fn sync_folders(
+    doing: &str,
+    root: &Path,
+    folder: &Path,
+    lasting: &Mutex<BTreeSet<PathBuf>>,
+) -> Result<(), Fault> {
+    let mut lasting = lasting.lock().unwrap_or_else(PoisonError::into_inner);
+    for one in folder.ancestors() {
+        let inside = one.starts_with(root);
+        match File::open(one).and_then(|file| file.sync_all()) {
+            Err(error) if inside => return Err(storage(doing, one, &error)),
+            // Whoever may write below the root need not be allowed to open what is above it.
+            _ if !inside || lasting.contains(one) => break,
+            _ => {}
+        }
+    }
+    lasting.extend(folder.ancestors().take_while(|one| one.starts_with(root)).map(Path::to_owned));
+    Ok(())
+}
+
+fn checksum_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(CHECKSUM);
+    name.into()
+}
+
+fn temporary_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!(".new-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,203 @@
+//! The HTTP client under the object stores' library: the same manners as the transport of everything else (no redirects,
+//! no proxies of the environment, bodies with a limit, plain HTTP only where it is allowed), and answers kept so that a
+//! fault can name them.
+//!
+//! It knows no store's dialect beyond the two words in an error: code and message.
+
+use std::error::Error;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use futures::StreamExt;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
+    HttpService,
+};
+use object_store::{ClientConfigKey, ClientOptions};
+
+use super::OBJECT_BYTES_MAX;
+use crate::transport::excerpt;
+
+/// What a store answered when it did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StoreAnswer {
+    /// HTTP status.
+    pub(super) status: u16,
+    /// The store's own word for it, such as `NoSuchBucket`; may be empty.
+    pub(super) code: String,
+    /// What it says about it.
+    pub(super) message: String,
+}
+
+/// Nobody told a login, and the place where a machine in the cloud gets one does not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NoLogin(pub(super) String);
+
+/// An answer with more bytes than any object of ours.
+#[derive(Debug)]
+pub(super) struct TooLong;
+
+/// Makes clients for the library.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) request: Duration,
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a machine's own metadata service may take: it is next door, or this is no machine in a cloud.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
+const IDLE_MAX: Duration = Duration::from_secs(10);
+const IDLE_CONNECTIONS_MAX: usize = 4;
+
+#[derive(Debug)]
+struct Service {
+    client: reqwest::Client,
+    allow_http: bool,
+}
+
+impl HttpConnector for Wire {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("c8keep/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .http1_only()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(self.request)
+            .pool_idle_timeout(IDLE_MAX)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .build()
+            .map_err(|error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) })?;
+        let allow_http =
+            options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|value| value == "true");
+        Ok(HttpClient::new(Service { client, allow_http }))
+    }
+}
+
+#[async_trait]
+impl HttpService for Service {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let plain = request.uri().scheme_str() != Some("https");
+        if is_metadata(&host) {
+            let asked =
+                tokio::time::timeout(METADATA_TIMEOUT, HttpService::call(&self.client, request)).await;
+            return match asked {
+                Ok(Ok(answer)) if answer.status().is_success() => Ok(answer),
+                Ok(Ok(answer)) => Err(no_login(format!("{host} answered {}", answer.status().as_u16()))),
+                Ok(Err(error)) => Err(no_login(format!("{host}: {}", deepest(&error)))),
+                Err(_) => Err(no_login(format!("{host} did not answer"))),
+            };
+        }
+        if plain && !self.allow_http {
+            let answer = "plain HTTP beyond this machine would show everything to whoever listens";
+            return Err(HttpError::new(HttpErrorKind::Unknown, refused_by_us(answer)));
+        }
+        let (parts, body) = HttpService::call(&self.client, request).await?.into_parts();
+        let body = collect(body).await?;
+        let status = parts.status.as_u16();
+        match StoreAnswer::of(status, &body) {
+            Some(answer) => Err(HttpError::new(answer.repeat(), answer)),
+            None => Ok(HttpResponse::from_parts(parts, body.freeze().into())),
+        }
+    }
+}
+
+impl StoreAnswer {
+    /// An answer that the library has no word for. What it understands passes: 404, 409 and 412 are the words for "there
+    /// is none" and "there is one already", unless it is the bucket itself that is not there.
+    fn of(status: u16, body: &[u8]) -> Option<StoreAnswer> {
+        let code = between(body, "Code").unwrap_or_default();
+        let no_bucket = matches!(code.as_str(), "NoSuchBucket" | "ContainerNotFound");
+        match status {
+            200..=299 | 304 | 409 | 412 => None,
+            404 if !no_bucket => None,
+            _ => {
+                let message = between(body, "Message").unwrap_or_else(|| excerpt(body));
+                Some(StoreAnswer { status, code, message })
+            }
+        }
+    }
+
+    /// Whether the library may make the request again by itself: "not sent" is its word for yes.
+    fn repeat(&self) -> HttpErrorKind {
+        let passing = matches!(self.status, 408 | 429 | 500 | 502..=504);
+        if passing { HttpErrorKind::Request } else { HttpErrorKind::Unknown }
+    }
+}
+
+/// The source of an error that says the most about what happened on the wire.
+pub(super) fn deepest(error: &(dyn Error + 'static)) -> String {
+    let mut deepest = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    excerpt(deepest.to_string().as_bytes())
+}
+
+async fn collect(body: HttpResponseBody) -> Result<BytesMut, HttpError> {
+    let mut bytes = BytesMut::new();
+    let mut stream = body.bytes_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk?;
+        if bytes.len() + chunk.len() > OBJECT_BYTES_MAX {
+            return Err(HttpError::new(HttpErrorKind::Unknown, TooLong));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Where the clouds hand out logins to their own machines: link-local addresses, and Google's name for one.
+fn is_metadata(host: &str) -> bool {
+    let link_local = |ip: IpAddr| matches!(ip, IpAddr::V4(v4) if v4.is_link_local());
+    host == "metadata.google.internal" || host.parse().is_ok_and(link_local)
+}
+
+/// The text of an element of the small XML documents in which all three clouds tell errors.
+fn between(body: &[u8], element: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(&body[..body.len().min(4096)]);
+    let (_, rest) = text.split_once(&format!("<{element}>"))?;
+    let (value, _) = rest.split_once("</")?;
+    Some(excerpt(value.as_bytes()))
+}
+
+fn no_login(why: String) -> HttpError {
+    HttpError::new(HttpErrorKind::Unknown, NoLogin(why))
+}
+
+fn refused_by_us(message: &str) -> StoreAnswer {
+    StoreAnswer { status: 0, code: String::new(), message: message.into() }
+}
+
+impl std::fmt::Display for StoreAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words = [self.code.as_str(), self.message.as_str()];
+        let words = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(": ");
+        match self.status {
+            0 => write!(f, "{words}"),
+            status => write!(f, "{}", format!("{status} {words}").trim_end()),
+        }
+    }
+}
+
+impl Error for StoreAnswer {}
+
+impl std::fmt::Display for NoLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no login was given, and this machine has none of its own ({})", self.0)
+    }
+}
+
+impl Error for NoLogin {}
+
+impl std::fmt::Display for TooLong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "more than {OBJECT_BYTES_MAX} bytes")
+    }
+}
+
+impl Error for TooLong {}

@@ -1,0 +1,68 @@
+//! A pause that an earlier process on another host left, known by its claim in the vault: as in the new pod of a CronJob,
+//! whose journal is empty. It is released and nothing else; its run cannot be finished here.
+
+use std::sync::Arc;
+
+use c8keep_core::Run;
+use c8keep_core::claim::{self, Held};
+use c8keep_core::fault::Fault;
+use c8keep_core::run::Hold;
+use c8keep_engine::fence::Fence;
+use c8keep_engine::{World, open_runs};
+use jiff::SignedDuration;
+
+use super::resume_exporting::release_ours;
+use crate::exit::Stop;
+use crate::printer::Printer;
+use crate::settings::Settings;
+use crate::show::time::span;
+
+/// The pause that our claim has inherited, unless this host's own journal knows its run: an open one is taken over as always,
+/// and one that is closed holds nothing.
+pub(super) async fn of(fence: &Fence, open: &[(Run, u64)]) -> Option<Held> {
+    let held = fence.inherited().await?;
+    if open.iter().any(|(run, _)| claim::held_by(run).as_ref() == Some(&held)) {
+        return None;
+    }
+    match open_runs::load(fence, &held.run).await {
+        Ok(Some((run, _))) if has_released(&run, &held) => {
+            fence.settle().await;
+            None
+        }
+        _ => Some(held),
+    }
+}
+
+/// Two hosts may give the same id to two runs; the instant of the pause tells them apart.
+fn has_released(run: &Run, held: &Held) -> bool {
+    matches!(run.hold(), Hold::Released { since, .. } if since == held.since)
+}
+
+/// Releases it, if it is one of this cluster.
+pub(super) async fn release(
+    settings: &Settings,
+    world: &Arc<World>,
+    fence: &Fence,
+    held: &Held,
+    release_wait: Option<SignedDuration>,
+    printer: Printer,
+) -> Result<(), Stop> {
+    let ours = &world.installation.fingerprint;
+    if held.fingerprint != *ours {
+        let fault = Fault::precondition(
+            format!("releasing the pause of run {}", held.run),
+            &world.installation.management,
+            format!("the run paused the installation {}, what answers here is {ours}", held.fingerprint),
+            "point c8keep at the cluster that the run was started on, or give this cluster a name of its own",
+        );
+        return Err(Stop::from(fault).while_paused());
+    }
+    printer.say(&format!(
+        "run {} on another host paused exporting {} ago and has not told that it runs again; releasing it",
+        held.run,
+        span(world.clock.now().duration_since(held.since))
+    ));
+    release_ours(settings, release_wait, printer).await?;
+    fence.settle().await;
+    Ok(())
+}

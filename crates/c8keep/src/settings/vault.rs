@@ -1,0 +1,172 @@
+//! `vault`: a folder, or an object store with what belongs to it.
+
+use std::path::PathBuf;
+
+use c8keep_adapters::vault::{Login, Store, is_store};
+use c8keep_core::fault::{Fault, FaultKind};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+
+use super::secret::Secret;
+
+/// Where manifests are kept. `vault: <address>` is short for `vault: {url: <address>}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vault {
+    /// A folder, or `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`.
+    pub url: String,
+    /// The server, where it is not the cloud's own.
+    pub endpoint: Option<String>,
+    /// S3's region.
+    pub region: Option<String>,
+    /// Whether the bucket is in the path rather than in the host's name.
+    pub path_style: Option<bool>,
+    /// Whether plain HTTP may leave this machine.
+    pub allow_http: bool,
+    /// Azure's storage account.
+    pub account: Option<String>,
+    /// S3's access key id.
+    pub access_key: Option<String>,
+    /// S3: secret key; Azure: account key or shared access signature; GCS: the service account's key file as it is.
+    pub secret: Option<Secret>,
+}
+
+/// What a vault turns out to be.
+#[derive(Debug)]
+pub enum Place {
+    /// A folder of this machine, or of a share.
+    Folder(PathBuf),
+    /// An object store.
+    Store(Box<Store>),
+}
+
+impl Vault {
+    /// Fetches the secret, if there is one.
+    pub async fn place(&self) -> Result<Place, Fault> {
+        if !is_store(&self.url) {
+            return Ok(Place::Folder(PathBuf::from(&self.url)));
+        }
+        let login = match &self.secret {
+            Some(secret) => {
+                Some(Login { id: self.access_key.clone(), secret: secret.fetch("vault.secret").await? })
+            }
+            None => None,
+        };
+        Ok(Place::Store(Box::new(Store {
+            url: self.url.clone(),
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            path_style: self.path_style,
+            allow_http: self.allow_http,
+            account: self.account.clone(),
+            login,
+        })))
+    }
+
+    /// Refuses what cannot be meant.
+    pub fn check(&self) -> Result<(), Fault> {
+        let refused = |answer: &str, hint: &str| {
+            Err(Fault::new(FaultKind::Usage, "reading the configuration", "vault", answer).with_hint(hint))
+        };
+        if self.url.trim().is_empty() {
+            return refused("it has no url", "give a folder, or an address like s3://bucket/prefix");
+        }
+        let only_url = Vault { url: self.url.clone(), ..Vault::default() };
+        if !is_store(&self.url) && *self != only_url {
+            return refused(
+                "a folder has no endpoint, region or login",
+                "leave them out, or give an address like s3://bucket/prefix",
+            );
+        }
+        if self.url.starts_with("s3://") && self.access_key.is_some() != self.secret.is_some() {
+            return refused(
+                "access_key and secret belong together",
+                "give both, or none to use the variables",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The long form, as the file has it.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Long {
+    url: String,
+    #[serde(default)]
+    endpoint: Option<String>,
+    #[serde(default)]
+    region: Option<String>,
+    #[serde(default)]
+    path_style: Option<bool>,
+    #[serde(default)]
+    allow_http: bool,
+    #[serde(default)]
+    account: Option<String>,
+    #[serde(default)]
+    access_key: Option<String>,
+    #[serde(default)]
+    secret: Option<Secret>,
+}
+
+/// By hand, because an untagged enum forgets where in the file the mistake is.
+impl<'de> Deserialize<'de> for Vault {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Vault, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Vault;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a folder, an address, or keys with values")
+            }
+
+            fn visit_str<E: de::Error>(self, url: &str) -> Result<Vault, E> {
+                Ok(Vault { url: url.to_owned(), ..Vault::default() })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vault, A::Error> {
+                let long = Long::deserialize(MapAccessDeserializer::new(map))?;
+                let Long { url, endpoint, region, path_style, allow_http, account, access_key, secret } =
+                    long;
+                Ok(Vault { url, endpoint, region, path_style, allow_http, account, access_key, secret })
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::parse;
+
+    #[test]
+    fn short_and_long() {
+        let short = parse("vault: /var/lib/c8keep/vault\n").unwrap().vault.unwrap();
+        assert_eq!(short.url, "/var/lib/c8keep/vault");
+        let long = parse(
+            "vault:\n  url: s3://backups/camunda\n  endpoint: https://minio.example.org\n  region: eu-central-1\n  \
+             path_style: true\n  access_key: AKIA\n  secret: {env: MINIO_SECRET}\n",
+        );
+        let long = long.unwrap().vault.unwrap();
+        assert_eq!((long.url.as_str(), long.path_style), ("s3://backups/camunda", Some(true)));
+        assert!(long.check().is_ok());
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_place_and_the_nearest_key() {
+        let (why, hint) = parse("vault:\n  url: s3://b\n  endpont: https://x\n").unwrap_err();
+        assert_eq!(why, "line 3, column 3: the key endpont is not known here");
+        assert!(hint.contains("\"endpoint\""), "{hint}");
+    }
+
+    #[test]
+    fn what_does_not_belong_together_is_refused() {
+        for (text, words) in [
+            ("vault: ''", "no url"),
+            ("vault: {url: /var, region: x}", "a folder has no"),
+            ("vault: {url: 's3://b', access_key: AKIA}", "belong together"),
+        ] {
+            let fault = parse(text).unwrap().vault.unwrap().check().unwrap_err();
+            assert!(fault.answer.contains(words), "{fault}");
+        }
+    }
+}

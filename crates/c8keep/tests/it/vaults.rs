@@ -1,0 +1,124 @@
+//! Vaults as an operator meets them: shared by two hosts, out of reach, or told wrongly. A second home is a second host: it
+//! has a journal of its own.
+
+use std::fs;
+
+use c8keep_twin::Config;
+
+use crate::theatre::Theatre;
+
+/// Nobody listens there.
+const NOWHERE: &str = "http://127.0.0.1:1";
+
+fn file(theatre: &Theatre, name: &str, text: &str) -> String {
+    let path = theatre.home().join(name);
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+fn shared(theatre: &Theatre) -> String {
+    file(theatre, "shared.yaml", &format!("vault: {}\n", theatre.home().join("shared").display()))
+}
+
+fn out_of_reach(theatre: &mut Theatre) -> String {
+    theatre.set("KEY", "canary-secret-key");
+    let text = format!(
+        "vault:\n  url: s3://backups/camunda\n  endpoint: {NOWHERE}\n  access_key: AKIA\n  secret: {{env: KEY}}\n"
+    );
+    file(theatre, "away.yaml", &text)
+}
+
+fn slow() -> Config {
+    let mut config = Theatre::quick("8.6.0");
+    config.durations.records = 60_000;
+    config
+}
+
+#[test]
+fn two_hosts_share_a_vault() {
+    let mut theatre = Theatre::new(Theatre::quick("8.6.0"));
+    let shared = shared(&theatre);
+    theatre.run(&["-c", &shared, "backup", "--id", "1000"]).expect(0, &["backup 1000 is complete"]);
+    let claims = theatre.home().join("shared/default/claims");
+    let first = fs::read_to_string(claims.join("1.json")).unwrap();
+    assert!(first.contains("\"term\":1") && first.contains("\"held\":null"), "{first}");
+    let other = theatre.home().join("other");
+    fs::create_dir(&other).unwrap();
+    theatre.set("HOME", &other.display().to_string());
+    theatre.run(&["-c", &shared, "list"]).expect(0, &["1000", "complete"]);
+    // The first host has left in good order, so nobody waits for it, and its pause was told and is over.
+    let ended = theatre.run(&["-c", &shared, "backup"]).expect(0, &["is complete"]);
+    assert!(!ended.said().contains("watching") && !ended.said().contains("another host"), "{}", ended.said());
+    assert!(claims.join("2.json").exists());
+    let told = fs::read_dir(&claims).unwrap().flatten();
+    let told: Vec<String> = told.filter_map(|file| fs::read_to_string(file.path()).ok()).collect();
+    assert_eq!(told.iter().filter(|claim| claim.contains("\"run\":\"backup-1000\"")).count(), 1, "{told:?}");
+}
+
+/// Killed in the window; on the same host nobody waits, whatever the vault says.
+#[test]
+fn the_same_host_goes_on_at_once() {
+    let theatre = Theatre::new(slow());
+    let shared = shared(&theatre);
+    let mut child = theatre.start(&["-c", &shared, "backup", "--id", "1000"]);
+    theatre.until("exporting is paused", Theatre::is_paused);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let other = theatre.home().join("other");
+    let elsewhere = theatre.command(&["-c", &shared, "status"]).env("HOME", &other).output().unwrap();
+    let told = crate::theatre::ended(elsewhere).expect(20, &["claim  ", "run backup-1000 holds a pause"]);
+    assert!(!told.said().contains("LEFT OPEN") && !other.exists(), "a host that only reads leaves no trace");
+    let ended = theatre.run(&["-c", &shared, "resume-exporting"]).expect(0, &["exporting runs"]);
+    let status = theatre.run(&["-c", &shared, "status"]).expect(0, &["exporting     runs"]);
+    assert!(!status.said().contains("claim  "), "it was given back: {}", status.said());
+    assert!(!ended.said().contains("watching"), "{}", ended.said());
+    assert!(!theatre.is_paused());
+}
+
+/// Who cannot reach the claims may still lift a pause of its own.
+#[test]
+fn a_pause_of_ours_is_lifted_without_the_vault() {
+    let mut theatre = Theatre::new(slow());
+    let (shared, away) = (shared(&theatre), out_of_reach(&mut theatre));
+    let mut child = theatre.start(&["-c", &shared, "backup", "--id", "1000"]);
+    theatre.until("exporting is paused", Theatre::is_paused);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    theatre.run(&["-c", &away, "status"]).expect(20, &["LEFT OPEN", "s3://backups/camunda"]);
+    theatre.run(&["-c", &away, "resume-exporting"]).expect(0, &["exporting runs", "nothing can be paused"]);
+    assert!(!theatre.is_paused());
+}
+
+#[test]
+fn a_vault_out_of_reach_is_told_before_the_pause() {
+    let mut theatre = Theatre::new(Theatre::quick("8.8.0"));
+    let away = out_of_reach(&mut theatre);
+    for verb in ["backup", "list"] {
+        let ended = theatre.run(&["-c", &away, verb]);
+        assert!(!ended.said().contains("canary"), "{}", ended.said());
+        assert!(ended.said().contains("s3://backups/camunda/default"), "{}", ended.said());
+    }
+    theatre.run(&["-c", &away, "backup"]).expect(13, &["refused"]);
+    assert!(!theatre.is_paused());
+}
+
+#[test]
+fn what_is_told_wrongly_is_refused_with_its_key() {
+    let theatre = Theatre::new(Theatre::quick("8.8.0"));
+    for (text, word) in [
+        ("vault: s4://backups", "s4://"),
+        ("vault: {url: 's3://b', access_key: A, secret: {env: NOT_SET_AT_ALL}}", "NOT_SET_AT_ALL"),
+        ("vault: {url: 's3://b', secret: {env: A}}", "access_key"),
+        ("vault: {url: 's3://b', endpoint: 'http://minio.example.org'}", "allow_http"),
+        ("vault: 's3://AKIA:canary@b/p'", "vault holds a password"),
+        ("vault: {path: /var}", "path"),
+    ] {
+        let config = file(&theatre, "wrong.yaml", text);
+        let ended = theatre.run(&["-c", &config, "backup"]).expect(2, &[word]);
+        assert!(!ended.said().contains("canary"), "{}", ended.said());
+    }
+    // A vault that is told wrongly hides nothing else.
+    let config = file(&theatre, "wrong.yaml", "vault: s4://backups");
+    theatre.run(&["-c", &config, "status"]).expect(2, &["exporting     runs", "s4://"]);
+    assert!(!theatre.is_paused());
+}
