@@ -1,6 +1,7 @@
 //! `doctor`: everything that a backup needs, one line each, with what to do. Writes nothing but one object that the check of
 //! the vault removes again.
 
+use c8keep_core::fault::Fault;
 use c8keep_core::run::Run;
 use c8keep_engine::doctor::{Check, Verdict, examine};
 use c8keep_engine::open_runs;
@@ -34,8 +35,9 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
         Ok(journal) => journal,
         Err(fault) => return vec![Check::bad("journal", fault)],
     };
-    let vault = session::vault(settings);
-    let catalog = catalog::read_all(&*vault, Ok(&*journal), settings.name()).await;
+    let vault = session::vault(settings).await;
+    let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
+    let catalog = catalog::read_all(vault, Ok(&*journal), settings.name()).await;
     let open = open_runs::open(&*journal, settings.name()).await.unwrap_or_default();
     let holder = session::holder(settings).unwrap_or_default();
     let mut checks = match session::assemble(settings, journal).await {
