@@ -1,8 +1,12 @@
 //! What is configured: one YAML file, or the variables of the documented procedure, or both. The command line wins over
 //! the environment, the environment over the file.
 
+mod access;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use c8keep_adapters::transport::ConnectTo;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::SearchProduct;
 use jiff::SignedDuration;
@@ -31,6 +35,10 @@ pub struct Settings {
     pub optimize: App,
     /// Elasticsearch or OpenSearch.
     pub search: Search,
+    /// How these are spoken to.
+    pub access: access::AccessSettings,
+    /// Where addresses are really dialled.
+    pub connect_to: BTreeMap<String, String>,
     /// The exported records.
     pub records: Records,
     /// Folder that keeps the manifests.
@@ -126,6 +134,11 @@ impl Settings {
         self.vault.clone().unwrap_or_else(|| home("XDG_DATA_HOME", ".local/share").join("c8keep/vault"))
     }
 
+    /// Where addresses are really dialled.
+    pub fn connect_to(&self) -> Result<ConnectTo, Fault> {
+        ConnectTo::parse(self.connect_to.iter().map(|(from, to)| (from.as_str(), to.as_str())))
+    }
+
     fn put_environment_over(&mut self, var: impl Fn(&str) -> Option<String>) {
         let put = |slot: &mut Option<String>, name| {
             if let Some(value) = var(name) {
@@ -167,6 +180,8 @@ impl Settings {
             ));
         }
         self.check_addresses()?;
+        self.access.check()?;
+        self.connect_to()?;
         self.limits.check()
     }
 
@@ -194,7 +209,9 @@ impl Settings {
             ("search.address", &self.search.address),
         ];
         let given = single.into_iter().filter_map(|(key, address)| Some((key, address.as_deref()?)));
-        given.chain(self.brokers.iter().map(|address| ("brokers", address.as_str())))
+        given
+            .chain(self.brokers.iter().map(|address| ("brokers", address.as_str())))
+            .chain(self.access.addresses())
     }
 }
 

@@ -71,7 +71,7 @@ impl Transport for Scene {
             Some(left) => Ok(left[0].clone()),
             None => match self.fallbacks.iter().find(|(start, _)| key.starts_with(start)) {
                 Some((_, response)) => Ok(response.clone()),
-                None => Err(TransportError { cause: "connection refused".into(), may_have_arrived: false }),
+                None => Err(TransportError::line("connection refused", false)),
             },
         }
     }

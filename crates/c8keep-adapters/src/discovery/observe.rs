@@ -105,7 +105,8 @@ pub(super) async fn observe(
             .with_hint(hints::MANAGEMENT)
     })?;
     let asker = Asker { transport, configured };
-    let mut cluster = asker.cluster(Endpoint::parse(given)?).await?;
+    let management = Endpoint::parse(given)?.with_access(&configured.access.management);
+    let mut cluster = asker.cluster(management).await?;
     let brokers = asker.brokers(&cluster).await?;
     if cluster.told.as_ref().is_none_or(|told| told.broker.is_none()) {
         let broker = brokers.iter().find_map(|b| b.told.clone().filter(|told| told.broker.is_some()));
@@ -129,7 +130,7 @@ impl Asker<'_> {
     async fn get(&self, endpoint: &Endpoint, path: &str) -> Result<(Call, Response), Fault> {
         let request = endpoint.get(path);
         let response = ask(&**self.transport, DOING, &request).await?;
-        Ok((Call::new(DOING, request.describe()), response))
+        Ok((Call::of(DOING, &request), response))
     }
 
     /// An answer that may be missing: the question is a bonus.
@@ -214,12 +215,12 @@ impl Asker<'_> {
     /// The application port: the configured one, or the management host with the port that it tells.
     async fn rest(&self, seen: &ClusterSeen) -> Result<Result<(Endpoint, Topology), String>, Fault> {
         let candidate = if let Some(address) = &self.configured.rest {
-            Endpoint::parse(address)?
+            Endpoint::parse(address)?.with_access(&self.configured.access.rest)
         } else {
             let told = configuration_of(&**self.transport, &seen.management, "server").await?;
             let port = told.and_then(|told| told.rest_port).unwrap_or(REST_PORT_DEFAULT);
             match with_host_and_port(&seen.management, None, Some(port)) {
-                Some(endpoint) => endpoint,
+                Some(endpoint) => endpoint.with_access(&self.configured.access.rest),
                 None => return Ok(Err("its address cannot be derived".into())),
             }
         };
@@ -231,7 +232,13 @@ impl Asker<'_> {
             };
         let answer = Answer::of(&answer);
         let Some(topology) = topology::topology(&answer) else {
-            return Ok(Err(format!("{target} answered {}", answer.told())));
+            let told = match answer.status {
+                status @ (401 | 403) => {
+                    format!("{}; {}", answer.told(), candidate.access().who().hint(status))
+                }
+                _ => answer.told(),
+            };
+            return Ok(Err(format!("{target} answered {told}")));
         };
         if !fits(&topology, seen) {
             return Ok(Err(format!("{target} is another cluster's")));
@@ -242,11 +249,14 @@ impl Asker<'_> {
     async fn brokers(&self, cluster: &ClusterSeen) -> Result<Vec<BrokerSeen>, Fault> {
         let mut candidates = vec![(cluster.management.clone(), From::Management, None)];
         if self.configured.brokers.is_empty() {
-            let found = found_brokers(cluster).into_iter().map(|(e, node)| (e, From::Found, node));
+            let access = &self.configured.access.brokers;
+            let found = found_brokers(cluster).into_iter();
+            let found = found.map(|(e, node)| (e.with_access(access), From::Found, node));
             candidates.extend(found);
         } else {
             for address in &self.configured.brokers {
-                candidates.push((Endpoint::parse(address)?, From::Configured, None));
+                let endpoint = Endpoint::parse(address)?.with_access(&self.configured.access.brokers);
+                candidates.push((endpoint, From::Configured, None));
             }
         }
         if candidates.len() > BROKERS_MAX {
@@ -298,7 +308,8 @@ impl Asker<'_> {
             apps.insert(HistoryApp::Webapps, AppSeen { endpoint, version, told, unread: None });
         }
         for (app, address) in self.configured.app_addresses(cluster.dialect) {
-            let endpoint = Endpoint::parse(address)?;
+            let access = self.configured.access.apps.get(&app).cloned().unwrap_or_default();
+            let endpoint = Endpoint::parse(address)?.with_access(&access);
             let seen = match self.app(app, endpoint.clone()).await {
                 Err(fault)
                     if fault.kind == FaultKind::Unreachable && self.configured.optional.contains(&app) =>

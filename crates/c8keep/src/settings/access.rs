@@ -1,0 +1,493 @@
+//! How servers are spoken to: the sections `access` and `connect_to` of the file. It holds where secrets are found and
+//! never a secret: one that is written there is refused, and not repeated in the message.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use c8keep_adapters::discovery::Accesses;
+use c8keep_adapters::transport::{Access, ClientAuth, Credential, Endpoint, Secret, Tls, TokenSource};
+use c8keep_core::HistoryApp;
+use c8keep_core::fault::Fault;
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+
+use super::usage;
+
+/// The section `access`: one entry for each server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessSettings {
+    /// The management address; also for `brokers` and `rest` where they have no entry of their own.
+    pub management: Option<Entry>,
+    /// The brokers' own management addresses.
+    pub brokers: Option<Entry>,
+    /// The application address.
+    pub rest: Option<Entry>,
+    /// Operate, up to 8.7.
+    pub operate: Option<Entry>,
+    /// Tasklist, up to 8.7.
+    pub tasklist: Option<Entry>,
+    /// Optimize.
+    pub optimize: Option<Entry>,
+    /// Elasticsearch or OpenSearch.
+    pub search: Option<Entry>,
+}
+
+/// How one server is spoken to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Entry {
+    /// User and password.
+    pub basic: Option<Basic>,
+    /// A token that somebody else renews.
+    pub bearer: Option<Reference>,
+    /// A search server's API key.
+    pub api_key: Option<Reference>,
+    /// A token by client credentials.
+    pub oauth: Option<OAuth>,
+    /// Headers beside these.
+    pub headers: BTreeMap<String, HeaderText>,
+    /// TLS.
+    pub tls: TlsSettings,
+}
+
+/// User and password.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Basic {
+    /// The user.
+    pub user: String,
+    /// The password.
+    pub password: Reference,
+}
+
+/// A token by client credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OAuth {
+    /// The token endpoint.
+    pub token_url: String,
+    /// The client.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Reference,
+    /// `body` or `basic`.
+    #[serde(default)]
+    pub client_auth: ClientAuthText,
+    /// What the token is for, where the token endpoint wants to know.
+    pub scope: Option<String>,
+    /// The same in Auth0's and Camunda's words.
+    pub audience: Option<String>,
+    /// The same in RFC 8707's.
+    pub resource: Option<String>,
+    /// The token endpoint's own TLS.
+    #[serde(default)]
+    pub tls: TlsSettings,
+}
+
+/// Where the client's secret goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientAuthText {
+    /// Into the form.
+    #[default]
+    Body,
+    /// Into basic authentication.
+    Basic,
+}
+
+/// Roots and our own certificate.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsSettings {
+    /// Issuers to trust, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Trust no others, not even the platform's.
+    pub ca_only: bool,
+    /// The certificate that we show.
+    pub client_certificate: Option<Pair>,
+}
+
+/// A certificate and its key.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pair {
+    /// The certificate with those between it and its issuer, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+}
+
+/// Where a secret is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// In a variable.
+    Env(String),
+    /// In a file.
+    File(PathBuf),
+}
+
+/// The value of a header: by reference, or as it is where its name does not sound like a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderText {
+    /// As it is.
+    Plain(String),
+    /// By reference.
+    Reference(Reference),
+}
+
+impl AccessSettings {
+    /// What is wrong with it that can be told without reading a secret.
+    pub fn check(&self) -> Result<(), Fault> {
+        self.entries().into_iter().filter_map(|(place, entry)| Some((place, entry?))).try_for_each(
+            |(place, entry)| {
+                let ways = [
+                    entry.basic.is_some(),
+                    entry.bearer.is_some(),
+                    entry.api_key.is_some(),
+                    entry.oauth.is_some(),
+                ];
+                if ways.into_iter().filter(|given| *given).count() > 1 {
+                    return Err(usage(
+                        place,
+                        "it has several credentials".into(),
+                        "keep one of basic, bearer, api_key and oauth",
+                    ));
+                }
+                let token_tls = entry.oauth.as_ref().map(|oauth| &oauth.tls);
+                if [Some(&entry.tls), token_tls]
+                    .into_iter()
+                    .flatten()
+                    .any(|t| t.ca_only && t.ca_file.is_none())
+                {
+                    return Err(usage(
+                        place,
+                        "tls.ca_only without tls.ca_file: nobody would be trusted".into(),
+                        "give the issuer's certificate as tls.ca_file",
+                    ));
+                }
+                Ok(())
+            },
+        )
+    }
+
+    /// For the adapters. Reads the files of TLS, and no secret.
+    pub fn accesses(&self) -> Result<Accesses, Fault> {
+        let [management, brokers, rest, operate, tasklist, optimize, search] = self.entries();
+        let build = |(place, entry): (&'static str, Option<&Entry>)| match entry {
+            Some(entry) => entry.access(place),
+            None => Ok(Access::at(place)),
+        };
+        let or_management =
+            |own: (&'static str, Option<&Entry>)| build(if own.1.is_some() { own } else { management });
+        Ok(Accesses {
+            management: build(management)?,
+            brokers: or_management(brokers)?,
+            rest: match (rest.1, management.1) {
+                (None, None) => build(rest)?,
+                _ => or_management(rest)?,
+            },
+            apps: BTreeMap::from([
+                (HistoryApp::Operate, build(operate)?),
+                (HistoryApp::Tasklist, build(tasklist)?),
+                (HistoryApp::Optimize, build(optimize)?),
+            ]),
+            search: build(search)?,
+        })
+    }
+
+    /// Every token endpoint with its key, to be checked like the other addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.entries()
+            .into_iter()
+            .filter_map(|(place, entry)| Some((place, entry?.oauth.as_ref()?.token_url.as_str())))
+    }
+
+    fn entries(&self) -> [(&'static str, Option<&Entry>); 7] {
+        [
+            ("access.management", self.management.as_ref()),
+            ("access.brokers", self.brokers.as_ref()),
+            ("access.rest", self.rest.as_ref()),
+            ("access.operate", self.operate.as_ref()),
+            ("access.tasklist", self.tasklist.as_ref()),
+            ("access.optimize", self.optimize.as_ref()),
+            ("access.search", self.search.as_ref()),
+        ]
+    }
+}
+
+impl Entry {
+    fn access(&self, place: &'static str) -> Result<Access, Fault> {
+        let mut access = Access::at(place).with_credential(self.credential(place)?);
+        for (name, text) in &self.headers {
+            let value = match text {
+                HeaderText::Plain(text) if sounds_secret(name) => {
+                    return Err(usage(
+                        &format!("{place}.headers"),
+                        format!("the value of {name} stands in the file ({} characters)", text.len()),
+                        PLAIN_SECRET,
+                    ));
+                }
+                HeaderText::Plain(text) => Secret::Given(text.as_str().into()),
+                HeaderText::Reference(reference) => reference.into(),
+            };
+            access = access.with_header(name, value)?;
+        }
+        Ok(match self.tls.tls()? {
+            Some(tls) => access.with_tls(tls),
+            None => access,
+        })
+    }
+
+    fn credential(&self, place: &'static str) -> Result<Credential, Fault> {
+        if let Some(Basic { user, password }) = &self.basic {
+            return Ok(Credential::Basic { user: user.clone(), password: password.into() });
+        }
+        if let Some(reference) = &self.bearer {
+            return Ok(Credential::Bearer(reference.into()));
+        }
+        if let Some(reference) = &self.api_key {
+            return Ok(Credential::ApiKey(reference.into()));
+        }
+        let Some(oauth) = &self.oauth else { return Ok(Credential::None) };
+        let mut access = Access::at(place);
+        if let Some(tls) = oauth.tls.tls()? {
+            access = access.with_tls(tls);
+        }
+        let endpoint = Endpoint::parse(&oauth.token_url)?.with_access(&access);
+        let client_auth = match oauth.client_auth {
+            ClientAuthText::Body => ClientAuth::Body,
+            ClientAuthText::Basic => ClientAuth::Basic,
+        };
+        let source = TokenSource::new(endpoint, &oauth.client_id, (&oauth.client_secret).into());
+        let parameters =
+            [("scope", &oauth.scope), ("audience", &oauth.audience), ("resource", &oauth.resource)];
+        let source = parameters
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+            .fold(source.with_client_auth(client_auth), |source, (name, value)| {
+                source.with_parameter(name, value)
+            });
+        Ok(Credential::Client(source.into()))
+    }
+}
+
+impl TlsSettings {
+    fn tls(&self) -> Result<Option<Tls>, Fault> {
+        if self.ca_file.is_none() && self.client_certificate.is_none() {
+            return Ok(None);
+        }
+        let mut tls = Tls::default();
+        if let Some(path) = &self.ca_file {
+            tls = tls.with_issuers(path, self.ca_only)?;
+        }
+        if let Some(Pair { certificate, key }) = &self.client_certificate {
+            tls = tls.with_identity(certificate, key)?;
+        }
+        Ok(Some(tls))
+    }
+}
+
+impl From<&Reference> for Secret {
+    fn from(reference: &Reference) -> Secret {
+        match reference {
+            Reference::Env(name) => Secret::Env(name.clone()),
+            Reference::File(path) => Secret::File(path.clone()),
+        }
+    }
+}
+
+const PLAIN_SECRET: &str =
+    "the file holds no secrets: write {env: NAME} or {file: /path} instead of the value";
+
+/// Whether a header of this name usually carries something that gives access.
+fn sounds_secret(name: &str) -> bool {
+    const SOUNDS: [&str; 7] = ["authorization", "cookie", "token", "secret", "password", "key", "credential"];
+    let name = name.to_ascii_lowercase();
+    SOUNDS.iter().any(|sound| name.contains(sound))
+}
+
+/// One of the keys of a reference.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Env,
+    File,
+}
+
+struct ReferenceVisitor;
+
+impl<'de> Visitor<'de> for ReferenceVisitor {
+    type Value = Reference;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("where the secret is found: {env: NAME} or {file: /path}")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reference, A::Error> {
+        let Some(kind) = map.next_key::<Kind>()? else { return Err(de::Error::custom(PLAIN_SECRET)) };
+        let reference = match kind {
+            Kind::Env => Reference::Env(map.next_value()?),
+            Kind::File => Reference::File(map.next_value()?),
+        };
+        match map.next_key::<Kind>()? {
+            None => Ok(reference),
+            Some(_) => Err(de::Error::custom("a secret is found in one place: keep either env or file")),
+        }
+    }
+
+    // Whatever stands there instead may be the secret itself; the library's own message would repeat it.
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Reference, E> {
+        Err(de::Error::custom(PLAIN_SECRET))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Reference, E> {
+        Err(de::Error::custom(PLAIN_SECRET))
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Reference, E> {
+        Err(de::Error::custom(PLAIN_SECRET))
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Reference, E> {
+        Err(de::Error::custom(PLAIN_SECRET))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Reference, E> {
+        Err(de::Error::custom(PLAIN_SECRET))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Reference, E> {
+        Err(de::Error::custom(PLAIN_SECRET))
+    }
+}
+
+impl<'de> Deserialize<'de> for Reference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Reference, D::Error> {
+        deserializer.deserialize_any(ReferenceVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for HeaderText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HeaderText, D::Error> {
+        struct HeaderVisitor;
+        impl<'de> Visitor<'de> for HeaderVisitor {
+            type Value = HeaderText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, {env: NAME} or {file: /path}")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<HeaderText, E> {
+                Ok(HeaderText::Plain(text.to_owned()))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<HeaderText, E> {
+                Ok(HeaderText::Plain(number.to_string()))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<HeaderText, E> {
+                Ok(HeaderText::Plain(number.to_string()))
+            }
+
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<HeaderText, E> {
+                Ok(HeaderText::Plain(value.to_string()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HeaderText, A::Error> {
+                ReferenceVisitor.visit_map(map).map(HeaderText::Reference)
+            }
+        }
+        deserializer.deserialize_any(HeaderVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::parse;
+
+    fn entry(text: &str) -> Result<AccessSettings, String> {
+        let settings = parse(text).map_err(|(why, hint)| format!("{why} {hint}"))?;
+        settings.access.check().map_err(|fault| format!("{fault}"))?;
+        settings.access.accesses().map_err(|fault| format!("{fault}"))?;
+        Ok(settings.access)
+    }
+
+    #[test]
+    fn every_way_to_prove_who_we_are() {
+        let access = entry(
+            "access:\n  management: {oauth: {token_url: https://idp/token, client_id: c8keep, client_secret: {env: S},\n\
+             \x20   client_auth: basic, scope: a b, audience: c}, headers: {X-Scope-OrgID: 7, X-Api-Key: {env: K}}}\n\
+             \x20 rest: {bearer: {file: /run/token}}\n  search: {api_key: {env: KEY}}\n\
+             \x20 optimize: {basic: {user: u, password: {env: P}}}\n",
+        )
+        .unwrap();
+        assert_eq!(access.search.as_ref().unwrap().api_key, Some(Reference::Env("KEY".into())));
+        let accesses = access.accesses().unwrap();
+        let who = |access: &Access| access.who().to_string();
+        assert_eq!(who(&accesses.management), "client c8keep with a token of https://idp/token");
+        assert_eq!(who(&accesses.brokers), who(&accesses.management), "the same cluster");
+        assert_eq!(who(&accesses.rest), "the bearer token of the file /run/token");
+        assert_eq!(who(&accesses.search), "the API key of the variable KEY");
+        assert_eq!(who(&accesses.apps[&HistoryApp::Optimize]), "user u");
+        assert_eq!(who(&accesses.apps[&HistoryApp::Operate]), "nobody", "another server");
+    }
+
+    /// Whatever stands where a reference belongs may be the secret.
+    #[test]
+    fn a_secret_in_the_file_is_refused_and_not_repeated() {
+        for value in [
+            "4711geheim",
+            "4711",
+            "47.11",
+            "-4711",
+            "true4711",
+            "[4711]",
+            "{value: x4711}",
+            "{env: A, file: 4711}",
+        ] {
+            for text in [
+                format!("access: {{search: {{bearer: {value}}}}}\n"),
+                format!("access: {{search: {{api_key: {value}}}}}\n"),
+                format!("access: {{search: {{basic: {{user: u, password: {value}}}}}}}\n"),
+                format!(
+                    "access:\n  management:\n    oauth:\n      token_url: http://i\n      client_id: c\n      client_secret: {value}\n"
+                ),
+            ] {
+                let why = entry(&text).unwrap_err();
+                assert!(!why.contains("4711"), "{text}: {why}");
+            }
+        }
+        for text in [
+            "access: {search: {basic: 'u:4711'}}\n",
+            "access: {search: {headers: {Authorization: Basic 4711}}}\n",
+            "access: {search: {headers: {X-Api-Key: a4711}}}\n",
+            "access: {search: 4711}\n",
+        ] {
+            let why = entry(text).unwrap_err();
+            assert!(!why.contains("4711"), "{text}: {why}");
+        }
+        let why = entry("access: {search: {bearer: geheim}}\n").unwrap_err();
+        assert!(why.contains("{env: NAME}") && why.starts_with("line 1, column "), "{why}");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_said() {
+        for (text, words) in [
+            ("access: {search: {bearer: {env: A}, api_key: {env: B}}}\n", "several credentials"),
+            ("access: {search: {tls: {ca_only: true}}}\n", "nobody would be trusted"),
+            ("access: {search: {tls: {ca_file: /nonexistent.pem}}}\n", "/nonexistent.pem"),
+            ("access: {search: {headers: {Host: a}}}\n", "c8keep's own business"),
+            ("access: {search: {headers: {'a b': a}}}\n", "not the name of a header"),
+            ("access: {search: {tls: {insecure: true}}}\n", "insecure is not known"),
+            ("access: {searh: {}}\n", "\"search\"?"),
+            ("access: {search: {bearer: {envv: A}}}\n", "env"),
+        ] {
+            let why = entry(text).unwrap_err();
+            assert!(why.contains(words), "{text}: {why}");
+        }
+    }
+}
