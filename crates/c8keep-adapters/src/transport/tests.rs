@@ -1,3 +1,7 @@
+mod credentials;
+mod stage;
+mod tls;
+
 use std::time::Duration;
 
 use c8keep_core::fault::{Effect, FaultKind, Retry};

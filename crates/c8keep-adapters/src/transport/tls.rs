@@ -128,7 +128,8 @@ impl TlsTrouble {
             rustls::Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
                 TlsTrouble::Name
             }
-            rustls::Error::InvalidCertificate(C::UnknownIssuer) => TlsTrouble::Issuer,
+            // An issuer that was made again has the name of the trusted one and another key.
+            rustls::Error::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => TlsTrouble::Issuer,
             rustls::Error::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => TlsTrouble::Expired,
             rustls::Error::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }) => {
                 TlsTrouble::NotYet
@@ -137,8 +138,10 @@ impl TlsTrouble {
             rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
                 TlsTrouble::ClientCertificate
             }
+            // Java says `bad_certificate` also where there was none.
             rustls::Error::AlertReceived(
                 AlertDescription::BadCertificate
+                | AlertDescription::DecryptError
                 | AlertDescription::UnknownCA
                 | AlertDescription::CertificateExpired
                 | AlertDescription::CertificateRevoked
@@ -165,7 +168,9 @@ impl TlsTrouble {
             TlsTrouble::NotYet => "its certificate is not valid yet".into(),
             TlsTrouble::PlainHttp => "what answers there does not speak TLS".into(),
             TlsTrouble::ClientCertificate => "it wants a client certificate and got none".into(),
-            TlsTrouble::ClientCertificateRefused => "it does not accept our client certificate".into(),
+            TlsTrouble::ClientCertificateRefused => {
+                "it does not accept our client certificate, or the lack of one".into()
+            }
             TlsTrouble::Other => format!("TLS failed: {error}"),
         }
     }

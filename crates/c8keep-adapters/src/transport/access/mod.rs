@@ -4,8 +4,6 @@
 //! and there is no way to switch the verification of a certificate off.
 
 mod secret;
-#[cfg(test)]
-mod tests;
 mod token;
 mod who;
 
