@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
+mod access;
 mod backup;
 mod bad_input;
+mod guard;
 mod interrupted;
 mod misbehaving;
 mod optional;
