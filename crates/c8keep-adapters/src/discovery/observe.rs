@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use c8keep_core::backup::HistoryApp;
-use c8keep_core::capability::{CamundaVersion, Dialect};
+use c8keep_core::capability::{CamundaVersion, Dialect, Unsupported};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_engine::ports::SearchStore;
 use futures::future::join_all;
@@ -41,6 +41,8 @@ pub(super) struct Observed {
 pub(super) struct ClusterSeen {
     pub(super) management: Endpoint,
     pub(super) version: CamundaVersion,
+    /// Another version that answered at the same address.
+    pub(super) other_version: Option<String>,
     pub(super) dialect: Dialect,
     pub(super) endpoints: Vec<String>,
     pub(super) members: Option<Members>,
@@ -50,6 +52,14 @@ pub(super) struct ClusterSeen {
     pub(super) told: Option<Told>,
     /// Exporter status by id.
     pub(super) exporters: Option<BTreeMap<String, String>>,
+}
+
+/// One gateway among those that answer at an address.
+struct Gateway {
+    version: CamundaVersion,
+    other_version: Option<String>,
+    dialect: Dialect,
+    endpoints: Vec<String>,
 }
 
 /// One broker's address.
@@ -93,6 +103,8 @@ pub(super) struct SearchSeen {
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 /// Nobody has more brokers; a longer list is a mistake.
 const BROKERS_MAX: usize = 64;
+/// Of gateways that take turns, every second one fits.
+const VERSIONS_MAX: u32 = 4;
 const REST_PORT_DEFAULT: u16 = 8080;
 const DOING: &str = "looking for the installation";
 
@@ -152,27 +164,7 @@ impl Asker<'_> {
     }
 
     async fn cluster(&self, management: Endpoint) -> Result<ClusterSeen, Fault> {
-        let told_version = self.version(&management).await?;
-        let (call, links) = self.get(&management, "/actuator").await?;
-        let endpoints = match topology::endpoints(&Answer::of(&links)) {
-            Some(endpoints) => endpoints,
-            None => self.endpoints_by_asking(&management).await,
-        };
-        let unsupported = |why: String| {
-            Fault::precondition(DOING, &call.target, why, "see the README for the versions that c8keep knows")
-        };
-        let version: CamundaVersion = told_version.parse().map_err(unsupported)?;
-        // Operate and Tasklist have /actuator/backups, too: only the gateway can pause exporting.
-        if !endpoints.iter().any(|e| e == "exporting") {
-            let answer = format!("Camunda {version}, but without the endpoint exporting");
-            return Err(call.fault(FaultKind::Usage, answer).with_hint(
-                "this is the address of a web application, not of the gateway or the orchestration cluster; "
-                    .to_owned()
-                    + hints::MANAGEMENT,
-            ));
-        }
-        let dialect =
-            Dialect::detect(&version, &endpoints).map_err(|unknown| unsupported(unknown.to_string()))?;
+        let Gateway { version, other_version, dialect, endpoints } = self.gateway(&management).await?;
         let members = self.try_get(&management, "/actuator/cluster").await;
         let members = members.and_then(|response| topology::members(&Answer::of(&response)));
         let exporters = self.try_get(&management, "/actuator/exporters").await;
@@ -180,6 +172,7 @@ impl Asker<'_> {
         let mut seen = ClusterSeen {
             management,
             version,
+            other_version,
             dialect,
             endpoints,
             members,
@@ -193,6 +186,45 @@ impl Asker<'_> {
             Err(why) => seen.rest = Err(why),
         }
         Ok(seen)
+    }
+
+    /// Behind one name there may be several gateways, and while an upgrade goes on they are of different age: version and
+    /// endpoints must fit each other, so the version is asked for until it is that of a gateway with these endpoints.
+    async fn gateway(&self, management: &Endpoint) -> Result<Gateway, Fault> {
+        let mut told = self.version(management).await?;
+        let (call, links) = self.get(management, "/actuator").await?;
+        let endpoints = match topology::endpoints(&Answer::of(&links)) {
+            Some(endpoints) => endpoints,
+            None => self.endpoints_by_asking(management).await,
+        };
+        let unsupported = |why: String| {
+            Fault::precondition(DOING, &call.target, why, "see the README for the versions that c8keep knows")
+        };
+        // Operate and Tasklist have /actuator/backups, too: only the gateway can pause exporting.
+        if !endpoints.iter().any(|e| e == "exporting") {
+            let answer = format!("Camunda {told}, but without the endpoint exporting");
+            return Err(call.fault(FaultKind::Usage, answer).with_hint(
+                "this is the address of a web application, not of the gateway or the orchestration cluster; "
+                    .to_owned()
+                    + hints::MANAGEMENT,
+            ));
+        }
+        let mut other_version = None;
+        let mut asked = 1;
+        loop {
+            let version: CamundaVersion = told.parse().map_err(unsupported)?;
+            match Dialect::detect(&version, &endpoints) {
+                Ok(dialect) => return Ok(Gateway { version, other_version, dialect, endpoints }),
+                Err(Unsupported::EndpointMissing { .. }) if asked < VERSIONS_MAX => {
+                    asked += 1;
+                    let again = self.version(management).await?;
+                    if again != told {
+                        other_version = Some(std::mem::replace(&mut told, again));
+                    }
+                }
+                Err(unknown) => return Err(unsupported(unknown.to_string())),
+            }
+        }
     }
 
     /// The list of links can be switched off; the endpoints answer all the same.

@@ -2,6 +2,7 @@
 
 mod deciding;
 mod elsewhere;
+mod gateways;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -90,3 +90,44 @@ impl Resolve for Always {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A name with these addresses, as a headless service in Kubernetes has.
+    struct Several(Vec<SocketAddr>);
+
+    impl Resolve for Several {
+        fn resolve(&self, _: Name) -> Resolving {
+            let addresses = self.0.clone();
+            Box::pin(async move { Ok(Box::new(addresses.into_iter()) as Addrs) })
+        }
+    }
+
+    #[tokio::test]
+    async fn of_several_addresses_behind_one_name_the_next_is_tried() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        });
+        // Nothing listens on the first two, which are loopback as well.
+        let addresses = ["127.0.0.2:0", "127.0.0.3:0", "127.0.0.1:0"].map(|a| a.parse().unwrap());
+        let resolver = Arc::new(Several(addresses.into()));
+        let client = Clients::new(Tls::default()).build(false, Some(resolver)).unwrap();
+        let answer = client.get(format!("http://camunda-gateway:{port}/")).send().await.unwrap();
+        assert_eq!(answer.status(), 204);
+        server.await.unwrap();
+        // And where all refuse, that is the answer, at once.
+        let error = client.get(format!("http://camunda-gateway:{port}/")).send().await.unwrap_err();
+        assert!(error.is_connect() && !error.is_timeout(), "{error:?}");
+    }
+}

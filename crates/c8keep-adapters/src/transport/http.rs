@@ -111,7 +111,7 @@ impl HttpTransport {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Response { status, content_type, body: without_secrets(status, body.freeze(), &scrub) })
+        Ok(without_secrets(Response { status, content_type, body: body.freeze() }, &scrub))
     }
 
     /// The client, the URL and, where another port is dialled, the `Host` that the URL would have had.
@@ -174,12 +174,14 @@ fn content_type_of(headers: &HeaderMap) -> Option<String> {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-/// An answer that is shown to people must not repeat what we sent; those that are a success are data and stay.
-fn without_secrets(status: u16, body: Bytes, scrub: &Scrub) -> Bytes {
-    if (200..300).contains(&status) || scrub.is_empty() {
-        return body;
+/// An answer that is shown to people must not repeat what we sent. Data stays as it is: a short password may well be a part
+/// of a name in it.
+fn without_secrets(response: Response, scrub: &Scrub) -> Response {
+    if scrub.is_empty() || (response.is_success() && !response.is_html()) {
+        return response;
     }
-    Bytes::from(scrub.apply(&String::from_utf8_lossy(&body)))
+    let body = Bytes::from(scrub.apply(&String::from_utf8_lossy(&response.body)));
+    Response { body, ..response }
 }
 
 fn failed(error: &reqwest::Error, dialled: Option<&str>) -> TransportError {
