@@ -11,7 +11,7 @@ use url::Url;
 
 use super::access::{Headers, Scrub};
 use super::clients::{CONNECT_TIMEOUT, Clients};
-use super::connect_to::ConnectTo;
+use super::connect_to::{ConnectTo, Place};
 use super::tls::{Tls, TlsTrouble};
 use super::{Method, Request, Response, Transport, TransportError, Trouble};
 
@@ -29,6 +29,14 @@ pub(super) enum Content {
     Json(Bytes),
     /// A form, encoded.
     Form(String),
+}
+
+/// The way to a server.
+struct Way {
+    client: reqwest::Client,
+    url: Url,
+    /// Where another place is dialled: which, and the `Host` that the address has.
+    elsewhere: Option<(Place, HeaderValue)>,
 }
 
 /// The largest answers seen are lists of snapshots with their indices, some hundred kilobytes.
@@ -79,17 +87,16 @@ impl HttpTransport {
         content: Option<Content>,
     ) -> Result<Response, TransportError> {
         let Headers { map, scrub } = headers;
-        let (client, url, host) = self.way_to(request)?;
+        let Way { client, url, elsewhere } = self.way_to(request)?;
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
             Method::Put => reqwest::Method::PUT,
             Method::Delete => reqwest::Method::DELETE,
         };
-        let dialled = self.dialled(request);
-        let failed = |error: &reqwest::Error| failed(error, dialled.as_deref());
+        let failed = |error: &reqwest::Error| failed(error, elsewhere.as_ref().map(|(place, _)| place));
         let mut builder = client.request(method, url).headers(map);
-        if let Some(host) = host {
+        if let Some((_, host)) = &elsewhere {
             builder = builder.header(HOST, host);
         }
         builder = match content {
@@ -114,33 +121,23 @@ impl HttpTransport {
         Ok(without_secrets(Response { status, content_type, body: body.freeze() }, &scrub))
     }
 
-    /// The client, the URL and, where another port is dialled, the `Host` that the URL would have had.
-    fn way_to(
-        &self,
-        request: &Request,
-    ) -> Result<(reqwest::Client, Url, Option<HeaderValue>), TransportError> {
+    fn way_to(&self, request: &Request) -> Result<Way, TransportError> {
         let not_sent = |cause: String| TransportError::line(cause, false);
         let mut url = Url::parse(&request.url).map_err(|e| not_sent(e.to_string()))?;
-        let is_tls = url.scheme() == "https";
         let place = self.connect_to.of(&url).cloned();
         let clients = request.access.clients().unwrap_or(&self.clients);
-        let client =
-            clients.get(is_tls, place.as_ref().map(|p| p.host.as_str())).map_err(|error| TransportError {
-                cause: format!("TLS cannot be prepared here: {}", cause_of(&error)),
-                may_have_arrived: false,
-                trouble: Trouble::NoTls,
-            })?;
-        let Some(place) = place else { return Ok((client, url, None)) };
-        // The library takes the name from its resolver and the port from the URL, so the port has to go there; the name
+        let dialled = place.as_ref().map(|place| place.host.as_str());
+        let client = clients.get(url.scheme() == "https", dialled).map_err(|error| TransportError {
+            cause: format!("TLS cannot be prepared here: {}", cause_of(&error)),
+            may_have_arrived: false,
+            trouble: Trouble::NoTls,
+        })?;
+        let Some(place) = place else { return Ok(Way { client, url, elsewhere: None }) };
+        // The library takes the host from its resolver and the port from the URL, so the port has to go there; the name
         // stays, and with it what TLS asks for and verifies.
         let host = HeaderValue::try_from(authority(&url)).map_err(|e| not_sent(e.to_string()))?;
         url.set_port(Some(place.port)).map_err(|()| not_sent("an address without a port".into()))?;
-        Ok((client, url, Some(host)))
-    }
-
-    fn dialled(&self, request: &Request) -> Option<String> {
-        let url = Url::parse(&request.url).ok()?;
-        self.connect_to.of(&url).map(ToString::to_string)
+        Ok(Way { client, url, elsewhere: Some((place, host)) })
     }
 }
 
@@ -184,7 +181,7 @@ fn without_secrets(response: Response, scrub: &Scrub) -> Response {
     Response { body, ..response }
 }
 
-fn failed(error: &reqwest::Error, dialled: Option<&str>) -> TransportError {
+fn failed(error: &reqwest::Error, dialled: Option<&Place>) -> TransportError {
     let way = dialled.map_or_else(String::new, |place| format!(" (dialled at {place}, as connect_to says)"));
     if let Some((trouble, told)) = TlsTrouble::of(error) {
         let may_have_arrived = !error.is_connect() && !trouble.is_before_the_request();

@@ -81,21 +81,16 @@ pub fn wants(header: &str) -> impl Fn(&str) -> Option<(u16, String)> + Send + Sy
 fn serve(mut stream: TcpStream, upstream: &str, judge: &Mutex<Judge>) -> Option<()> {
     let request = read(&mut stream)?;
     let judged = judge.lock().unwrap_or_else(PoisonError::into_inner)(&request);
-    let answer = match judged {
-        Some((status, body)) => format!(
-            "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        )
-        .into_bytes(),
-        None => {
-            let mut server = TcpStream::connect(upstream).ok()?;
-            let (line, rest) = request.split_once("\r\n")?;
-            server.write_all(format!("{line}\r\nconnection: close\r\n{rest}").as_bytes()).ok()?;
-            let mut answer = Vec::new();
-            server.read_to_end(&mut answer).ok()?;
-            answer
-        }
-    };
+    if let Some((status, body)) = judged {
+        let head =
+            format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        return stream.write_all(format!("{head}{body}").as_bytes()).ok();
+    }
+    let mut server = TcpStream::connect(upstream).ok()?;
+    let (line, rest) = request.split_once("\r\n")?;
+    server.write_all(format!("{line}\r\nconnection: close\r\n{rest}").as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer).ok()?;
     stream.write_all(&answer).ok()
 }
 

@@ -134,17 +134,17 @@ impl Access {
 
     /// Who asks, for messages.
     pub fn who(&self) -> Who {
-        let named = |what: &str, secret: &Secret| format!("{what} of {secret}");
-        let who = match &self.credential {
+        let named = |what: &str, secret: &Secret| Some(format!("{what} of {secret}"));
+        let name = match &self.credential {
             Credential::None => None,
             Credential::Basic { user, .. } => Some(format!("user {user}")),
-            Credential::Bearer(secret) => Some(named("the bearer token", secret)),
-            Credential::ApiKey(secret) => Some(named("the API key", secret)),
+            Credential::Bearer(secret) => named("the bearer token", secret),
+            Credential::ApiKey(secret) => named("the API key", secret),
             Credential::Client(source) => Some(source.to_string()),
         };
         let in_address =
             matches!(&self.credential, Credential::Basic { password, .. } if password.is_given());
-        Who::new(who, if in_address { "" } else { self.place }, in_address.then_some(self.place))
+        Who { name, place: self.place, in_address }
     }
 
     /// The key that gives it, for messages.
@@ -172,10 +172,10 @@ impl Access {
                 headers.authorise(&basic(user, &password.read().await?))?;
             }
             (Credential::Bearer(secret), _) => {
-                headers.put(AUTHORIZATION, "Bearer ", &secret.read().await?)?
+                headers.put(AUTHORIZATION, "Bearer ", &secret.read().await?)?;
             }
             (Credential::ApiKey(secret), _) => {
-                headers.put(AUTHORIZATION, "ApiKey ", &secret.read().await?)?
+                headers.put(AUTHORIZATION, "ApiKey ", &secret.read().await?)?;
             }
             (Credential::Client(_), Some(token)) => headers.put(AUTHORIZATION, "Bearer ", &token)?,
             (Credential::None | Credential::Client(_), _) => {}
