@@ -1,5 +1,6 @@
 //! Discovery over scenes of recorded servers, and its deciding half on its own.
 
+mod access;
 mod deciding;
 mod elsewhere;
 mod gateways;
