@@ -70,13 +70,14 @@ impl HttpTransport {
     }
 
     async fn once(&self, request: &Request, token: Option<SecretString>) -> Result<Response, TransportError> {
-        let headers = request.access.headers(token).await.map_err(|cause| TransportError {
+        let body = request.body.as_ref().map(|body| Bytes::from(body.to_string()));
+        let headers = request.access.headers(request, body.as_deref().unwrap_or_default(), token).await;
+        let headers = headers.map_err(|cause| TransportError {
             cause,
             may_have_arrived: false,
             trouble: Trouble::Credentials,
         })?;
-        let content = request.body.as_ref().map(|body| Content::Json(Bytes::from(body.to_string())));
-        self.exchange(request, headers, content).await
+        self.exchange(request, headers, body.map(Content::Json)).await
     }
 
     /// One request and its answer, as they are.

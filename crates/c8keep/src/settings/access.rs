@@ -1,12 +1,17 @@
 //! How servers are spoken to: the sections `access` and `connect_to` of the file. It holds where secrets are found and
 //! never a secret: one that is written there is refused, and not repeated in the message.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use c8keep_adapters::discovery::Accesses;
-use c8keep_adapters::transport::{Access, ClientAuth, Credential, Endpoint, Secret, Tls, TokenSource};
+use c8keep_adapters::transport::{
+    Access, AwsKeys, ClientAuth, Credential, Endpoint, Secret, Tls, TokenSource,
+};
 use c8keep_core::HistoryApp;
 use c8keep_core::fault::Fault;
 use serde::Deserialize;
@@ -46,6 +51,8 @@ pub struct Entry {
     pub api_key: Option<Reference>,
     /// A token by client credentials.
     pub oauth: Option<OAuth>,
+    /// Signatures of AWS.
+    pub aws: Option<Aws>,
     /// Headers beside these.
     pub headers: BTreeMap<String, HeaderText>,
     /// TLS.
@@ -84,6 +91,23 @@ pub struct OAuth {
     /// The token endpoint's own TLS.
     #[serde(default)]
     pub tls: TlsSettings,
+}
+
+/// Signatures of AWS.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Aws {
+    /// As in `eu-central-1`.
+    pub region: String,
+    /// `es`, or `aoss` for the serverless kind.
+    #[serde(default = "search_service")]
+    pub service: String,
+    /// The access key's id.
+    pub access_key_id: Reference,
+    /// The access key.
+    pub secret_access_key: Reference,
+    /// For keys that are lent.
+    pub session_token: Option<Reference>,
 }
 
 /// Where the client's secret goes.
@@ -147,12 +171,13 @@ impl AccessSettings {
                     entry.bearer.is_some(),
                     entry.api_key.is_some(),
                     entry.oauth.is_some(),
+                    entry.aws.is_some(),
                 ];
                 if ways.into_iter().filter(|given| *given).count() > 1 {
                     return Err(usage(
                         place,
                         "it has several credentials".into(),
-                        "keep one of basic, bearer, api_key and oauth",
+                        "keep one of basic, bearer, api_key, oauth and aws",
                     ));
                 }
                 let token_tls = entry.oauth.as_ref().map(|oauth| &oauth.tls);
@@ -217,6 +242,10 @@ impl AccessSettings {
     }
 }
 
+fn search_service() -> String {
+    "es".into()
+}
+
 impl Entry {
     fn access(&self, place: &'static str) -> Result<Access, Fault> {
         let mut access = Access::at(place).with_credential(self.credential(place)?);
@@ -250,6 +279,9 @@ impl Entry {
         if let Some(reference) = &self.api_key {
             return Ok(Credential::ApiKey(reference.into()));
         }
+        if let Some(aws) = &self.aws {
+            return aws.credential(place);
+        }
         let Some(oauth) = &self.oauth else { return Ok(Credential::None) };
         let mut access = Access::at(place);
         if let Some(tls) = oauth.tls.tls()? {
@@ -270,6 +302,22 @@ impl Entry {
                 source.with_parameter(name, value)
             });
         Ok(Credential::Client(source.into()))
+    }
+}
+
+impl Aws {
+    fn credential(&self, place: &'static str) -> Result<Credential, Fault> {
+        if !AwsKeys::SUPPORTED {
+            let answer = "this build of c8keep cannot sign for AWS";
+            return Err(usage(&format!("{place}.aws"), answer.into(), "build it with the feature `aws`"));
+        }
+        Ok(Credential::Aws(AwsKeys {
+            region: self.region.clone(),
+            service: self.service.clone(),
+            access_key_id: (&self.access_key_id).into(),
+            secret_access_key: (&self.secret_access_key).into(),
+            session_token: self.session_token.as_ref().map(Secret::from),
+        }))
     }
 }
 
@@ -401,93 +449,5 @@ impl<'de> Deserialize<'de> for HeaderText {
             }
         }
         deserializer.deserialize_any(HeaderVisitor)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::settings::parse;
-
-    fn entry(text: &str) -> Result<AccessSettings, String> {
-        let settings = parse(text).map_err(|(why, hint)| format!("{why} {hint}"))?;
-        settings.access.check().map_err(|fault| format!("{fault}"))?;
-        settings.access.accesses().map_err(|fault| format!("{fault}"))?;
-        Ok(settings.access)
-    }
-
-    #[test]
-    fn every_way_to_prove_who_we_are() {
-        let access = entry(
-            "access:\n  management: {oauth: {token_url: https://idp/token, client_id: c8keep, client_secret: {env: S},\n\
-             \x20   client_auth: basic, scope: a b, audience: c}, headers: {X-Scope-OrgID: 7, X-Api-Key: {env: K}}}\n\
-             \x20 rest: {bearer: {file: /run/token}}\n  search: {api_key: {env: KEY}}\n\
-             \x20 optimize: {basic: {user: u, password: {env: P}}}\n",
-        )
-        .unwrap();
-        assert_eq!(access.search.as_ref().unwrap().api_key, Some(Reference::Env("KEY".into())));
-        let accesses = access.accesses().unwrap();
-        let who = |access: &Access| access.who().to_string();
-        assert_eq!(who(&accesses.management), "client c8keep with a token of https://idp/token");
-        assert_eq!(who(&accesses.brokers), who(&accesses.management), "the same cluster");
-        assert_eq!(who(&accesses.rest), "the bearer token of the file /run/token");
-        assert_eq!(who(&accesses.search), "the API key of the variable KEY");
-        assert_eq!(who(&accesses.apps[&HistoryApp::Optimize]), "user u");
-        assert_eq!(who(&accesses.apps[&HistoryApp::Operate]), "nobody", "another server");
-    }
-
-    /// Whatever stands where a reference belongs may be the secret.
-    #[test]
-    fn a_secret_in_the_file_is_refused_and_not_repeated() {
-        for value in [
-            "4711geheim",
-            "4711",
-            "47.11",
-            "-4711",
-            "true4711",
-            "[4711]",
-            "{value: x4711}",
-            "{env: A, file: 4711}",
-        ] {
-            for text in [
-                format!("access: {{search: {{bearer: {value}}}}}\n"),
-                format!("access: {{search: {{api_key: {value}}}}}\n"),
-                format!("access: {{search: {{basic: {{user: u, password: {value}}}}}}}\n"),
-                format!(
-                    "access:\n  management:\n    oauth:\n      token_url: http://i\n      client_id: c\n      client_secret: {value}\n"
-                ),
-            ] {
-                let why = entry(&text).unwrap_err();
-                assert!(!why.contains("4711"), "{text}: {why}");
-            }
-        }
-        for text in [
-            "access: {search: {basic: 'u:4711'}}\n",
-            "access: {search: {headers: {Authorization: Basic 4711}}}\n",
-            "access: {search: {headers: {X-Api-Key: a4711}}}\n",
-            "access: {search: 4711}\n",
-        ] {
-            let why = entry(text).unwrap_err();
-            assert!(!why.contains("4711"), "{text}: {why}");
-        }
-        let why = entry("access: {search: {bearer: geheim}}\n").unwrap_err();
-        assert!(why.contains("{env: NAME}") && why.starts_with("line 1, column "), "{why}");
-    }
-
-    #[test]
-    fn what_cannot_be_meant_is_said() {
-        for (text, words) in [
-            ("access: {search: {bearer: {env: A}, api_key: {env: B}}}\n", "several credentials"),
-            ("access: {search: {tls: {ca_only: true}}}\n", "nobody would be trusted"),
-            ("access: {search: {tls: {ca_file: /nonexistent.pem}}}\n", "/nonexistent.pem"),
-            ("access: {search: {headers: {Host: a}}}\n", "c8keep's own business"),
-            ("access: {search: {headers: {'a b': a}}}\n", "not the name of a header"),
-            ("access: {search: {tls: {insecure: true}}}\n", "insecure is not known"),
-            ("access: {searh: {}}\n", "\"search\"?"),
-            ("access: {search: {bearer: {envv: A}}}\n", "env"),
-        ] {
-            let why = entry(text).unwrap_err();
-            assert!(why.contains(words), "{text}: {why}");
-        }
     }
 }

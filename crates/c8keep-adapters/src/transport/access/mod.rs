@@ -3,11 +3,13 @@
 //! It holds references to secrets and reads them when a request is sent. Nothing of it that can be printed holds one,
 //! and there is no way to switch the verification of a certificate off.
 
+mod aws;
 mod secret;
 mod token;
 mod who;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -15,11 +17,13 @@ use c8keep_core::fault::{Fault, FaultKind};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
+pub use aws::AwsKeys;
 pub(super) use secret::Scrub;
 pub use secret::Secret;
 pub use token::{ClientAuth, TokenSource};
 pub use who::Who;
 
+use super::Request;
 use super::clients::Clients;
 use super::tls::Tls;
 
@@ -53,6 +57,8 @@ pub enum Credential {
     ApiKey(Secret),
     /// A token that is fetched, and renewed, with the client's own credentials.
     Client(Arc<TokenSource>),
+    /// Signatures of AWS.
+    Aws(AwsKeys),
 }
 
 /// The headers of one request, and what must not come back in its answer.
@@ -117,11 +123,12 @@ impl Access {
     /// Reads every secret once, so that a missing one is told before anything begins.
     pub async fn check(&self) -> Result<(), Fault> {
         let of_credential = match &self.credential {
-            Credential::None => None,
+            Credential::None => Vec::new(),
             Credential::Basic { password: secret, .. }
             | Credential::Bearer(secret)
-            | Credential::ApiKey(secret) => Some(secret),
-            Credential::Client(source) => Some(source.secret()),
+            | Credential::ApiKey(secret) => vec![secret],
+            Credential::Client(source) => vec![source.secret()],
+            Credential::Aws(keys) => keys.secrets().collect(),
         };
         for secret in of_credential.into_iter().chain(self.headers.iter().map(|(_, secret)| secret)) {
             secret.read().await.map_err(|why| {
@@ -141,6 +148,7 @@ impl Access {
             Credential::Bearer(secret) => named("the bearer token", secret),
             Credential::ApiKey(secret) => named("the API key", secret),
             Credential::Client(source) => Some(source.to_string()),
+            Credential::Aws(keys) => named("the AWS key", &keys.access_key_id),
         };
         let in_address =
             matches!(&self.credential, Credential::Basic { password, .. } if password.is_given());
@@ -164,9 +172,17 @@ impl Access {
         }
     }
 
-    /// The headers of a request. `token` is what the token source gave, where there is one.
-    pub(super) async fn headers(&self, token: Option<SecretString>) -> Result<Headers, String> {
+    /// The headers of a request with its body. `token` is what the token source gave, where there is one.
+    pub(super) async fn headers(
+        &self,
+        request: &Request,
+        body: &[u8],
+        token: Option<SecretString>,
+    ) -> Result<Headers, String> {
         let mut headers = Headers::default();
+        for (name, secret) in &self.headers {
+            headers.put(name.clone(), "", &secret.read().await?)?;
+        }
         match (&self.credential, token) {
             (Credential::Basic { user, password }, _) => {
                 headers.authorise(&basic(user, &password.read().await?))?;
@@ -178,10 +194,8 @@ impl Access {
                 headers.put(AUTHORIZATION, "ApiKey ", &secret.read().await?)?;
             }
             (Credential::Client(_), Some(token)) => headers.put(AUTHORIZATION, "Bearer ", &token)?,
+            (Credential::Aws(keys), _) => keys.sign(request, body, SystemTime::now(), &mut headers).await?,
             (Credential::None | Credential::Client(_), _) => {}
-        }
-        for (name, secret) in &self.headers {
-            headers.put(name.clone(), "", &secret.read().await?)?;
         }
         Ok(headers)
     }
