@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use c8keep_adapters::camunda::CamundaClient;
 use c8keep_adapters::clock::SystemClock;
-use c8keep_adapters::discovery::{self, Configured, Discovered, RecordsChoice};
+use c8keep_adapters::discovery::{self, Accesses, Configured, Discovered, RecordsChoice};
 use c8keep_adapters::journal::SqliteJournal;
 use c8keep_adapters::transport::{Endpoint, HttpTransport, Method, Transport};
 use c8keep_adapters::vault::FolderVault;
@@ -52,7 +52,7 @@ const DERIVED_DEADLINE: Duration = Duration::from_secs(2);
 /// Finds out what there is, and wires it.
 pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
     let transport = transport(settings)?;
-    let configured = configured(settings, &*transport).await?;
+    let configured = configured(settings, settings.access.accesses()?, &*transport).await;
     for access in configured.access.all() {
         access.check().await?;
     }
@@ -83,7 +83,7 @@ pub fn out_of_reach(fault: Fault) -> Fault {
 /// The exporting endpoints and the partitions, without asking anything else: for nights in which the rest is down.
 pub async fn management_only(settings: &Settings) -> Result<Management, Fault> {
     let transport = transport(settings)?;
-    let configured = configured(settings, &*transport).await?;
+    let configured = configured(settings, settings.access.accesses_to_brokers()?, &*transport).await;
     configured.access.management.check().await?;
     let Some(address) = configured.management else {
         return Err(Fault::new(
@@ -187,7 +187,7 @@ fn transport(settings: &Settings) -> Result<Arc<dyn Transport>, Fault> {
     Ok(Arc::new(HttpTransport::new().with_connect_to(settings.connect_to()?)))
 }
 
-async fn configured(settings: &Settings, transport: &dyn Transport) -> Result<Configured, Fault> {
+async fn configured(settings: &Settings, access: Accesses, transport: &dyn Transport) -> Configured {
     let mut configured = Configured {
         name: settings.name().into(),
         management: settings.management.clone(),
@@ -206,12 +206,12 @@ async fn configured(settings: &Settings, transport: &dyn Transport) -> Result<Co
             (true, Some(prefix)) => Some(RecordsChoice::Prefix(prefix.clone())),
             (true, None) => None,
         },
-        access: settings.access.accesses()?,
+        access,
     };
     if let Some(release) = &settings.release {
         derive(&mut configured, release, transport).await;
     }
-    Ok(configured)
+    configured
 }
 
 fn apps_where(settings: &Settings, holds: impl Fn(&App) -> bool) -> BTreeSet<HistoryApp> {

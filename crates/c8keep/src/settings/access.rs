@@ -199,26 +199,26 @@ impl AccessSettings {
 
     /// For the adapters. Reads the files of TLS, and no secret.
     pub fn accesses(&self) -> Result<Accesses, Fault> {
-        let [management, brokers, rest, operate, tasklist, optimize, search] = self.entries();
-        let build = |(place, entry): (&'static str, Option<&Entry>)| match entry {
-            Some(entry) => entry.access(place),
-            None => Ok(Access::at(place)),
-        };
-        let or_management =
-            |own: (&'static str, Option<&Entry>)| build(if own.1.is_some() { own } else { management });
+        let [management, _, rest, operate, tasklist, optimize, search] = self.entries();
         Ok(Accesses {
-            management: build(management)?,
-            brokers: or_management(brokers)?,
-            rest: match (rest.1, management.1) {
-                (None, None) => build(rest)?,
-                _ => or_management(rest)?,
-            },
+            rest: if rest.1.is_none() && management.1.is_some() { build(management)? } else { build(rest)? },
             apps: BTreeMap::from([
                 (HistoryApp::Operate, build(operate)?),
                 (HistoryApp::Tasklist, build(tasklist)?),
                 (HistoryApp::Optimize, build(optimize)?),
             ]),
             search: build(search)?,
+            ..self.accesses_to_brokers()?
+        })
+    }
+
+    /// Only what is needed to let exporting run again: nothing that is wrong elsewhere may stand in the way of that.
+    pub fn accesses_to_brokers(&self) -> Result<Accesses, Fault> {
+        let [management, brokers, ..] = self.entries();
+        Ok(Accesses {
+            management: build(management)?,
+            brokers: build(if brokers.1.is_some() { brokers } else { management })?,
+            ..Accesses::default()
         })
     }
 
@@ -240,6 +240,10 @@ impl AccessSettings {
             ("access.search", self.search.as_ref()),
         ]
     }
+}
+
+fn build((place, entry): (&'static str, Option<&Entry>)) -> Result<Access, Fault> {
+    entry.map_or_else(|| Ok(Access::at(place)), |entry| entry.access(place))
 }
 
 fn search_service() -> String {

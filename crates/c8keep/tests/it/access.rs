@@ -113,6 +113,15 @@ impl Locked {
         self.theatre.set("C8KEEP_CONFIG", file.to_str().unwrap());
     }
 
+    /// The configuration with something else in it.
+    fn change(&self, text: &str, by: &str) -> PathBuf {
+        let written = std::fs::read_to_string(self.secrets.join("c8keep.yaml")).unwrap();
+        assert!(written.contains(text), "{written}");
+        let other = self.secrets.join("other.yaml");
+        std::fs::write(&other, written.replace(text, by)).unwrap();
+        other
+    }
+
     fn run(&self, arguments: &[&str]) -> Ended {
         let ended = self.theatre.run(arguments);
         assert_clean(ended.said().as_bytes(), &arguments.join(" "));
@@ -229,18 +238,23 @@ fn whoever_may_pause_and_not_resume_is_told_at_once() {
     locked.run(&["resume-exporting"]).expect(0, &["exporting runs"]);
 }
 
+/// On the night when it matters, nothing that is wrong elsewhere stands in the way.
+#[test]
+fn exporting_can_be_resumed_whatever_is_wrong_with_other_credentials() {
+    let locked = Locked::new();
+    locked.theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/pause?soft=true");
+    let file = locked.change("{env: SEARCH_KEY}", "{env: NOT_SET}, tls: {ca_file: /nonexistent.pem}");
+    let file = file.to_str().unwrap();
+    locked.run(&["plan", "-c", file]).expect(2, &["/nonexistent.pem"]);
+    locked.run(&["status", "-c", file]).expect(20, &["PAUSED"]);
+    locked.run(&["resume-exporting", "-c", file, "--yes"]).expect(0, &["exporting runs"]);
+    assert!(!locked.theatre.is_paused());
+}
+
 /// Who was refused by whom, and what to set.
 #[test]
 fn wrong_credentials() {
     let locked = Locked::new();
-    let change = |text: &str, by: &str| {
-        let file = locked.secrets.join("c8keep.yaml");
-        let written = std::fs::read_to_string(&file).unwrap();
-        assert!(written.contains(text), "{written}");
-        let other = locked.secrets.join("other.yaml");
-        std::fs::write(&other, written.replace(text, by)).unwrap();
-        other
-    };
     for (text, by, words) in [
         (
             "user: operator, password: {file",
@@ -264,7 +278,7 @@ fn wrong_credentials() {
             &["the variable NOT_SET_AT_ALL is not set", "access.search"],
         ),
     ] {
-        let file = change(text, by);
+        let file = locked.change(text, by);
         let ended = locked.run(&["backup", "-c", file.to_str().unwrap()]);
         let code =
             if words.iter().any(|w| w.contains("/nonexistent") || w.contains("not set")) { 2 } else { 12 };
