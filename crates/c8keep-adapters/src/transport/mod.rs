@@ -23,7 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use access::{Access, AwsKeys, ClientAuth, Credential, Secret, TokenSource, Who};
+pub use access::{Access, AwsKeys, ClientAuth, Command, Credential, Secret, TokenSource, Who};
 pub use connect_to::ConnectTo;
 pub use endpoint::{Endpoint, path_segment};
 pub use fault::{ask, excerpt, json, status_fault, transport_fault};

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use c8keep_adapters::discovery::Accesses;
 use c8keep_adapters::transport::{
-    Access, AwsKeys, ClientAuth, Credential, Endpoint, Secret, Tls, TokenSource,
+    Access, AwsKeys, ClientAuth, Command, Credential, Endpoint, Secret, Tls, TokenSource,
 };
 use c8keep_core::HistoryApp;
 use c8keep_core::fault::Fault;
@@ -150,6 +150,8 @@ pub enum Reference {
     Env(String),
     /// In a file.
     File(PathBuf),
+    /// A command prints it.
+    Command(Vec<String>),
 }
 
 /// The value of a header: by reference, or as it is where its name does not sound like a secret.
@@ -346,12 +348,12 @@ impl From<&Reference> for Secret {
         match reference {
             Reference::Env(name) => Secret::Env(name.clone()),
             Reference::File(path) => Secret::File(path.clone()),
+            Reference::Command(words) => Secret::Command(Command::new(words.clone()).into()),
         }
     }
 }
 
-const PLAIN_SECRET: &str =
-    "the file holds no secrets: write {env: NAME} or {file: /path} instead of the value";
+const PLAIN_SECRET: &str = "the file holds no secrets: write {env: NAME}, {file: /path} or {command: [program, argument]} instead of the value";
 
 /// Whether a header of this name usually carries something that gives access.
 fn sounds_secret(name: &str) -> bool {
@@ -366,6 +368,7 @@ fn sounds_secret(name: &str) -> bool {
 enum Kind {
     Env,
     File,
+    Command,
 }
 
 struct ReferenceVisitor;
@@ -374,7 +377,7 @@ impl<'de> Visitor<'de> for ReferenceVisitor {
     type Value = Reference;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("where the secret is found: {env: NAME} or {file: /path}")
+        f.write_str("where the secret is found: {env: NAME}, {file: /path} or {command: [program, argument]}")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reference, A::Error> {
@@ -382,10 +385,13 @@ impl<'de> Visitor<'de> for ReferenceVisitor {
         let reference = match kind {
             Kind::Env => Reference::Env(map.next_value()?),
             Kind::File => Reference::File(map.next_value()?),
+            Kind::Command => Reference::Command(map.next_value()?),
         };
         match map.next_key::<Kind>()? {
             None => Ok(reference),
-            Some(_) => Err(de::Error::custom("a secret is found in one place: keep either env or file")),
+            Some(_) => {
+                Err(de::Error::custom("a secret is found in one place: keep one of env, file and command"))
+            }
         }
     }
 

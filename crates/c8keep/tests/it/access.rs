@@ -2,6 +2,7 @@
 //! ever found in what the program says or keeps.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use c8keep_twin::Host;
 
@@ -18,6 +19,12 @@ const TOKEN: &str = "canary-granted-t0ken";
 const HEADER: &str = "canary-header-v4lue";
 const SEARCH: &str = "canary-search-k3y";
 const ADDRESS: &str = "canary-address-Pa55";
+
+/// A certificate and its key, PEM: made for this run of the tests.
+static CERTIFICATE: LazyLock<(String, String)> = LazyLock::new(|| {
+    let pair = rcgen::generate_simple_self_signed(vec!["c8keep".to_owned()]).unwrap();
+    (pair.cert.pem(), pair.signing_key.serialize_pem())
+});
 
 /// `operator:` with a password, as the header carries it.
 const MANAGEMENT_HEADER: &str = "authorization: Basic b3BlcmF0b3I6Y2FuYXJ5LW1hbmFnZW1lbnQtUGE1NQ==";
@@ -79,6 +86,8 @@ impl Locked {
         std::fs::write(secrets.join("management"), format!("{MANAGEMENT}\n")).unwrap();
         std::fs::write(secrets.join("brokers"), BROKERS).unwrap();
         std::fs::write(secrets.join("operate"), OPERATE).unwrap();
+        std::fs::write(secrets.join("c8keep.crt"), &CERTIFICATE.0).unwrap();
+        std::fs::write(secrets.join("c8keep.key"), &CERTIFICATE.1).unwrap();
         let mut locked =
             Locked { theatre, management, brokers, rest, operate, tasklist, optimize, search, idp, secrets };
         locked.configure();
@@ -99,6 +108,7 @@ impl Locked {
              \x20 rest: {{basic: {{user: operator, password: {{env: REST_PASSWORD}}}}}}\n\
              \x20 operate: {{bearer: {{file: {folder}/operate}}}}\n\
              \x20 tasklist:\n    oauth: {{token_url: {}, client_id: c8keep, client_secret: {{env: CLIENT_SECRET}}}}\n\
+             \x20 optimize: {{tls: {{client_certificate: {{certificate: {folder}/c8keep.crt, key: {folder}/c8keep.key}}}}}}\n\
              \x20 search: {{api_key: {{env: SEARCH_KEY}}}}\n",
             self.management.port(),
             brokers.join(", "),
@@ -160,7 +170,8 @@ impl Drop for Locked {
 fn assert_clean(bytes: &[u8], place: &str) {
     let encoded = [MANAGEMENT_HEADER, REST_HEADER, ADDRESS_HEADER].map(|h| h.rsplit(' ').next().unwrap());
     let secrets = [MANAGEMENT, BROKERS, REST, OPERATE, CLIENT, TOKEN, HEADER, SEARCH, ADDRESS];
-    for secret in secrets.into_iter().chain(encoded) {
+    let key = CERTIFICATE.1.lines().filter(|line| !line.starts_with('-'));
+    for secret in secrets.into_iter().chain(encoded).chain(key) {
         let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!found, "{secret} is in {place}:\n{}", String::from_utf8_lossy(bytes));
     }

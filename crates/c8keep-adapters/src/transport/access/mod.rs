@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use aws::AwsKeys;
 pub(super) use secret::Scrub;
-pub use secret::Secret;
+pub use secret::{Command, Secret};
 pub use token::{ClientAuth, TokenSource};
 pub use who::Who;
 

@@ -2,9 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::AsyncReadExt;
+use tokio::sync::Mutex;
 
 /// Where a secret is found.
 #[derive(Clone)]
@@ -16,16 +20,30 @@ pub enum Secret {
     /// In a file, which may be replaced at any time: it is read anew for each use, because it is small and what is read
     /// then is never stale.
     File(PathBuf),
+    /// What a command prints, as those of password stores do.
+    Command(Arc<Command>),
+}
+
+/// A command that prints a secret. It is not asked for every request: an answer is kept for a while.
+pub struct Command {
+    /// The program and its arguments; no shell reads them.
+    words: Vec<String>,
+    kept: Mutex<Option<(Instant, SecretString)>>,
 }
 
 /// Longer ones do not fit into the headers that servers accept (8 KiB in Tomcat and Netty).
 const BYTES_MAX: u64 = 8 * 1024;
+/// So long what a command has printed is used.
+const COMMAND_KEPT: Duration = Duration::from_mins(1);
+/// So long a command may take; requests with shorter deadlines end by their own.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Secret {
     /// The secret, without the line break that editors leave at the end of a file; or why there is none.
     pub async fn read(&self) -> Result<SecretString, String> {
         let text = match self {
             Secret::Given(secret) => return Ok(secret.clone()),
+            Secret::Command(command) => return command.secret().await.map_err(|why| format!("{self} {why}")),
             Secret::Env(name) => std::env::var(name).map_err(|_| format!("{self} is not set"))?,
             Secret::File(path) => {
                 let failed = |why: &dyn fmt::Display| format!("{self} cannot be read: {why}");
@@ -36,19 +54,64 @@ impl Secret {
                 text
             }
         };
-        let secret = text.trim_end_matches(['\r', '\n']);
-        if secret.is_empty() {
-            return Err(format!("{self} is empty"));
-        }
-        if secret.len() as u64 > BYTES_MAX {
-            return Err(format!("{self} is longer than {BYTES_MAX} bytes: is it the right one?"));
-        }
-        Ok(secret.into())
+        checked(text).map_err(|why| format!("{self} {why}"))
     }
 
     /// Whether nobody needs to be told where it is: it stands in an address that is shown anyway.
     pub(super) fn is_given(&self) -> bool {
         matches!(self, Secret::Given(_))
+    }
+}
+
+impl Command {
+    /// A command by its program and arguments.
+    pub fn new(words: Vec<String>) -> Command {
+        Command { words, kept: Mutex::default() }
+    }
+
+    async fn secret(&self) -> Result<SecretString, String> {
+        let mut kept = self.kept.lock().await;
+        if let Some((at, secret)) = &*kept
+            && at.elapsed() < COMMAND_KEPT
+        {
+            return Ok(secret.clone());
+        }
+        let printed = tokio::time::timeout(COMMAND_DEADLINE, self.run()).await;
+        let printed = printed.map_err(|_| format!("has not ended within {COMMAND_DEADLINE:?}"))??;
+        let secret = checked(printed)?;
+        *kept = Some((Instant::now(), secret.clone()));
+        Ok(secret)
+    }
+
+    /// What it prints. What it says on standard error is dropped: it may hold the secret.
+    async fn run(&self) -> Result<String, String> {
+        let Some((program, arguments)) = self.words.split_first() else { return Err("is empty".into()) };
+        let failed = |why: std::io::Error| format!("failed: {why}");
+        let mut child = tokio::process::Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        let mut printed = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            stdout.take(BYTES_MAX + 1).read_to_string(&mut printed).await.map_err(failed)?;
+        }
+        let status = child.wait().await.map_err(failed)?;
+        if status.success() { Ok(printed) } else { Err(format!("failed: {status}")) }
+    }
+}
+
+/// Without the line break at its end; neither empty nor too long.
+fn checked(text: String) -> Result<SecretString, String> {
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err("is empty".into()),
+        secret if secret.len() as u64 > BYTES_MAX => {
+            Err(format!("is longer than {BYTES_MAX} bytes: is it the right one?"))
+        }
+        secret => Ok(secret.into()),
     }
 }
 
@@ -59,6 +122,10 @@ impl fmt::Display for Secret {
             Secret::Given(_) => f.write_str("the one in the address"),
             Secret::Env(name) => write!(f, "the variable {name}"),
             Secret::File(path) => write!(f, "the file {}", path.display()),
+            // Its arguments may be of the kind that should not be shown.
+            Secret::Command(command) => {
+                write!(f, "the command {}", command.words.first().map_or("", String::as_str))
+            }
         }
     }
 }

@@ -8,8 +8,8 @@ use futures::future::join_all;
 
 use super::stage::{Answer, Server};
 use crate::transport::{
-    Access, ClientAuth, Credential, Endpoint, HttpTransport, Response, Secret, TokenSource, Transport,
-    TransportError, Trouble, status_fault, transport_fault,
+    Access, ClientAuth, Command, Credential, Endpoint, HttpTransport, Response, Secret, TokenSource,
+    Transport, TransportError, Trouble, status_fault, transport_fault,
 };
 
 const SECRET: &str = "s3cret-of-the-client";
@@ -109,6 +109,36 @@ async fn a_token_file_that_is_replaced_counts_at_once() {
     assert_eq!((fault.kind, fault.effect), (FaultKind::Unauthorised, Effect::None));
     assert!(fault.answer.contains("token") && fault.hint.contains("access.management"), "{fault:?}");
     assert_eq!(server.asked().len(), 2, "nothing was sent without its token");
+}
+
+/// It is asked once and not for every request; what it says on standard error goes nowhere.
+#[tokio::test]
+async fn a_command_that_prints_a_secret() {
+    let server = Server::plain(ok).await;
+    let folder = tempfile::tempdir().unwrap();
+    let counter = folder.path().join("counter");
+    let command = |script: String| {
+        let words = ["sh", "-c", &script].map(str::to_owned).to_vec();
+        endpoint(&server, Credential::Bearer(Secret::Command(Arc::new(Command::new(words)))))
+    };
+    let asked = command(format!("echo x >> {}; echo from-a-store", counter.display()));
+    for _ in 0..2 {
+        send(&asked).await.unwrap();
+    }
+    assert_eq!(authorizations(&server), ["Bearer from-a-store", "Bearer from-a-store"]);
+    assert_eq!(std::fs::read_to_string(&counter).unwrap(), "x\n");
+    for (script, why) in [
+        ("echo geheim >&2; exit 3", "exit status: 3"),
+        ("true", "empty"),
+        ("head -c 9000 /dev/zero | tr '\\0' x", "longer than"),
+    ] {
+        let error = send(&command(script.into())).await.unwrap_err();
+        assert!(error.cause.contains(why) && error.cause.contains("the command sh"), "{error:?}");
+        assert!(!error.cause.contains("geheim") && error.trouble == Trouble::Credentials, "{error:?}");
+    }
+    let missing = Secret::Command(Arc::new(Command::new(vec!["/nonexistent/store".into()])));
+    let error = send(&endpoint(&server, Credential::Bearer(missing))).await.unwrap_err();
+    assert!(error.cause.contains("/nonexistent/store"), "{error:?}");
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ fn a_secret_in_the_file_is_refused_and_not_repeated() {
         "-4711",
         "true4711",
         "[4711]",
+        "{command: 4711}",
         "{value: x4711}",
         "{env: A, file: 4711}",
     ] {
@@ -81,6 +82,7 @@ fn what_cannot_be_meant_is_said() {
         ("access: {searh: {}}\n", "\"search\"?"),
         ("access: {search: {aws: {access_key_id: {env: A}, secret_access_key: {env: B}}}}\n", "region"),
         ("access: {search: {bearer: {envv: A}}}\n", "env"),
+        ("access: {search: {bearer: {command: pass show es}}}\n", "a list is expected here"),
     ] {
         let why = entry(text).unwrap_err();
         assert!(why.contains(words), "{text}: {why}");
