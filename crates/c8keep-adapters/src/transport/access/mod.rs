@@ -181,7 +181,12 @@ impl Access {
     ) -> Result<Headers, String> {
         let mut headers = Headers::default();
         for (name, secret) in &self.headers {
-            headers.put(name.clone(), "", &secret.read().await?)?;
+            let value = secret.read().await?;
+            headers.set(name.clone(), "", &value)?;
+            // What stands in the configuration is no secret, and may well be a word of an answer.
+            if !secret.is_given() {
+                headers.scrub.add(&value);
+            }
         }
         match (&self.credential, token) {
             (Credential::Basic { user, password }, _) => {
@@ -203,13 +208,17 @@ impl Access {
 
 impl Headers {
     fn put(&mut self, name: HeaderName, scheme: &str, secret: &SecretString) -> Result<(), String> {
+        self.scrub.add(secret);
+        self.set(name, scheme, secret)
+    }
+
+    fn set(&mut self, name: HeaderName, scheme: &str, secret: &SecretString) -> Result<(), String> {
         let mut value =
             HeaderValue::try_from(format!("{scheme}{}", secret.expose_secret())).map_err(|_| {
                 format!("the secret for the header {name} has characters that no header can carry")
             })?;
         value.set_sensitive(true);
         self.map.insert(name, value);
-        self.scrub.add(secret);
         Ok(())
     }
 

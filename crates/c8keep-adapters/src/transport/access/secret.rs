@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 /// Where a secret is found.
 #[derive(Clone)]
 pub enum Secret {
-    /// In an address, as in `https://user:password@host`.
+    /// As it is: in an address, as in `https://user:password@host`, or as the plain value of a header.
     Given(SecretString),
     /// In an environment variable.
     Env(String),
@@ -54,12 +54,18 @@ impl Secret {
                 text
             }
         };
-        checked(text).map_err(|why| format!("{self} {why}"))
+        checked(&text).map_err(|why| format!("{self} {why}"))
     }
 
-    /// Whether nobody needs to be told where it is: it stands in an address that is shown anyway.
+    /// Whether it was given as it is: in an address, or as the plain value of a header.
     pub(super) fn is_given(&self) -> bool {
         matches!(self, Secret::Given(_))
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command").finish_non_exhaustive()
     }
 }
 
@@ -78,7 +84,7 @@ impl Command {
         }
         let printed = tokio::time::timeout(COMMAND_DEADLINE, self.run()).await;
         let printed = printed.map_err(|_| format!("has not ended within {COMMAND_DEADLINE:?}"))??;
-        let secret = checked(printed)?;
+        let secret = checked(&printed)?;
         *kept = Some((Instant::now(), secret.clone()));
         Ok(secret)
     }
@@ -105,7 +111,7 @@ impl Command {
 }
 
 /// Without the line break at its end; neither empty nor too long.
-fn checked(text: String) -> Result<SecretString, String> {
+fn checked(text: &str) -> Result<SecretString, String> {
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err("is empty".into()),
         secret if secret.len() as u64 > BYTES_MAX => {

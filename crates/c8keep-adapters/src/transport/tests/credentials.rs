@@ -280,3 +280,12 @@ async fn what_a_server_repeats_of_a_secret_is_taken_out() {
         assert!(!format!("{endpoint:?}{:?}", endpoint.get("/")).contains(SECRET));
     }
 }
+
+/// A header that stands in the configuration is no secret.
+#[tokio::test]
+async fn an_ordinary_word_in_a_header_stays_in_the_answer() {
+    let server = Server::plain(|_, _| (404, "nothing of production here".into())).await;
+    let access = Access::default().with_header("X-Scope-OrgID", Secret::Given("production".into())).unwrap();
+    let answer = send(&Endpoint::parse(&server.url()).unwrap().with_access(&access)).await.unwrap();
+    assert_eq!(answer.body, "nothing of production here");
+}
