@@ -27,7 +27,7 @@ impl Night {
         match wire {
             Some(Wire::Lose) => {}
             Some(Wire::Refuse) => {
-                let refused = TransportError { cause: "connection refused".into(), may_have_arrived: false };
+                let refused = TransportError::line("connection refused", false);
                 self.plan(self.now + way, Due::Deliver(number, Err(refused)));
             }
             Some(Wire::Late) => {
@@ -95,7 +95,7 @@ impl Night {
     }
 
     fn answer_nothing(&mut self, number: u64, cause: &str) {
-        let lost = TransportError { cause: cause.into(), may_have_arrived: true };
+        let lost = TransportError::line(cause, true);
         self.plan(self.now + SignedDuration::from_millis(1), Due::Deliver(number, Err(lost)));
     }
 
@@ -145,7 +145,7 @@ impl Night {
     pub(crate) fn give_up(&mut self, number: u64) {
         let Some(exchange) = self.exchanges.get(&number) else { return };
         let cause = format!("no whole answer within {:?}", exchange.asked.deadline);
-        self.deliver(number, Err(TransportError { cause, may_have_arrived: true }));
+        self.deliver(number, Err(TransportError::line(cause, true)));
     }
 
     fn next_number(&mut self) -> u64 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use c8keep_adapters::camunda::CamundaClient;
 use c8keep_adapters::clock::SystemClock;
-use c8keep_adapters::discovery::{self, Configured, Discovered, RecordsChoice};
+use c8keep_adapters::discovery::{self, Accesses, Configured, Discovered, RecordsChoice};
 use c8keep_adapters::journal::SqliteJournal;
 use c8keep_adapters::transport::{Endpoint, HttpTransport, Method, Transport};
 use c8keep_adapters::vault::FolderVault;
@@ -52,9 +52,12 @@ const DERIVED_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Finds out what there is, and wires it.
 pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
-    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(needs_tls(settings))?);
+    let transport = transport(settings)?;
     let vault = vault(settings).await?;
-    let configured = configured(settings, &*transport).await;
+    let configured = configured(settings, settings.access.accesses()?, &*transport).await;
+    for access in configured.access.all() {
+        access.check().await?;
+    }
     let found = discovery::discover(transport, &configured).await;
     let Discovered { installation, camunda, search, findings } = found.map_err(out_of_reach)?;
     let world = World {
@@ -81,8 +84,9 @@ pub fn out_of_reach(fault: Fault) -> Fault {
 
 /// The exporting endpoints and the partitions, without asking anything else: for nights in which the rest is down.
 pub async fn management_only(settings: &Settings) -> Result<Management, Fault> {
-    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(needs_tls(settings))?);
-    let configured = configured(settings, &*transport).await;
+    let transport = transport(settings)?;
+    let configured = configured(settings, settings.access.accesses_to_brokers()?, &*transport).await;
+    configured.access.management.check().await?;
     let Some(address) = configured.management else {
         return Err(Fault::new(
             FaultKind::Usage,
@@ -92,12 +96,12 @@ pub async fn management_only(settings: &Settings) -> Result<Management, Fault> {
         )
         .with_hint(format!("set {}, or `management` in the configuration file", env::MANAGEMENT)));
     };
-    let management = Endpoint::parse(&address)?;
+    let management = Endpoint::parse(&address)?.with_access(&configured.access.management);
     // As written it may hold a password.
     let address = management.address().to_owned();
     let mut addresses = vec![management.clone()];
     for broker in &configured.brokers {
-        addresses.push(Endpoint::parse(broker)?);
+        addresses.push(Endpoint::parse(broker)?.with_access(&configured.access.brokers));
     }
     let brokers = addresses
         .iter()
@@ -199,20 +203,11 @@ pub fn announce(installation: &Installation, findings: &[Finding], all: bool, pr
     }
 }
 
-fn needs_tls(settings: &Settings) -> bool {
-    let addresses = [
-        &settings.management,
-        &settings.rest,
-        &settings.operate.address,
-        &settings.tasklist.address,
-        &settings.optimize.address,
-        &settings.search.address,
-    ];
-    let https = |address: &str| address.trim_start().starts_with("https:");
-    addresses.into_iter().flatten().any(|a| https(a)) || settings.brokers.iter().any(|a| https(a))
+fn transport(settings: &Settings) -> Result<Arc<dyn Transport>, Fault> {
+    Ok(Arc::new(HttpTransport::new().with_connect_to(settings.connect_to()?)))
 }
 
-async fn configured(settings: &Settings, transport: &dyn Transport) -> Configured {
+async fn configured(settings: &Settings, access: Accesses, transport: &dyn Transport) -> Configured {
     let mut configured = Configured {
         name: settings.name().into(),
         management: settings.management.clone(),
@@ -231,7 +226,7 @@ async fn configured(settings: &Settings, transport: &dyn Transport) -> Configure
             (true, Some(prefix)) => Some(RecordsChoice::Prefix(prefix.clone())),
             (true, None) => None,
         },
-        search_login: None,
+        access,
     };
     if let Some(release) = &settings.release {
         derive(&mut configured, release, transport).await;

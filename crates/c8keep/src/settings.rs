@@ -1,11 +1,14 @@
 //! What is configured: one YAML file, or the variables of the documented procedure, or both. The command line wins over
 //! the environment, the environment over the file.
 
+mod access;
 mod secret;
 mod vault;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use c8keep_adapters::transport::ConnectTo;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::SearchProduct;
 use jiff::SignedDuration;
@@ -36,6 +39,10 @@ pub struct Settings {
     pub optimize: App,
     /// Elasticsearch or OpenSearch.
     pub search: Search,
+    /// How these are spoken to.
+    pub access: access::AccessSettings,
+    /// Where addresses are really dialled.
+    pub connect_to: BTreeMap<String, String>,
     /// The exported records.
     pub records: Records,
     /// Where the manifests are kept.
@@ -134,6 +141,11 @@ impl Settings {
         }
     }
 
+    /// Where addresses are really dialled.
+    pub fn connect_to(&self) -> Result<ConnectTo, Fault> {
+        ConnectTo::parse(self.connect_to.iter().map(|(from, to)| (from.as_str(), to.as_str())))
+    }
+
     fn put_environment_over(&mut self, var: impl Fn(&str) -> Option<String>) {
         let put = |slot: &mut Option<String>, name| {
             if let Some(value) = var(name) {
@@ -176,6 +188,8 @@ impl Settings {
         }
         self.check_addresses()?;
         self.vault.as_ref().map_or(Ok(()), Vault::check)?;
+        self.access.check()?;
+        self.connect_to()?;
         self.limits.check()
     }
 
@@ -206,7 +220,9 @@ impl Settings {
         let vault = self.vault.iter();
         let vault = vault.flat_map(|v| [("vault", Some(&v.url)), ("vault.endpoint", v.endpoint.as_ref())]);
         let given = given.chain(vault.filter_map(|(key, address)| Some((key, address?.as_str()))));
-        given.chain(self.brokers.iter().map(|address| ("brokers", address.as_str())))
+        given
+            .chain(self.brokers.iter().map(|address| ("brokers", address.as_str())))
+            .chain(self.access.addresses())
     }
 }
 

@@ -4,6 +4,7 @@
 use c8keep_core::fault::{Fault, FaultKind};
 
 use super::wire::Answer;
+use crate::transport::{Request, Who};
 
 /// What is being asked, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct Call {
     pub doing: String,
     /// Method and address.
     pub target: String,
+    /// Who asks.
+    pub who: Who,
 }
 
 const WRONG_PORT: &str = "this is not a management port: 9600 is the management port of the orchestration cluster, \
@@ -19,9 +22,14 @@ const WRONG_PORT: &str = "this is not a management port: 9600 is the management 
 const OTHER_SERVER: &str = "a server of Camunda does not answer like this: see what answers at this address";
 
 impl Call {
-    /// A call, for messages.
+    /// A request's call, for messages.
+    pub fn of(doing: impl Into<String>, request: &Request) -> Call {
+        Call { who: request.access.who(), ..Call::new(doing, request.describe()) }
+    }
+
+    /// A call of nobody.
     pub fn new(doing: impl Into<String>, target: impl Into<String>) -> Call {
-        Call { doing: doing.into(), target: target.into() }
+        Call { doing: doing.into(), target: target.into(), who: Who::default() }
     }
 
     /// A fault of this call.
@@ -34,9 +42,7 @@ impl Call {
     pub fn unexpected(&self, answer: &Answer<'_>) -> Fault {
         let said = answer.told();
         match answer.status {
-            401 | 403 => self.fault(FaultKind::Unauthorised, said).with_hint(
-                "the management API has no login of its own; something in front of it asks for credentials",
-            ),
+            401 | 403 => self.fault(FaultKind::Unauthorised, said).with_hint(self.who.hint(answer.status)),
             502..=504 => self
                 .fault(FaultKind::Unreachable, said)
                 .with_retry()

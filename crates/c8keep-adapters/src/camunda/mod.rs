@@ -104,7 +104,7 @@ impl CamundaClient {
     }
 
     async fn ask(&self, doing: &str, request: Request) -> Result<(Call, Response), Fault> {
-        let call = Call::new(doing, request.describe());
+        let call = Call::of(doing, &request);
         Ok((call, ask(&*self.transport, doing, &request).await?))
     }
 
@@ -159,17 +159,17 @@ impl CamundaClient {
         response.is_success().then_some(response.body)
     }
 
-    async fn read_broker(&self, broker: &BrokerAddress) -> (BrokerReading, Option<FaultKind>) {
+    async fn read_broker(&self, broker: &BrokerAddress) -> (BrokerReading, Option<Fault>) {
         let read = match self.endpoint_of(broker) {
             Ok(endpoint) => partitions_of(&*self.transport, &endpoint).await,
             Err(fault) => Err(fault),
         };
-        let (partitions, unread, kind) = match read {
+        let (partitions, unread, fault) = match read {
             Ok(partitions) => (partitions, None, None),
-            Err(fault) => (BTreeMap::new(), Some(fault.answer), Some(fault.kind)),
+            Err(fault) => (BTreeMap::new(), Some(fault.answer.clone()), Some(fault)),
         };
         let address = broker.address.clone();
-        (BrokerReading { node: broker.node, address, unread, partitions }, kind)
+        (BrokerReading { node: broker.node, address, unread, partitions }, fault)
     }
 }
 
@@ -180,7 +180,7 @@ pub(crate) async fn partitions_of(
 ) -> Result<BTreeMap<u32, c8keep_core::facts::PartitionReading>, Fault> {
     const DOING: &str = "reading a broker's partitions";
     let request = broker.get("/actuator/partitions").with_deadline(PARTITIONS_DEADLINE);
-    let call = Call::new(DOING, request.describe());
+    let call = Call::of(DOING, &request);
     for attempt in 1..=PARTITIONS_ATTEMPTS_MAX {
         let response = ask(transport, DOING, &request).await?;
         let partitions = wire::partitions(&call, &Answer::of(&response))?;
@@ -327,7 +327,7 @@ impl Camunda for CamundaClient {
 
     async fn positions(&self, brokers: &[BrokerAddress], now: Timestamp) -> Result<Positions, Fault> {
         let read = join_all(brokers.iter().map(|broker| self.read_broker(broker))).await;
-        let (readings, kinds): (Vec<BrokerReading>, Vec<Option<FaultKind>>) = read.into_iter().unzip();
+        let (readings, faults): (Vec<BrokerReading>, Vec<Option<Fault>>) = read.into_iter().unzip();
         if readings.iter().any(|r| r.unread.is_none()) {
             return Ok(Positions { at: now, brokers: readings });
         }
@@ -337,9 +337,9 @@ impl Camunda for CamundaClient {
         let fault =
             |kind| Fault::new(kind, "reading the partitions of all brokers", target, reasons.join("; "));
         // A login that is missing is not mended by trying again, and has an exit code of its own.
-        if kinds.contains(&Some(FaultKind::Unauthorised)) {
-            return Err(fault(FaultKind::Unauthorised)
-                .with_hint("something in front of the management address asks for credentials"));
+        let refused = faults.into_iter().flatten().find(|fault| fault.kind == FaultKind::Unauthorised);
+        if let Some(refused) = refused {
+            return Err(fault(FaultKind::Unauthorised).with_hint(refused.hint));
         }
         Err(fault(FaultKind::Unreachable)
             .with_hint("no broker's own management address was reached; set `brokers` to all of them")

@@ -54,6 +54,12 @@ impl Scene {
         self.asked.lock().unwrap().iter().map(Request::describe).collect()
     }
 
+    /// `METHOD url` of everything that was asked, and by whom.
+    pub(crate) fn asked_by(&self) -> Vec<(String, String)> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().map(|request| (request.describe(), request.access.who().to_string())).collect()
+    }
+
     /// The body of the last request.
     pub(crate) fn last_body(&self) -> Option<Value> {
         self.asked.lock().unwrap().last().and_then(|r| r.body.clone())
@@ -71,7 +77,7 @@ impl Transport for Scene {
             Some(left) => Ok(left[0].clone()),
             None => match self.fallbacks.iter().find(|(start, _)| key.starts_with(start)) {
                 Some((_, response)) => Ok(response.clone()),
-                None => Err(TransportError { cause: "connection refused".into(), may_have_arrived: false }),
+                None => Err(TransportError::line("connection refused", false)),
             },
         }
     }

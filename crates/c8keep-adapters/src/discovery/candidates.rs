@@ -65,11 +65,7 @@ pub(super) fn with_host_and_port(
         url.set_path("");
     }
     let found = Endpoint::parse(url.as_str()).ok()?;
-    let login = endpoint.get("/").login;
-    Some(match login {
-        Some(login) => found.with_login(login.user, login.password),
-        None => found,
-    })
+    Some(found.with_access(endpoint.access()))
 }
 
 /// Search servers that somebody names, in the order in which they are believed: configured, where the records are
@@ -81,13 +77,10 @@ pub(super) fn search_candidates(
     apps: &BTreeMap<HistoryApp, AppSeen>,
 ) -> Result<Vec<(Endpoint, String)>, Fault> {
     const DEFAULT: &str = "localhost:9200";
-    // The login goes to the server that was configured; where none was, to the one that the cluster names.
-    let login = |endpoint: Endpoint, named: bool| match &configured.search_login {
-        Some((user, password)) if !named || configured.search.is_none() => {
-            endpoint.with_login(user, password.clone())
-        }
-        _ => endpoint,
-    };
+    // Credentials go to the server that was configured; where none was, to the one that the cluster names.
+    let access = &configured.access.search;
+    let anonymous = access.without_credentials();
+    let of_named = if configured.search.is_none() { access } else { &anonymous };
     let mut named: Vec<(String, String)> = Vec::new();
     for (id, exporter) in cluster.told.iter().flat_map(|told| &told.exporters) {
         if let Some(url) = &exporter.url {
@@ -106,7 +99,7 @@ pub(super) fn search_candidates(
     let mut candidates = Vec::new();
     let mut seen = BTreeSet::new();
     if let Some(address) = &configured.search {
-        let endpoint = login(Endpoint::parse(address)?, false);
+        let endpoint = Endpoint::parse(address)?.with_access(access);
         seen.insert(endpoint.address().to_owned());
         candidates.push((endpoint, "configured".to_owned()));
     }
@@ -116,7 +109,7 @@ pub(super) fn search_candidates(
         if let Ok(endpoint) = Endpoint::parse(first)
             && seen.insert(endpoint.address().to_owned())
         {
-            candidates.push((login(endpoint, true), source));
+            candidates.push((endpoint.with_access(of_named), source));
         }
     }
     Ok(candidates)

@@ -13,17 +13,16 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use c8keep_core::backup::HistoryApp;
 use c8keep_core::fault::Fault;
 use c8keep_core::installation::{Installation, SearchProduct};
-use secrecy::SecretString;
 
 use crate::camunda::CamundaClient;
 use crate::search::Search;
-use crate::transport::Transport;
+use crate::transport::{Access, Transport};
 
 /// What the operator gave. Addresses as they were written; a login may be in them.
 #[derive(Debug, Clone, Default)]
@@ -48,14 +47,36 @@ pub struct Configured {
     pub optional: BTreeSet<HistoryApp>,
     /// Elasticsearch or OpenSearch.
     pub search: Option<String>,
-    /// User and password for it, where they are not in the address.
-    pub search_login: Option<(String, SecretString)>,
     /// Which product the operator thinks it is, as in `ELASTIC_ENDPOINT`.
     pub search_product: Option<SearchProduct>,
     /// The snapshot repository.
     pub repository: Option<String>,
     /// What to do with the exported records; discovered where it is not given.
     pub records: Option<RecordsChoice>,
+    /// How each of them is spoken to.
+    pub access: Accesses,
+}
+
+/// How the servers are spoken to. What is found at a cluster is spoken to like the address that was configured for it.
+#[derive(Debug, Clone, Default)]
+pub struct Accesses {
+    /// The management address.
+    pub management: Access,
+    /// The brokers' own management addresses.
+    pub brokers: Access,
+    /// The application port.
+    pub rest: Access,
+    /// The applications.
+    pub apps: BTreeMap<HistoryApp, Access>,
+    /// The search server.
+    pub search: Access,
+}
+
+impl Accesses {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Access> {
+        [&self.management, &self.brokers, &self.rest, &self.search].into_iter().chain(self.apps.values())
+    }
 }
 
 /// What the operator wants done with the exported records.

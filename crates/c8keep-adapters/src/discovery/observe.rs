@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use c8keep_core::backup::HistoryApp;
-use c8keep_core::capability::{CamundaVersion, Dialect};
+use c8keep_core::capability::{CamundaVersion, Dialect, Unsupported};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_engine::ports::SearchStore;
 use futures::future::join_all;
@@ -41,6 +41,8 @@ pub(super) struct Observed {
 pub(super) struct ClusterSeen {
     pub(super) management: Endpoint,
     pub(super) version: CamundaVersion,
+    /// Another version that answered at the same address.
+    pub(super) other_version: Option<String>,
     pub(super) dialect: Dialect,
     pub(super) endpoints: Vec<String>,
     pub(super) members: Option<Members>,
@@ -50,6 +52,14 @@ pub(super) struct ClusterSeen {
     pub(super) told: Option<Told>,
     /// Exporter status by id.
     pub(super) exporters: Option<BTreeMap<String, String>>,
+}
+
+/// One gateway among those that answer at an address.
+struct Gateway {
+    version: CamundaVersion,
+    other_version: Option<String>,
+    dialect: Dialect,
+    endpoints: Vec<String>,
 }
 
 /// One broker's address.
@@ -93,6 +103,8 @@ pub(super) struct SearchSeen {
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 /// Nobody has more brokers; a longer list is a mistake.
 const BROKERS_MAX: usize = 64;
+/// Of gateways that take turns, every second one fits.
+const VERSIONS_MAX: u32 = 4;
 const REST_PORT_DEFAULT: u16 = 8080;
 const DOING: &str = "looking for the installation";
 
@@ -105,7 +117,8 @@ pub(super) async fn observe(
             .with_hint(hints::MANAGEMENT)
     })?;
     let asker = Asker { transport, configured };
-    let mut cluster = asker.cluster(Endpoint::parse(given)?).await?;
+    let management = Endpoint::parse(given)?.with_access(&configured.access.management);
+    let mut cluster = asker.cluster(management).await?;
     let brokers = asker.brokers(&cluster).await?;
     if cluster.told.as_ref().is_none_or(|told| told.broker.is_none()) {
         let broker = brokers.iter().find_map(|b| b.told.clone().filter(|told| told.broker.is_some()));
@@ -129,7 +142,7 @@ impl Asker<'_> {
     async fn get(&self, endpoint: &Endpoint, path: &str) -> Result<(Call, Response), Fault> {
         let request = endpoint.get(path);
         let response = ask(&**self.transport, DOING, &request).await?;
-        Ok((Call::new(DOING, request.describe()), response))
+        Ok((Call::of(DOING, &request), response))
     }
 
     /// An answer that may be missing: the question is a bonus.
@@ -151,27 +164,7 @@ impl Asker<'_> {
     }
 
     async fn cluster(&self, management: Endpoint) -> Result<ClusterSeen, Fault> {
-        let told_version = self.version(&management).await?;
-        let (call, links) = self.get(&management, "/actuator").await?;
-        let endpoints = match topology::endpoints(&Answer::of(&links)) {
-            Some(endpoints) => endpoints,
-            None => self.endpoints_by_asking(&management).await,
-        };
-        let unsupported = |why: String| {
-            Fault::precondition(DOING, &call.target, why, "see the README for the versions that c8keep knows")
-        };
-        let version: CamundaVersion = told_version.parse().map_err(unsupported)?;
-        // Operate and Tasklist have /actuator/backups, too: only the gateway can pause exporting.
-        if !endpoints.iter().any(|e| e == "exporting") {
-            let answer = format!("Camunda {version}, but without the endpoint exporting");
-            return Err(call.fault(FaultKind::Usage, answer).with_hint(
-                "this is the address of a web application, not of the gateway or the orchestration cluster; "
-                    .to_owned()
-                    + hints::MANAGEMENT,
-            ));
-        }
-        let dialect =
-            Dialect::detect(&version, &endpoints).map_err(|unknown| unsupported(unknown.to_string()))?;
+        let Gateway { version, other_version, dialect, endpoints } = self.gateway(&management).await?;
         let members = self.try_get(&management, "/actuator/cluster").await;
         let members = members.and_then(|response| topology::members(&Answer::of(&response)));
         let exporters = self.try_get(&management, "/actuator/exporters").await;
@@ -179,6 +172,7 @@ impl Asker<'_> {
         let mut seen = ClusterSeen {
             management,
             version,
+            other_version,
             dialect,
             endpoints,
             members,
@@ -192,6 +186,45 @@ impl Asker<'_> {
             Err(why) => seen.rest = Err(why),
         }
         Ok(seen)
+    }
+
+    /// Behind one name there may be several gateways, and while an upgrade goes on they are of different age: version and
+    /// endpoints must fit each other, so the version is asked for until it is that of a gateway with these endpoints.
+    async fn gateway(&self, management: &Endpoint) -> Result<Gateway, Fault> {
+        let mut told = self.version(management).await?;
+        let (call, links) = self.get(management, "/actuator").await?;
+        let endpoints = match topology::endpoints(&Answer::of(&links)) {
+            Some(endpoints) => endpoints,
+            None => self.endpoints_by_asking(management).await,
+        };
+        let unsupported = |why: String| {
+            Fault::precondition(DOING, &call.target, why, "see the README for the versions that c8keep knows")
+        };
+        // Operate and Tasklist have /actuator/backups, too: only the gateway can pause exporting.
+        if !endpoints.iter().any(|e| e == "exporting") {
+            let answer = format!("Camunda {told}, but without the endpoint exporting");
+            return Err(call.fault(FaultKind::Usage, answer).with_hint(
+                "this is the address of a web application, not of the gateway or the orchestration cluster; "
+                    .to_owned()
+                    + hints::MANAGEMENT,
+            ));
+        }
+        let mut other_version = None;
+        let mut asked = 1;
+        loop {
+            let version: CamundaVersion = told.parse().map_err(unsupported)?;
+            match Dialect::detect(&version, &endpoints) {
+                Ok(dialect) => return Ok(Gateway { version, other_version, dialect, endpoints }),
+                Err(Unsupported::EndpointMissing { .. }) if asked < VERSIONS_MAX => {
+                    asked += 1;
+                    let again = self.version(management).await?;
+                    if again != told {
+                        other_version = Some(std::mem::replace(&mut told, again));
+                    }
+                }
+                Err(unknown) => return Err(unsupported(unknown.to_string())),
+            }
+        }
     }
 
     /// The list of links can be switched off; the endpoints answer all the same.
@@ -214,12 +247,12 @@ impl Asker<'_> {
     /// The application port: the configured one, or the management host with the port that it tells.
     async fn rest(&self, seen: &ClusterSeen) -> Result<Result<(Endpoint, Topology), String>, Fault> {
         let candidate = if let Some(address) = &self.configured.rest {
-            Endpoint::parse(address)?
+            Endpoint::parse(address)?.with_access(&self.configured.access.rest)
         } else {
             let told = configuration_of(&**self.transport, &seen.management, "server").await?;
             let port = told.and_then(|told| told.rest_port).unwrap_or(REST_PORT_DEFAULT);
             match with_host_and_port(&seen.management, None, Some(port)) {
-                Some(endpoint) => endpoint,
+                Some(endpoint) => endpoint.with_access(&self.configured.access.rest),
                 None => return Ok(Err("its address cannot be derived".into())),
             }
         };
@@ -231,7 +264,13 @@ impl Asker<'_> {
             };
         let answer = Answer::of(&answer);
         let Some(topology) = topology::topology(&answer) else {
-            return Ok(Err(format!("{target} answered {}", answer.told())));
+            let told = match answer.status {
+                status @ (401 | 403) => {
+                    format!("{}; {}", answer.told(), candidate.access().who().hint(status))
+                }
+                _ => answer.told(),
+            };
+            return Ok(Err(format!("{target} answered {told}")));
         };
         if !fits(&topology, seen) {
             return Ok(Err(format!("{target} is another cluster's")));
@@ -242,11 +281,14 @@ impl Asker<'_> {
     async fn brokers(&self, cluster: &ClusterSeen) -> Result<Vec<BrokerSeen>, Fault> {
         let mut candidates = vec![(cluster.management.clone(), From::Management, None)];
         if self.configured.brokers.is_empty() {
-            let found = found_brokers(cluster).into_iter().map(|(e, node)| (e, From::Found, node));
+            let access = &self.configured.access.brokers;
+            let found = found_brokers(cluster).into_iter();
+            let found = found.map(|(e, node)| (e.with_access(access), From::Found, node));
             candidates.extend(found);
         } else {
             for address in &self.configured.brokers {
-                candidates.push((Endpoint::parse(address)?, From::Configured, None));
+                let endpoint = Endpoint::parse(address)?.with_access(&self.configured.access.brokers);
+                candidates.push((endpoint, From::Configured, None));
             }
         }
         if candidates.len() > BROKERS_MAX {
@@ -298,7 +340,8 @@ impl Asker<'_> {
             apps.insert(HistoryApp::Webapps, AppSeen { endpoint, version, told, unread: None });
         }
         for (app, address) in self.configured.app_addresses(cluster.dialect) {
-            let endpoint = Endpoint::parse(address)?;
+            let access = self.configured.access.apps.get(&app).cloned().unwrap_or_default();
+            let endpoint = Endpoint::parse(address)?.with_access(&access);
             let seen = match self.app(app, endpoint.clone()).await {
                 Err(fault)
                     if fault.kind == FaultKind::Unreachable && self.configured.optional.contains(&app) =>

@@ -99,6 +99,13 @@ fn fingerprint(cluster: &ClusterSeen, cluster_uuid: &str) -> Fingerprint {
 fn cluster_findings(cluster: &ClusterSeen, findings: &mut Vec<Finding>) {
     let what = format!("Camunda {}, {}", cluster.version, cluster.dialect);
     findings.push(Finding::new(Level::Found, what, cluster.management.join("/actuator/info")));
+    if let Some(other) = &cluster.other_version {
+        let what = format!(
+            "gateways of different versions answer here ({other}, too): an upgrade is under way; wait for its end, or \
+             use the address of one of them"
+        );
+        findings.push(Finding::new(Level::Note, what, cluster.management.address()));
+    }
     match &cluster.rest {
         Ok(rest) => findings.push(Finding::new(
             Level::Found,

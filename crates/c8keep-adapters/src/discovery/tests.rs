@@ -1,7 +1,9 @@
 //! Discovery over scenes of recorded servers, and its deciding half on its own.
 
+mod access;
 mod deciding;
 mod elsewhere;
+mod gateways;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

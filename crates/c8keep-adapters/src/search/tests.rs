@@ -260,7 +260,7 @@ async fn an_io_error_shows_as_partial_in_spite_of_partial_false() {
 /// Trap 2: a create that was cut off goes on at the server, so its effect is unknown.
 #[tokio::test]
 async fn a_create_without_an_answer_has_an_unknown_effect() {
-    let cut = crate::transport::TransportError { cause: "reset".into(), may_have_arrived: true };
+    let cut = crate::transport::TransportError::line("reset", true);
     let (search, _) = scripted(Elasticsearch, Scripted::default().then("PUT /_snapshot/camunda/x", Err(cut)));
     let fault = search.create_snapshot(&wanted("camunda", "x")).await.unwrap_err();
     assert_eq!(judged(&fault), (FaultKind::Unreachable, Retry::Again, Effect::Unknown));

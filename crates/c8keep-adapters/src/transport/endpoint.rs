@@ -1,18 +1,19 @@
 //! Addresses. User and password are taken out of an address when it is read, so nothing that is printed can hold them.
 
+use std::sync::Arc;
+
 use c8keep_core::fault::{Fault, FaultKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use secrecy::SecretString;
 use url::Url;
 
-use super::{DEADLINE_DEFAULT, Login, Method, Request};
+use super::{Access, Credential, DEADLINE_DEFAULT, Method, Request, Secret};
 
-/// One server's address, with the login it wants.
+/// One server's address, with the access that it wants.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     /// Scheme, host, port and context path; no user, no trailing slash.
     base: String,
-    login: Option<Login>,
+    access: Arc<Access>,
 }
 
 impl Endpoint {
@@ -27,18 +28,23 @@ impl Endpoint {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(not_an_address(address, "an address ends with its path, without ? and #"));
         }
-        let login = login_of(&url);
+        let access = Arc::new(login_of(&url));
         // Both can only fail for addresses without a host, which http addresses always have.
         let cleared = url.set_username("").and_then(|()| url.set_password(None));
         cleared.map_err(|()| not_an_address(address, "it has no host"))?;
-        Ok(Endpoint { base: url.as_str().trim_end_matches('/').to_owned(), login })
+        let base = url.as_str().trim_end_matches('/').to_owned();
+        Ok(Endpoint { base, access })
     }
 
-    /// The same with a login from elsewhere, which wins over the address's own.
+    /// The same with an access. Its credentials, if it has any, win over the login in the address.
     #[must_use]
-    pub fn with_login(mut self, user: impl Into<String>, password: SecretString) -> Endpoint {
-        self.login = Some(Login { user: user.into(), password });
-        self
+    pub fn with_access(self, access: &Access) -> Endpoint {
+        Endpoint { access: Arc::new(access.clone().or(&self.access)), ..self }
+    }
+
+    /// With which credentials it is spoken to, and how.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// The address without user and password, for messages and comparisons.
@@ -46,13 +52,12 @@ impl Endpoint {
         &self.base
     }
 
-    /// Whether the platform's root certificates are needed to speak to it.
-    pub fn needs_tls(&self) -> bool {
-        self.base.starts_with("https://")
-    }
-
     /// The URL of a path below the context path. Dynamic segments go through [`path_segment`] first.
+    /// An empty path is the address itself.
     pub fn join(&self, path: &str) -> String {
+        if path.is_empty() {
+            return self.base.clone();
+        }
         format!("{}/{}", self.base, path.trim_start_matches('/'))
     }
 
@@ -63,8 +68,8 @@ impl Endpoint {
 
     /// A request for a path, without a body and with the default deadline.
     pub fn request(&self, method: Method, path: &str) -> Request {
-        let (url, login) = (self.join(path), self.login.clone());
-        Request { method, url, login, body: None, deadline: DEADLINE_DEFAULT }
+        let (url, access) = (self.join(path), Arc::clone(&self.access));
+        Request { method, url, access, body: None, deadline: DEADLINE_DEFAULT }
     }
 
     /// A GET request.
@@ -91,12 +96,13 @@ pub fn path_segment(text: &str) -> String {
     utf8_percent_encode(text, ESCAPED).to_string()
 }
 
-fn login_of(url: &Url) -> Option<Login> {
+fn login_of(url: &Url) -> Access {
     let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     if url.username().is_empty() && url.password().is_none() {
-        return None;
+        return Access::default();
     }
-    Some(Login { user: plain(url.username()), password: plain(url.password().unwrap_or_default()).into() })
+    let password = Secret::Given(plain(url.password().unwrap_or_default()).into());
+    Access::default().with_credential(Credential::Basic { user: plain(url.username()), password })
 }
 
 fn not_an_address(address: &str, why: &str) -> Fault {

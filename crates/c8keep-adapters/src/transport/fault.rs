@@ -3,19 +3,24 @@
 use c8keep_core::fault::{Effect, Fault, FaultKind};
 use serde::de::DeserializeOwned;
 
-use super::{Request, Response, Transport, TransportError};
+use super::{Request, Response, Transport, TransportError, Trouble};
 
 /// Sends a request; a missing answer becomes a fault, every answer with a status is returned.
 pub async fn ask(transport: &dyn Transport, doing: &str, request: &Request) -> Result<Response, Fault> {
     transport.send(request.clone()).await.map_err(|error| transport_fault(doing, request, &error))
 }
 
-/// There was no whole answer: worth repeating, and of unknown effect if a change may have arrived.
+/// There was no whole answer: worth repeating, and of unknown effect if a change may have arrived. Credentials that nobody
+/// gives out are not had by asking again.
 pub fn transport_fault(doing: &str, request: &Request, error: &TransportError) -> Fault {
-    let fault = Fault::new(FaultKind::Unreachable, doing, request.describe(), &error.cause).with_retry();
-    let fault =
-        if request.method.changes() && error.may_have_arrived { fault.with_unknown_effect() } else { fault };
-    fault.with_hint(hint_for(&error.cause))
+    let fault = |kind| Fault::new(kind, doing, request.describe(), &error.cause);
+    let fault = match error.trouble {
+        Trouble::Credentials => fault(FaultKind::Unauthorised).with_hint(no_credentials(request)),
+        Trouble::NoTls => fault(FaultKind::Unreachable).with_retry().with_hint(NO_TLS),
+        Trouble::Tls(trouble) => fault(FaultKind::Unreachable).with_retry().with_hint(trouble.hint()),
+        Trouble::Line => fault(FaultKind::Unreachable).with_retry().with_hint(hint_for(&error.cause)),
+    };
+    if request.method.changes() && error.may_have_arrived { fault.with_unknown_effect() } else { fault }
 }
 
 /// A status that the adapter has no better word for: 401 and 403 are `Unauthorised`, 404 is `Absent`, 429 and all 5xx
@@ -25,8 +30,7 @@ pub fn status_fault(doing: &str, request: &Request, response: &Response) -> Faul
     let answer = format!("{} {}", response.status, excerpt(&response.body)).trim_end().to_owned();
     let fault = |kind| Fault::new(kind, doing, request.describe(), answer.clone());
     match response.status {
-        401 => fault(FaultKind::Unauthorised).with_hint("the endpoint wants a login, or another one"),
-        403 => fault(FaultKind::Unauthorised).with_hint("this login may not do that"),
+        401 | 403 => fault(FaultKind::Unauthorised).with_hint(request.access.who().hint(response.status)),
         404 => fault(FaultKind::Absent).with_hint("is this the address of the right component?"),
         429 => {
             fault(FaultKind::Refused).with_retry().with_hint("the server has too much to do; try again later")
@@ -92,13 +96,20 @@ impl Response {
     }
 }
 
+const NO_TLS: &str = "the platform's root certificates could not be read: are ca-certificates installed? Where they are \
+                      not wanted, give `tls.ca_file` with `tls.ca_only` (docs/access.md)";
+
+fn no_credentials(request: &Request) -> String {
+    format!("see that what {} needs is there (docs/access.md)", request.access.place_in_words())
+}
+
 fn hint_for(cause: &str) -> &'static str {
     if cause.contains("refused") {
         "nothing listens there: is the address right, and is the port-forward open?"
     } else if cause.contains("resolve") {
         "the name is not known here: in-cluster names work inside the cluster only"
-    } else if cause.contains("certificate") || cause.contains("TLS") {
-        "check that the address speaks TLS with a certificate that this machine trusts"
+    } else if cause.contains("plain HTTP") {
+        "does it speak TLS? Then the address begins with https://"
     } else if cause.contains("within") {
         "it may be overloaded, or a firewall swallows the packets"
     } else if cause.contains("closed") || cause.contains("reset") {

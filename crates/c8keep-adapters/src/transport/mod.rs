@@ -1,9 +1,12 @@
 //! The one door to HTTP: a request goes in, a response comes out. Every HTTP adapter speaks through [`Transport`], so
 //! the simulator can put a simulated installation there and run the adapters themselves.
 //!
-//! A transport never follows a redirect, never retries, never uses a proxy, never shows a password, and never judges:
-//! what a status or a body means is the adapter's business.
+//! A transport never follows a redirect, never uses a proxy, never shows a secret, and never judges: what a status or a
+//! body means is the adapter's business. It never retries, but for a token that was refused, which it renews once.
 
+mod access;
+mod clients;
+mod connect_to;
 mod endpoint;
 mod fault;
 mod http;
@@ -11,17 +14,21 @@ mod http;
 pub(crate) mod scripted;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use secrecy::SecretString;
 
+pub use access::{Access, AwsKeys, ClientAuth, Command, Credential, Secret, TokenSource, Who};
+pub use connect_to::ConnectTo;
 pub use endpoint::{Endpoint, path_segment};
 pub use fault::{ask, excerpt, json, status_fault, transport_fault};
 pub use http::HttpTransport;
+pub use tls::{Tls, TlsTrouble};
 
 /// Sends one request and brings back one response.
 #[async_trait]
@@ -47,8 +54,8 @@ pub struct Request {
     pub method: Method,
     /// Absolute, without user and password.
     pub url: String,
-    /// User and password, where the endpoint has them.
-    pub login: Option<Login>,
+    /// With which credentials it is sent, and how.
+    pub access: Arc<Access>,
     /// Sent as `application/json`.
     pub body: Option<serde_json::Value>,
     /// For the whole exchange, body included.
@@ -63,15 +70,6 @@ pub enum Method {
     Post,
     Put,
     Delete,
-}
-
-/// User and password for HTTP basic authentication.
-#[derive(Debug, Clone)]
-pub struct Login {
-    /// The user.
-    pub user: String,
-    /// The password; its `Debug` shows nothing.
-    pub password: SecretString,
 }
 
 /// What came back.
@@ -93,6 +91,29 @@ pub struct TransportError {
     pub cause: String,
     /// Whether the server may have seen the request.
     pub may_have_arrived: bool,
+    /// Where it failed.
+    pub trouble: Trouble,
+}
+
+/// Where a request failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Trouble {
+    /// On the way, or at the other end.
+    #[default]
+    Line,
+    /// In the TLS handshake.
+    Tls(TlsTrouble),
+    /// Here: the platform's root certificates cannot be read.
+    NoTls,
+    /// Before it: the credentials to send could not be got.
+    Credentials,
+}
+
+impl TransportError {
+    /// An error on the way, or at the other end.
+    pub fn line(cause: impl Into<String>, may_have_arrived: bool) -> TransportError {
+        TransportError { cause: cause.into(), may_have_arrived, trouble: Trouble::Line }
+    }
 }
 
 impl Request {

@@ -52,9 +52,7 @@ impl Transport for Scripted {
         match answers.get_mut(&key) {
             Some(left) if left.len() > 1 => left.remove(0),
             Some(left) => left[0].clone(),
-            None => {
-                Err(TransportError { cause: format!("not in the script: {key}"), may_have_arrived: false })
-            }
+            None => Err(TransportError::line(format!("not in the script: {key}"), false)),
         }
     }
 }

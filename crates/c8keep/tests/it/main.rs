@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
+mod access;
 mod backup;
 mod bad_input;
 mod doctor;
+mod guard;
 mod interrupted;
 mod misbehaving;
 mod optional;

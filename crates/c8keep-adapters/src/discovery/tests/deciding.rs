@@ -63,6 +63,7 @@ fn observed() -> Observed {
         cluster: ClusterSeen {
             management: at("gateway:9600"),
             version: "8.6.0".parse().unwrap(),
+            other_version: None,
             dialect: Dialect::SplitActuators,
             endpoints: vec!["backups".into(), "exporting".into()],
             members: Some(members),

@@ -122,8 +122,8 @@ impl Stage {
     /// Resumes exporting as somebody else would: with the documented call, and without telling c8keep.
     pub(super) async fn resume_by_hand(&self) {
         let address = self.served.url(Host::Gateway).unwrap_or_default();
-        if let (Ok(transport), Ok(endpoint)) = (HttpTransport::new(false), Endpoint::parse(&address)) {
-            let _ = transport.send(endpoint.post("/actuator/exporting/resume")).await;
+        if let Ok(endpoint) = Endpoint::parse(&address) {
+            let _ = HttpTransport::new().send(endpoint.post("/actuator/exporting/resume")).await;
         }
     }
 
