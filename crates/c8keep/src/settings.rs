@@ -2,7 +2,6 @@
 //! the environment, the environment over the file.
 
 mod access;
-mod secret;
 mod vault;
 
 use std::collections::BTreeMap;

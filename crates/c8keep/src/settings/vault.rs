@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use c8keep_adapters::transport::Secret;
 use c8keep_adapters::vault::{Login, Store, is_store};
 use c8keep_core::fault::{Fault, FaultKind};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::secret::Secret;
+use super::access::Reference;
 
 /// Where manifests are kept. `vault: <address>` is short for `vault: {url: <address>}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct Vault {
     /// S3's access key id.
     pub access_key: Option<String>,
     /// S3: secret key; Azure: account key or shared access signature; GCS: the service account's key file as it is.
-    pub secret: Option<Secret>,
+    pub secret: Option<Reference>,
 }
 
 /// What a vault turns out to be.
@@ -47,7 +48,9 @@ impl Vault {
         }
         let login = match &self.secret {
             Some(secret) => {
-                Some(Login { id: self.access_key.clone(), secret: secret.fetch("vault.secret").await? })
+                let read = Secret::from(secret).read().await;
+                let fault = |why| Fault::new(FaultKind::Usage, "fetching a secret", "vault.secret", why);
+                Some(Login { id: self.access_key.clone(), secret: read.map_err(fault)? })
             }
             None => None,
         };
@@ -105,7 +108,7 @@ struct Long {
     #[serde(default)]
     access_key: Option<String>,
     #[serde(default)]
-    secret: Option<Secret>,
+    secret: Option<Reference>,
 }
 
 /// By hand, because an untagged enum forgets where in the file the mistake is.
