@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use c8keep_core::backup::{BackupId, HistoryApp};
 use c8keep_core::facts::{Cluster, IndexCount, Positions, Repository, SnapshotEvidence, Store};
-use c8keep_core::fault::Fault;
+use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{BrokerAddress, Fingerprint};
 use c8keep_core::run::{Event, RunId};
 use c8keep_core::verdict::{HistoryStatus, RuntimeStatus};
@@ -145,6 +145,12 @@ pub trait Vault: Send + Sync {
     /// the same bytes is success, one with other bytes is a `Refused` fault.
     async fn create(&self, path: &str, bytes: &[u8]) -> Result<String, Fault>;
 
+    /// Begins a new object that is too large for memory. Its name belongs to one run alone: it is visible only when it is
+    /// whole, but not every store refuses a second one of the same name.
+    async fn upload(&self, path: &str) -> Result<Box<dyn Upload>, Fault> {
+        Err(Fault::new(FaultKind::Usage, "writing into the vault", path, "this vault takes no large objects"))
+    }
+
     /// Reads an object; `None` if there is none.
     async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Fault>;
 
@@ -153,6 +159,29 @@ pub trait Vault: Send + Sync {
 
     /// Whether it can be written to: creates and removes one object under `doctor/` of the installation.
     async fn check(&self, installation: &str) -> Result<(), Fault>;
+}
+
+/// A large object on its way into a vault. Dropped before it is finished, it was never there; what it leaves counts for
+/// nothing.
+#[async_trait]
+pub trait Upload: Send {
+    /// The next bytes. After a fault the upload is of no use.
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Fault>;
+
+    /// Makes it whole and durable under its name, with its checksum beside it.
+    async fn finish(self: Box<Self>) -> Result<Stored, Fault>;
+
+    /// Clears away what was written, as far as that can be done.
+    async fn abandon(self: Box<Self>);
+}
+
+/// A large object that is in a vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its bytes in hex.
+    pub sha256: String,
 }
 
 /// The durable record of intents and answers. An acknowledged append survives; of any other, nobody knows.

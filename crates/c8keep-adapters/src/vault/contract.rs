@@ -30,9 +30,10 @@ pub async fn holds(vault: &dyn Vault, name: &str) -> Result<usize, Broken> {
     race(vault, &at("race")).await.map_err(broken("of many who write different bytes exactly one wins"))?;
     names(vault, &at("names")).await.map_err(broken("a name is listed as it was given"))?;
     lists(vault, &at("lists")).await.map_err(broken("a list holds what lies below a folder and no more"))?;
+    upload(vault, &at("upload")).await.map_err(broken("a large object is whole or not there at all"))?;
     paths(vault).await.map_err(broken("no path leaves the vault"))?;
     probe(vault, name).await.map_err(broken("checking leaves nothing behind"))?;
-    Ok(9)
+    Ok(10)
 }
 
 async fn empty(vault: &dyn Vault, at: &str) -> Result<(), String> {
@@ -109,6 +110,35 @@ async fn lists(vault: &dyn Vault, at: &str) -> Result<(), String> {
         expect(&prefix, told(vault.list(&prefix).await)?, below.to_vec())?;
     }
     expect("all", told(vault.list(at).await)?.len(), 3)
+}
+
+async fn upload(vault: &dyn Vault, at: &str) -> Result<(), String> {
+    let path = format!("{at}/dump.zst");
+    let piece: Vec<u8> = (0..3_000_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let mut under_way = told(vault.upload(&path).await)?;
+    for _ in 0..6 {
+        told(under_way.write(&piece).await)?;
+    }
+    expect("before its end", told(vault.list(at).await)?, Vec::<String>::new())?;
+    let stored = told(under_way.finish().await)?;
+    let whole = piece.repeat(6);
+    let expected = (whole.len() as u64, sha256_hex(&whole));
+    expect("stored", (stored.bytes, stored.sha256), expected)?;
+    if told(vault.read(&path).await)? != Some(whole) {
+        return Err(format!("{path} came back otherwise"));
+    }
+    expect(
+        "a second one",
+        vault.upload(&path).await.map(|_| ()).err().map(|f| f.kind),
+        Some(FaultKind::Refused),
+    )?;
+    let mut given_up = told(vault.upload(&format!("{at}/given-up")).await)?;
+    told(given_up.write(&piece).await)?;
+    given_up.abandon().await;
+    drop(told(vault.upload(&format!("{at}/dropped")).await)?);
+    let empty = told(told(vault.upload(&format!("{at}/empty")).await)?.finish().await)?;
+    expect("empty", empty.bytes, 0)?;
+    expect("list", told(vault.list(at).await)?, ["dump.zst", "empty"].map(|n| format!("{at}/{n}")).to_vec())
 }
 
 async fn paths(vault: &dyn Vault) -> Result<(), String> {

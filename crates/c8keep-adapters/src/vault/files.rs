@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use c8keep_core::fault::{Fault, FaultKind};
 
-use super::fault::{damaged, storage, writes_again};
+use super::fault::{damaged, other_bytes, storage, writes_again};
 use super::path::DEPTH_MAX;
 use super::{CHECKSUM, OBJECT_BYTES_MAX, OBJECTS_MAX, checksum_line, sha256_hex};
 
@@ -31,12 +31,7 @@ pub(super) fn create(
     if !write_once(doing, &path, bytes)? {
         let there = read_limited(doing, &path)?;
         if there.as_deref() != Some(bytes) {
-            return Err(Fault::new(
-                FaultKind::Refused,
-                doing,
-                path.display().to_string(),
-                "it exists with other contents, and nothing in a vault is ever written again",
-            ));
+            return Err(other_bytes(doing, path.display().to_string()));
         }
     }
     // From here on the object is there, whatever fails.
@@ -47,6 +42,42 @@ pub(super) fn create(
     };
     settle().map_err(Fault::with_unknown_effect)?;
     Ok(sha256)
+}
+
+/// A file without a name of its own yet, for an object that is written piece by piece.
+pub(super) fn begin(root: &Path, object: &str) -> Result<(File, PathBuf), Fault> {
+    let doing = "writing into the vault";
+    let path = root.join(object);
+    make_folders(doing, path.parent().unwrap_or(root))?;
+    if fs::symlink_metadata(&path).is_ok() {
+        return Err(other_bytes(doing, path.display().to_string()));
+    }
+    let temporary = path.with_file_name(temporary_name());
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
+    Ok((opened.map_err(|error| storage(doing, &path, &error))?, temporary))
+}
+
+/// Gives it its name, if nothing has that, and its checksum.
+pub(super) fn finish(
+    root: &Path,
+    object: &str,
+    (file, temporary): (&File, &Path),
+    sha256: &str,
+    lasting: &Mutex<BTreeSet<PathBuf>>,
+) -> Result<(), Fault> {
+    let doing = "writing into the vault";
+    let path = root.join(object);
+    let linked = file.sync_all().and_then(|()| fs::hard_link(temporary, &path));
+    let _ = fs::remove_file(temporary);
+    linked.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => other_bytes(doing, path.display().to_string()),
+        _ => storage(doing, &path, &error),
+    })?;
+    let settle = || -> Result<(), Fault> {
+        write_once(doing, &checksum_of(&path), checksum_line(sha256, object).as_bytes())?;
+        sync_folders(doing, root, path.parent().unwrap_or(root), lasting)
+    };
+    settle().map_err(Fault::with_unknown_effect)
 }
 
 /// Reads an object and compares it with its checksum.

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_engine::ports::Vault;
+use c8keep_engine::ports::{Upload, Vault};
 use tokio::sync::Semaphore;
 
+use super::upload::FolderUpload;
 use super::{PATIENCE, Patience, fault, files, path};
 
 /// Work that a hung share never gives back keeps its thread; there are never more of them than this.
@@ -47,9 +48,14 @@ impl FolderVault {
         &self.root
     }
 
+    /// Folders that are known to last.
+    pub(super) fn lasting(&self) -> Arc<Mutex<BTreeSet<PathBuf>>> {
+        Arc::clone(&self.lasting)
+    }
+
     /// Runs file work where it does not hold up the network, and no longer than patience lasts: the kernel lets nobody
     /// give up on a share that does not answer, so the work goes on and nobody waits for it.
-    async fn blocking<T, F>(&self, doing: &'static str, work: F) -> Result<T, Fault>
+    pub(super) async fn blocking<T, F>(&self, doing: &'static str, work: F) -> Result<T, Fault>
     where
         T: Send + 'static,
         F: FnOnce(&Path) -> Result<T, Fault> + Send + 'static,
@@ -87,6 +93,11 @@ impl Vault for FolderVault {
         let lasting = Arc::clone(&self.lasting);
         let work = move |root: &Path| files::create(root, &object, &bytes, &lasting);
         self.blocking(doing, work).await
+    }
+
+    async fn upload(&self, path: &str) -> Result<Box<dyn Upload>, Fault> {
+        path::check("writing into the vault", path)?;
+        Ok(Box::new(FolderUpload::begin(self.clone(), path.to_owned()).await?))
     }
 
     async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Fault> {

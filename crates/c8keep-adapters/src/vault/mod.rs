@@ -15,6 +15,7 @@ mod path;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod wire;
 
 pub use self::folder::FolderVault;
@@ -56,7 +57,11 @@ fn checksum_line(sha256: &str, object: &str) -> String {
 
 /// SHA-256 in lower-case hex, as `sha256sum` prints it.
 pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = |byte: u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]].map(char::from);
-    Sha256::digest(bytes).iter().copied().flat_map(digits).collect()
+    bytes.iter().copied().flat_map(digits).collect()
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use c8keep_core::fault::{Effect, Fault, FaultKind};
-use c8keep_engine::ports::Vault;
+use c8keep_engine::ports::{Upload, Vault};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
+use super::upload::StoreUpload;
 use super::{
     CHECKSUM, OBJECT_BYTES_MAX, OBJECTS_MAX, PATIENCE, Patience, checksum_line, fault, path, sha256_hex,
 };
@@ -57,12 +58,12 @@ impl ObjectVault {
         })
     }
 
-    fn target(&self, path: &str) -> String {
+    pub(super) fn target(&self, path: &str) -> String {
         format!("{}/{path}", self.place)
     }
 
     /// Ends what takes longer than it may; the store may still be working on it.
-    async fn within<T>(
+    pub(super) async fn within<T>(
         &self,
         doing: &str,
         path: &str,
@@ -96,9 +97,24 @@ impl ObjectVault {
         found.bytes().await.map(|bytes| Some(bytes.to_vec())).map_err(|error| failed(&error))
     }
 
+    /// Refuses a name that something has already: a multipart upload would write over it.
+    async fn check_free(&self, doing: &str, path: &str) -> Result<(), Fault> {
+        match self.store.head(&self.key(doing, path)?).await {
+            Ok(_) => Err(fault::other_bytes(doing, self.target(path))),
+            Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(fault::of_store(doing, &self.target(path), &error, false)),
+        }
+    }
+
+    /// Whether there is an object of that length.
+    pub(super) async fn has(&self, doing: &str, path: &str, bytes: u64) -> bool {
+        let Ok(key) = self.key(doing, path) else { return false };
+        self.store.head(&key).await.is_ok_and(|found| found.size == bytes)
+    }
+
     /// Creates an object, or finds that the same one is there. An unknown outcome is read back; only an object that is
     /// certainly not there is sent again, and even one that arrives late cannot be written over.
-    async fn create_once(&self, doing: &str, path: &str, bytes: &[u8]) -> Result<(), Fault> {
+    pub(super) async fn create_once(&self, doing: &str, path: &str, bytes: &[u8]) -> Result<(), Fault> {
         let mut last = None;
         for _ in 0..CREATES_MAX {
             let uncertain = match self.put(doing, path, bytes).await {
@@ -167,6 +183,18 @@ impl Vault for ObjectVault {
         })
         .await?;
         Ok(sha256)
+    }
+
+    async fn upload(&self, path: &str) -> Result<Box<dyn Upload>, Fault> {
+        let doing = "writing into the vault";
+        path::check(doing, path)?;
+        let key = self.key(doing, path)?;
+        let begun = self.within(doing, path, async {
+            self.check_free(doing, path).await?;
+            let begun = self.store.put_multipart(&key).await;
+            begun.map_err(|error| fault::of_store(doing, &self.target(path), &error, false))
+        });
+        Ok(Box::new(StoreUpload::new(self.clone(), path.to_owned(), begun.await?)))
     }
 
     async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Fault> {

@@ -24,7 +24,7 @@ fn mode(path: &Path) -> u32 {
 #[tokio::test]
 async fn every_promise_holds() {
     let (vault, _folder) = vault();
-    assert_eq!(contract::holds(&vault, "default").await.unwrap(), 9);
+    assert_eq!(contract::holds(&vault, "default").await.unwrap(), 10);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ fn vault(prefix: &str) -> (ObjectVault, Arc<dyn ObjectStore>) {
 async fn every_promise_holds() {
     for prefix in ["", "camunda/prod"] {
         let (vault, _store) = vault(prefix);
-        assert_eq!(contract::holds(&vault, "default").await.unwrap(), 9, "{prefix:?}");
+        assert_eq!(contract::holds(&vault, "default").await.unwrap(), 10, "{prefix:?}");
     }
 }
 

@@ -188,6 +188,33 @@ async fn a_lost_answer_is_read_back() {
     );
 }
 
+/// The end of a large object: its answer is lost, and the object is there.
+#[tokio::test]
+async fn a_lost_end_of_an_upload_is_read_back() {
+    for (length, whole) in [(5, true), (4, false)] {
+        let (vault, seen) = vault(move |nth, line| match nth {
+            0 => say(404, "NoSuchKey"),
+            1 => ok("<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"),
+            2 => ok(""),
+            3 => Act::Cut,
+            _ if line.starts_with("head") => ok(&"x".repeat(length)),
+            _ => ok(""),
+        })
+        .await;
+        let mut upload = vault.upload("default/dumps/a.zst").await.unwrap();
+        upload.write(b"12345").await.unwrap();
+        let finished = upload.finish().await;
+        assert_eq!(
+            finished.as_ref().is_ok_and(|stored| stored.bytes == 5),
+            whole,
+            "{finished:?} {:?}",
+            lines(&seen)
+        );
+        let unknown = finished.err().is_some_and(|fault| fault.effect == Effect::Unknown);
+        assert_eq!(unknown, !whole);
+    }
+}
+
 /// It is not there: it is sent again, and what arrives late cannot be written over.
 #[tokio::test]
 async fn a_lost_create_is_sent_again() {
