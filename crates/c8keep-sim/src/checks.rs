@@ -15,6 +15,7 @@ use crate::ledger::Book;
 use crate::night::{Exchange, Life, Night};
 use crate::process::{CANARY, Ended};
 use crate::simulate::LOOK_AFTER;
+use crate::weather::Trouble;
 
 /// What the checks remember of a night.
 #[derive(Debug, Default)]
@@ -215,6 +216,12 @@ impl Night {
         if change == Change::Resume && self.world.paused_replicas().is_empty() {
             // A resume has no owner: it ends everybody's pause.
             self.weather.foreign_pause = false;
+        }
+        // What a server accepts and loses does not exist.
+        let vanishes =
+            matches!(change, Change::Records(..)) && self.weather.on.contains(&Trouble::RecordsVanish);
+        if vanishes {
+            return;
         }
         let name = format!("{change:?}");
         if let (Some(id), 200..=299) = (change.id(), status)

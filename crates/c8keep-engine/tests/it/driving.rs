@@ -69,7 +69,8 @@ async fn a_journal_that_fails_never_leaves_exporting_paused() {
 async fn a_confirmed_release_is_not_repeated_when_the_journal_fails() {
     let whole = Memory::default();
     driven(&world(&whole), None).await;
-    for holds in 1..whole.outside().events.len() {
+    let appends = whole.outside().events.len();
+    for holds in 1..appends {
         let memory = Memory::default();
         memory.outside().journal_holds = Some(holds);
         driven(&world(&memory), None).await;
@@ -118,14 +119,10 @@ async fn a_disk_that_fills_up_ends_the_pause() {
     memory.outside().runtime_never_ends = true;
     let run = driven(&world(&memory), None).await;
     assert_eq!(run.end, End::Closed(Outcome::Stopped { reason: StopReason::DiskSpace }));
-    let outside = memory.outside();
-    assert!(
-        !outside.paused && outside.effects.contains(&"pause-exporting".to_owned()),
-        "{:?}",
-        outside.effects
-    );
-    assert_eq!(outside.disk_free, Some(2_000_000_000), "it was looked at until it neared the broker's limit");
-    drop(outside);
+    let effects = memory.outside().effects.clone();
+    assert!(!memory.outside().paused && effects.contains(&"pause-exporting".to_owned()), "{effects:?}");
+    let free = memory.outside().disk_free;
+    assert_eq!(free, Some(2_000_000_000), "it was looked at until it neared the broker's limit");
 
     let memory = Memory::default();
     memory.outside().disk_free = Some(2_500_000_000);

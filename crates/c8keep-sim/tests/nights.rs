@@ -1,0 +1,81 @@
+//! A few nights, as a quick look at the simulator itself; the many are played by `cargo xtask sim`.
+
+use c8keep_sim::many::{Case, play, shrink};
+use c8keep_sim::mutants::Mutant;
+use c8keep_sim::setting::TOPOLOGIES;
+use c8keep_sim::weather::{self, What};
+use c8keep_sim::{Fault, Setting, faults_of, lists, run};
+
+#[test]
+fn a_calm_night_ends_complete_on_every_topology() {
+    for topology in 0..TOPOLOGIES {
+        let report = run(&Setting::at(topology, 1), &[], false);
+        assert_eq!(report.violations, [], "topology {topology}");
+        assert!(report.seen.contains("a night without faults ended complete"), "topology {topology}");
+        assert!(report.seen.contains("a proven backup came back whole"), "topology {topology}");
+    }
+}
+
+#[test]
+fn one_seed_is_one_night() {
+    let hash = |seed, with_lines| {
+        let setting = Setting::of(seed);
+        let report = run(&setting, &faults_of(&setting), with_lines);
+        assert_eq!(report.lines.is_empty(), !with_lines);
+        report.hash
+    };
+    for seed in 0..8 {
+        assert_eq!(hash(seed, false), hash(seed, true), "looking on changes nothing");
+    }
+    assert_ne!(hash(1, false), hash(2, false));
+}
+
+#[test]
+fn bad_nights_break_no_promise() {
+    let sum = play(60, 2, |seed| {
+        let setting = Setting::of(seed);
+        let faults = faults_of(&setting);
+        Case { setting, faults }
+    });
+    assert!(sum.failures.is_empty(), "{:?}", sum.failures);
+    assert_eq!((sum.nights, sum.twice), (60, 1));
+    assert!(sum.seen.contains_key("death in the window"), "{:?}", sum.seen);
+}
+
+/// A mutant that needs a death to be found out: the list of faults is made as short as that.
+#[test]
+fn a_broken_promise_is_told_with_the_shortest_list_of_faults() {
+    let setting = Setting { mutant: Some(Mutant::OpenRunsIgnored), ..Setting::at(2, 3) };
+    let calm = run(&setting, &[], false);
+    assert_eq!(calm.violations, [], "nothing is wrong without a death");
+    let kill = Fault { at: (calm.opened_at + calm.first_ended_at) / 2, what: What::Kill };
+    let slow = Fault { at: calm.opened_at + 3, what: What::Wire(weather::Wire::Slow) };
+    let case = Case { setting, faults: vec![slow, kill] };
+    let report = run(&case.setting, &case.faults, false);
+    let check = report.violations.first().map(|violation| violation.check);
+    assert_eq!(check, Some("L3"), "{:?}", report.violations);
+    assert_eq!(shrink(&case, "L3"), [kill]);
+}
+
+#[test]
+fn a_fault_is_read_as_it_is_shown() {
+    for what in weather::all() {
+        let fault = Fault { at: 17, what };
+        assert_eq!(fault.to_string().parse(), Ok(fault));
+    }
+    assert!("17:Nothing".parse::<Fault>().is_err() && "Kill".parse::<Fault>().is_err());
+}
+
+#[test]
+fn the_lists_hold_every_kind_of_fault() {
+    let singles = lists::singles();
+    for what in weather::OWN {
+        assert!(singles.iter().any(|case| case.faults[0].what == what), "{what:?}");
+    }
+    for wire in weather::WIRES {
+        assert!(singles.iter().any(|case| case.faults[0].what == What::Wire(wire)), "{wire:?}");
+    }
+    let on = |topology| singles.iter().filter(move |case| case.setting.topology == topology).count();
+    assert!((0..TOPOLOGIES).all(|topology| on(topology) > 250));
+    assert!(lists::pairs().len() > 30_000);
+}
