@@ -69,7 +69,8 @@ async fn a_journal_that_fails_never_leaves_exporting_paused() {
 async fn a_confirmed_release_is_not_repeated_when_the_journal_fails() {
     let whole = Memory::default();
     driven(&world(&whole), None).await;
-    for holds in 1..whole.outside().events.len() {
+    let appends = whole.outside().events.len();
+    for holds in 1..appends {
         let memory = Memory::default();
         memory.outside().journal_holds = Some(holds);
         driven(&world(&memory), None).await;
