@@ -15,6 +15,7 @@ use clap::Parser;
 /// Plays bad nights until one breaks a promise, or all are over.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask sim")]
+#[expect(clippy::struct_excessive_bools, reason = "independent options of the command line")]
 struct Args {
     /// Fresh seeds, as many as this.
     #[arg(long, value_name = "N")]
@@ -116,14 +117,11 @@ fn kill_mutants(threads: usize) -> anyhow::Result<()> {
                 break None;
             }
         };
-        match found {
-            Some((seed, check, of)) => {
-                say(&format!("dead   {mutant:?}: {check} at seed {seed}, in {of} of {PORTION} seeds there"));
-            }
-            None => {
-                say(&format!("ALIVE  {mutant:?}: {MUTANT_SEEDS_MAX} seeds and no broken promise"));
-                alive.push(mutant);
-            }
+        if let Some((seed, check, of)) = found {
+            say(&format!("dead   {mutant:?}: {check} at seed {seed}, in {of} of {PORTION} seeds there"));
+        } else {
+            say(&format!("ALIVE  {mutant:?}: {MUTANT_SEEDS_MAX} seeds and no broken promise"));
+            alive.push(mutant);
         }
     }
     for (what, why) in mutants::ABSENT {
@@ -185,8 +183,8 @@ fn tell(failure: &Failure) {
     let short = shrink(&failure.case, first.check);
     let list = |faults: &[Fault]| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     say(&format!("  faults: {}\n  enough: {}", list(faults), list(&short)));
-    let options: String = short.iter().map(|fault| format!(" --fault '{fault}'")).collect();
-    let options = if short.is_empty() { " --calm".to_owned() } else { options };
+    let options: Vec<String> = short.iter().map(|fault| format!(" --fault '{fault}'")).collect();
+    let options = if short.is_empty() { " --calm".to_owned() } else { options.concat() };
     say(&format!(
         "  replay: cargo xtask sim --seed {} --topology {}{options}",
         setting.seed, setting.topology

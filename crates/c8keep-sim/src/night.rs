@@ -57,6 +57,7 @@ pub struct Night {
 
 /// What is wrong, and what will be.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent things that may be wrong")]
 pub(crate) struct Weather {
     /// To come, the next one last.
     pub(crate) coming: Vec<Fault>,

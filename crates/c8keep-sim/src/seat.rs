@@ -165,13 +165,11 @@ impl Seat {
         let answer = poll_fn(|context| {
             let mut night = self.night();
             let Some(exchange) = night.exchanges.get_mut(&number) else { return Poll::Pending };
-            match exchange.answer.take() {
-                Some(answer) => Poll::Ready(answer),
-                None => {
-                    exchange.waker = Some(context.waker().clone());
-                    Poll::Pending
-                }
+            if let Some(answer) = exchange.answer.take() {
+                return Poll::Ready(answer);
             }
+            exchange.waker = Some(context.waker().clone());
+            Poll::Pending
         })
         .await;
         drop(listening);
@@ -274,7 +272,9 @@ impl Night {
             return Ok(());
         }
         self.processes[me].journal_is_poisoned = true;
-        if self.journal.book(run).is_some_and(|book| book.run.hold().is_open()) {
+        let in_window = self.journal.book(run).is_some_and(|book| book.run.hold().is_open());
+        // Who cannot read the journal may release its own pause, though another one may have done so meanwhile.
+        if in_window || self.memory.pausing.contains(&me) {
             self.sometimes("the journal failed in the window");
             self.memory.without_journal.insert(me);
         }

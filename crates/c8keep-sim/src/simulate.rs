@@ -176,7 +176,9 @@ impl Stage {
                     .filter(|n| self.tasks[*n].is_some() && night.processes[*n].life == Life::Dead)
                     .collect();
                 drop(night);
-                dead.into_iter().for_each(|number| self.has_died(number));
+                for number in dead {
+                    self.has_died(number);
+                }
             }
             Due::Then(number, request) => night.answer_then(number, &request),
             Due::Deliver(number, answer) => night.deliver(number, answer),
@@ -252,12 +254,12 @@ impl Stage {
             self.over = true;
             return;
         }
-        if !healed {
+        if healed {
+            night.plan(now + BETWEEN_MORNINGS, Due::Morning);
+        } else {
             // Nobody is left: the morning may as well begin, unless somebody is started again.
             let heal = now + night.setting.restart_after;
             night.plan(heal, Due::Heal);
-        } else {
-            night.plan(now + BETWEEN_MORNINGS, Due::Morning);
         }
     }
 

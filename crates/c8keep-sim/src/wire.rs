@@ -131,9 +131,8 @@ impl Night {
     /// The client hears, if it still listens.
     pub(crate) fn deliver(&mut self, number: u64, answer: Result<Response, TransportError>) {
         let Some(exchange) = self.exchanges.get_mut(&number) else { return };
-        if exchange.dropped {
-            self.exchanges.remove(&number);
-        } else if exchange.answer.is_none() {
+        // The exchange itself stays: a request may still arrive whose sender is long gone.
+        if !exchange.dropped && exchange.answer.is_none() {
             exchange.answer = Some(answer);
             if let Some(waker) = exchange.waker.take() {
                 waker.wake();

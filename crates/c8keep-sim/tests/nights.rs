@@ -48,7 +48,7 @@ fn a_broken_promise_is_told_with_the_shortest_list_of_faults() {
     let setting = Setting { mutant: Some(Mutant::OpenRunsIgnored), ..Setting::at(2, 3) };
     let calm = run(&setting, &[], false);
     assert_eq!(calm.violations, [], "nothing is wrong without a death");
-    let kill = Fault { at: (calm.opened_at + calm.first_ended_at) / 2, what: What::Kill };
+    let kill = Fault { at: u32::midpoint(calm.opened_at, calm.first_ended_at), what: What::Kill };
     let slow = Fault { at: calm.opened_at + 3, what: What::Wire(weather::Wire::Slow) };
     let case = Case { setting, faults: vec![slow, kill] };
     let report = run(&case.setting, &case.faults, false);

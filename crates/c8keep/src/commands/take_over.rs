@@ -82,7 +82,7 @@ async fn adopt_and_drive(
     taking: Taking,
 ) -> Result<Driven, Stop> {
     open_runs::take(world, &mut run, &mut seq, &actor(), how.term, taking).await?;
-    Ok(super::drive::drive(world, run, seq, how.term, how.release_wait, how.printer).await)
+    Ok(Box::pin(super::drive::drive(world, run, seq, how.term, how.release_wait, how.printer)).await)
 }
 
 fn choose(how: &How, why_not: Option<&str>) -> OnOpen {
