@@ -170,6 +170,12 @@ impl Night {
         if change == Change::Resume && self.memory.without_journal.contains(&process) {
             return self.sometimes("a release was sent without a journal");
         }
+        // Who was superseded after its intent, and was not told yet, cannot know: a release that it sends then opens the
+        // window of its successor, and the witness says so.
+        let unaware = |book: &Book| book.former.contains(&process) && book.run.hold() != Hold::NotTaken;
+        if change == Change::Resume && self.journal.books.iter().any(unaware) {
+            return self.sometimes("a release by a process that did not know of its successor");
+        }
         let own = |book: &&Book| book.driver == process && !book.is_closed();
         let Some(book) = self.journal.books.iter().find(|book| own(book) && is_intended(&book.run, &change))
         else {

@@ -1,6 +1,8 @@
 //! The simulated journal. It promises what the real one does: an acknowledged append survives, of any other nobody knows,
 //! and a process whose append has failed is taken nothing more from.
 
+use std::collections::BTreeSet;
+
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::Fingerprint;
 use c8keep_core::run::{Event, Run, RunId};
@@ -29,6 +31,8 @@ pub struct Book {
     pub run: Run,
     /// Which process opened it or has taken it over.
     pub driver: usize,
+    /// Processes that drove it before.
+    pub former: BTreeSet<usize>,
 }
 
 impl Ledger {
@@ -69,6 +73,7 @@ impl Ledger {
                 bodies: vec![body(&events[0])?],
                 run,
                 driver,
+                former: BTreeSet::new(),
             });
             return Ok(());
         }
@@ -87,7 +92,9 @@ impl Ledger {
                 book.run.apply(event).map_err(|e| refused(&e.to_string()))?;
             }
         }
-        book.driver = driver;
+        if book.driver != driver {
+            book.former.insert(std::mem::replace(&mut book.driver, driver));
+        }
         Ok(())
     }
 
