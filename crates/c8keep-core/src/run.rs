@@ -15,7 +15,7 @@ pub use event::{Answer, Event, Mark, Outcome, RunId, StopReason};
 pub use next::{InFlight, Next, Order, poll_interval};
 
 use crate::facts::Facts;
-use crate::fault::{Effect, Fault};
+use crate::fault::{Effect, Fault, FaultKind};
 use crate::plan::{Kind, Plan, Step, StepName};
 
 /// One execution of a plan.
@@ -38,6 +38,8 @@ pub struct Run {
     pause_in_doubt: bool,
     /// When the latest attempt to pause was intended, and how many there were.
     pause_sent: Option<(Timestamp, u32)>,
+    /// Whether some attempt to pause got no answer at all: only such a one can still be on its way.
+    pause_unanswered: bool,
 }
 
 /// How long after it was intended a pause that was never answered may still take effect: its own deadline, and some more
@@ -173,6 +175,7 @@ impl Run {
             outcome: None,
             pause_in_doubt: false,
             pause_sent: None,
+            pause_unanswered: false,
         })
     }
 
@@ -204,6 +207,7 @@ impl Run {
         let unanswered = matches!(self.state(step), StepState::Performing { .. });
         if self.is_hold(step) {
             self.pause_in_doubt |= unanswered;
+            self.pause_unanswered |= unanswered;
             self.pause_sent = Some((at, attempt));
         }
         let state = self.state_mut(step, "intended")?;
@@ -226,7 +230,9 @@ impl Run {
     fn answer(&mut self, step: &StepName, answer: &Answer, at: Timestamp) -> Result<(), IllegalEvent> {
         let limits = self.plan.step(step).map(|s| (s.limits.attempts_max, s.kind == Kind::Release));
         if let Answer::Fault { fault, .. } = answer {
-            self.pause_in_doubt |= fault.effect == Effect::Unknown && self.is_hold(step);
+            let in_doubt = fault.effect == Effect::Unknown && self.is_hold(step);
+            self.pause_in_doubt |= in_doubt;
+            self.pause_unanswered |= in_doubt && fault.kind == FaultKind::Unreachable;
         }
         let state = self.state_mut(step, "answered")?;
         let (attempt, since) = match state {
@@ -385,8 +391,8 @@ impl Run {
     pub fn pause_may_land_until(&self) -> Option<PauseOnItsWay> {
         let (sent, attempts) = self.pause_sent?;
         let unanswered = matches!(self.state(&self.plan.hold()?.name), StepState::Performing { .. });
-        let doubtful = unanswered || self.pause_in_doubt;
-        doubtful.then(|| PauseOnItsWay { until: sent + PAUSE_LANDS_WITHIN, attempts })
+        (unanswered || self.pause_unanswered)
+            .then(|| PauseOnItsWay { until: sent + PAUSE_LANDS_WITHIN, attempts })
     }
 
     /// Time in which a process was alive, from `since` to `now`.

@@ -70,16 +70,16 @@ pub async fn examine(world: &World) -> Vec<Check> {
         world.camunda.machines(brokers),
     );
     let now = world.clock.now();
-    let partitions = match &cluster {
+    let known = match &cluster {
         Ok(Answer::Done { facts }) => facts.iter().find_map(|fact| match fact {
-            Fact::Cluster(cluster) => cluster.partitions,
+            Fact::Cluster(cluster) => Some(cluster.clone()),
             _ => None,
         }),
         _ => None,
     };
     let mut checks = vec![
         probed("brokers", cluster),
-        leaders(partitions, &positions, brokers.iter().all(|broker| broker.reached)),
+        leaders(known.as_ref(), &positions),
         exporting(world, &positions),
         probed("backup store", store),
         probed("repository", repository),
@@ -176,7 +176,7 @@ fn of_cluster(subject: &'static str, cluster: &Cluster) -> Check {
     Check::ok(subject, format!("{} of {expected} are up{partitions}{replicas}", cluster.brokers_up.len()))
 }
 
-fn leaders(partitions: Option<u32>, positions: &Result<Positions, Fault>, all_reached: bool) -> Check {
+fn leaders(cluster: Option<&Cluster>, positions: &Result<Positions, Fault>) -> Check {
     let subject = "leaders";
     let positions = match positions {
         Ok(positions) => positions,
@@ -185,7 +185,9 @@ fn leaders(partitions: Option<u32>, positions: &Result<Positions, Fault>, all_re
     let readings = || positions.brokers.iter().flat_map(|broker| &broker.partitions);
     let led: BTreeSet<u32> =
         readings().filter(|(_, r)| r.is_leader()).map(|(partition, _)| *partition).collect();
-    let known: BTreeSet<u32> = match partitions {
+    let read = positions.brokers.iter().filter(|broker| broker.unread.is_none()).count();
+    let all_read = cluster.and_then(|c| c.brokers_expected).is_some_and(|expected| read >= expected as usize);
+    let known: BTreeSet<u32> = match cluster.and_then(|cluster| cluster.partitions) {
         Some(count) => (1..=count).collect(),
         None => readings().map(|(partition, _)| *partition).collect(),
     };
@@ -193,7 +195,7 @@ fn leaders(partitions: Option<u32>, positions: &Result<Positions, Fault>, all_re
     let names = without.join(", ");
     if without.is_empty() {
         Check::ok(subject, format!("the leaders of all {} partitions are read", known.len()))
-    } else if all_reached && positions.brokers.iter().all(|broker| broker.unread.is_none()) {
+    } else if all_read {
         let target = "GET /actuator/partitions of all brokers";
         let answer = format!("no broker leads partition {names}");
         let hint = "wait for the election to end; if it does not, look into the brokers' logs";
@@ -231,8 +233,9 @@ fn ids(highest: Result<Option<BackupId>, Fault>) -> Check {
 fn disk(machines: &[Machine]) -> Check {
     let subject = "disk";
     let Some(disk) = disk::tightest(machines) else {
-        let todo = "expose prometheus on the brokers' management ports to see it";
-        return Check::cannot_tell(subject, "no broker tells how much space is free", todo);
+        let todo = "expose prometheus and configprops on the brokers' management ports, and let the brokers measure the \
+                    disk of their data: management.metrics.system.diskspace.paths";
+        return Check::cannot_tell(subject, "no broker tells how much space is free beside its data", todo);
     };
     if disk.is_scarce() {
         return Check::bad(subject, disk.fault());

@@ -208,6 +208,10 @@ impl Driver<'_> {
                 None => std::future::pending().await,
             }
         };
+        // Asked to stop while something was being written down.
+        if *self.stop.borrow() && self.run.stopping().is_none() && !self.is_ending_well() {
+            return None;
+        }
         let mut stop = self.stop.clone();
         let stopped = async {
             if *stop.borrow_and_update() {

@@ -50,6 +50,8 @@ pub struct BrokerTold {
     pub location: Option<String>,
     /// The property by which the cluster makes ids of its own and refuses ours (8.9+).
     pub own_ids: Option<String>,
+    /// The directory of its data.
+    pub directory: Option<String>,
     /// Free bytes on its disk below which it stops processing.
     pub stops_at: Option<u64>,
 }
@@ -136,6 +138,8 @@ struct ClusterProperties {
 #[serde(rename_all = "camelCase")]
 struct Data {
     #[serde(default, deserialize_with = "lenient")]
+    directory: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     disk: Option<DiskProperties>,
     #[serde(default, deserialize_with = "lenient")]
     backup: Option<Backup>,
@@ -163,6 +167,8 @@ struct FreeSpace {
 
 #[derive(Deserialize)]
 struct Storage {
+    #[serde(default, deserialize_with = "lenient")]
+    directory: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     disk: Option<DiskProperties>,
     #[serde(default, deserialize_with = "lenient")]
@@ -262,7 +268,14 @@ pub fn told(answer: &Answer<'_>) -> Option<Told> {
             // From 8.8 on; which beans exist differs by version: what is known is taken.
             "camunda.data" => {
                 let Properties { backup, primary_storage, secondary_storage, exporters, .. } = properties;
-                told.learn_data(Data { disk: None, backup, primary_storage, secondary_storage, exporters });
+                told.learn_data(Data {
+                    directory: None,
+                    disk: None,
+                    backup,
+                    primary_storage,
+                    secondary_storage,
+                    exporters,
+                });
             }
             "camunda" => {
                 properties.cluster.into_iter().for_each(|cluster| told.learn_cluster(cluster));
@@ -308,7 +321,11 @@ impl Told {
     }
 
     fn learn_data(&mut self, data: Data) {
-        let (storage, disk) = data.primary_storage.map_or((None, None), |p| (p.backup, p.disk));
+        let primary = data.primary_storage.map(|p| (p.backup, p.disk, p.directory));
+        let (storage, disk, directory) = primary.unwrap_or_default();
+        if let Some(directory) = data.directory.or(directory) {
+            self.broker.get_or_insert_default().directory = Some(directory);
+        }
         let mut limits = [data.disk, disk].into_iter().flatten().filter_map(|d| d.free_space?.processing);
         if let Some(limit) = limits.find_map(|size| size.strip_suffix('B')?.parse().ok()) {
             self.broker.get_or_insert_default().stops_at = Some(limit);

@@ -4,15 +4,17 @@
 use c8keep_engine::ports::Machine;
 use jiff::{SignedDuration, Timestamp};
 
-/// The machine of the broker at an address, from its metrics as 8.6.0 tells them.
-pub fn machine(address: &str, body: &[u8]) -> Machine {
+/// The machine of the broker at an address, from its metrics as 8.6.0 tells them. Brokers measure the disk of their working
+/// directory unless told otherwise, and in a container that is another one than that of their data: only a measurement of
+/// the data's own directory counts.
+pub fn machine(address: &str, body: &[u8], data: Option<&str>) -> Machine {
     // No metric is called "now"; start and uptime come from the same clock, and their sum is it.
     let started = values(body, "process_start_time_seconds").into_iter().next();
     let uptime = values(body, "process_uptime_seconds").into_iter().next();
     let time = started.zip(uptime).and_then(|(started, uptime)| instant(started + uptime));
     Machine {
         address: address.to_owned(),
-        disk_free: gauge_min(body, "disk_free_bytes"),
+        disk_free: data.and_then(|directory| disk_free(body, directory)),
         stops_at: None,
         time,
     }
@@ -23,8 +25,14 @@ pub fn gauge_max(body: &[u8], name: &str) -> Option<u64> {
     values(body, name).into_iter().filter_map(whole).filter(|value| *value > 0).max()
 }
 
-fn gauge_min(body: &[u8], name: &str) -> Option<u64> {
-    values(body, name).into_iter().filter_map(whole).min()
+fn disk_free(body: &[u8], directory: &str) -> Option<u64> {
+    let text = String::from_utf8_lossy(body);
+    let of_directory = |labels: &str| {
+        let path = labels.split_once("path=\"").and_then(|(_, rest)| rest.split('"').next());
+        path.is_some_and(|path| path.trim_end_matches("/.") == directory.trim_end_matches('/'))
+    };
+    let mut of_data = series(&text, "disk_free_bytes").filter(|(labels, _)| of_directory(labels));
+    of_data.find_map(|(_, value)| whole(value))
 }
 
 /// Ids and bytes fit a double exactly up to 2^53, far above milliseconds since 1970 and any disk.
@@ -43,14 +51,17 @@ fn instant(seconds: f64) -> Option<Timestamp> {
 
 /// The values of all series of one metric.
 fn values(body: &[u8], name: &str) -> Vec<f64> {
-    let text = String::from_utf8_lossy(body);
-    let value = |line: &str| {
+    series(&String::from_utf8_lossy(body), name).map(|(_, value)| value).collect()
+}
+
+/// All series of one metric: labels and value.
+fn series<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
+    text.lines().filter_map(move |line| {
         let rest = line.strip_prefix(name)?;
-        let rest = match rest.strip_prefix('{') {
-            Some(labelled) => labelled.rsplit_once('}')?.1,
-            None => rest.strip_prefix(' ')?,
+        let (labels, rest) = match rest.strip_prefix('{') {
+            Some(labelled) => labelled.rsplit_once('}')?,
+            None => ("", rest.strip_prefix(' ')?),
         };
-        rest.split_whitespace().next()?.parse().ok()
-    };
-    text.lines().filter_map(value).collect()
+        Some((labels, rest.split_whitespace().next()?.parse().ok()?))
+    })
 }

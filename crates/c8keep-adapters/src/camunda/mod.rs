@@ -70,6 +70,8 @@ pub struct CamundaClient {
     brokers: Vec<Endpoint>,
     /// Free space below which the brokers stop processing, where they tell.
     stops_at: Option<u64>,
+    /// The directory of the brokers' data, where they tell.
+    data: Option<String>,
 }
 
 impl CamundaClient {
@@ -81,7 +83,16 @@ impl CamundaClient {
         rest: Option<Endpoint>,
         apps: BTreeMap<HistoryApp, Endpoint>,
     ) -> CamundaClient {
-        CamundaClient { transport, dialect, management, rest, apps, brokers: Vec::new(), stops_at: None }
+        CamundaClient {
+            transport,
+            dialect,
+            management,
+            rest,
+            apps,
+            brokers: Vec::new(),
+            stops_at: None,
+            data: None,
+        }
     }
 
     /// The same with brokers that are asked where the management address, a gateway of its own, does not tell: for
@@ -92,10 +103,10 @@ impl CamundaClient {
         self
     }
 
-    /// The same with the free space below which the brokers stop processing.
+    /// The same with the directory of the brokers' data, and the free space below which they stop processing.
     #[must_use]
-    pub fn with_disk_limit(self, stops_at: Option<u64>) -> CamundaClient {
-        CamundaClient { stops_at, ..self }
+    pub fn with_disk(self, data: Option<String>, stops_at: Option<u64>) -> CamundaClient {
+        CamundaClient { stops_at, data, ..self }
     }
 
     /// The application port that tells the topology, where there is one.
@@ -349,7 +360,8 @@ impl Camunda for CamundaClient {
     async fn machines(&self, brokers: &[BrokerAddress]) -> Vec<Machine> {
         let told = brokers.iter().map(|broker| async {
             let body = self.metrics(&self.endpoint_of(broker).ok()?).await?;
-            Some(Machine { stops_at: self.stops_at, ..metrics::machine(&broker.address, &body) })
+            let machine = metrics::machine(&broker.address, &body, self.data.as_deref());
+            Some(Machine { stops_at: self.stops_at, ..machine })
         });
         join_all(told).await.into_iter().flatten().collect()
     }

@@ -138,10 +138,11 @@ pub async fn discover(transport: Arc<dyn Transport>, configured: &Configured) ->
     let brokers = observed.brokers.iter().map(|broker| broker.endpoint.clone()).collect();
     let product = resolved.installation.search.product;
     let client = crate::search::SearchClient::new(transport, resolved.search);
-    let stops_at = observed.cluster.told.as_ref().and_then(|told| told.broker.as_ref()?.stops_at);
+    let told = observed.cluster.told.as_ref().and_then(|told| told.broker.as_ref());
+    let (data, stops_at) = told.map_or((None, None), |broker| (broker.directory.clone(), broker.stops_at));
     Ok(Discovered {
         installation: resolved.installation,
-        camunda: camunda.with_brokers(brokers).with_disk_limit(stops_at),
+        camunda: camunda.with_brokers(brokers).with_disk(data, stops_at),
         search: client.of(product),
         findings: resolved.findings,
     })

@@ -183,13 +183,26 @@ impl Run {
         let order = |attempt, looks_only| Order { step: step.name.clone(), attempt, looks_only };
         match state {
             StepState::Performing { attempt, .. } => (order(attempt + 1, false), now),
-            StepState::Retrying { attempt, at, .. } => (order(attempt + 1, false), *at + back_off(*attempt)),
+            StepState::Retrying { attempt, at, .. } => {
+                (order(attempt + 1, false), self.due_again(step, *at, *attempt))
+            }
             StepState::Pending { attempt, since, .. } => {
                 let asked = in_flight.asked.get(&step.name);
                 let due = asked.map_or(now, |asked| *asked + poll_interval(self.alive(*since, now)));
                 (order(*attempt, true), due)
             }
             StepState::Waiting | StepState::Done { .. } | StepState::Failed { .. } => (order(1, false), now),
+        }
+    }
+
+    /// A release that waits for a pause on its way is confirmed as soon as that is over, whatever the back-off says: the
+    /// patience after a signal is short.
+    fn due_again(&self, step: &Step, failed: Timestamp, attempt: u32) -> Timestamp {
+        let due = failed + back_off(attempt);
+        let over = self.pause_may_land_until().map(|pause| pause.until).filter(|until| *until > failed);
+        match over {
+            Some(over) if step.kind == Kind::Release => due.min(over),
+            _ => due,
         }
     }
 

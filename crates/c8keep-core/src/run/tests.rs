@@ -284,7 +284,6 @@ fn a_pause_without_effect_is_not_released() {
     }
 }
 
-/// Exporting is paused for two hours at most; then nothing more starts and the release goes out.
 /// A pause that was sent and not answered may take effect long after; one that was answered well has done so.
 #[test]
 fn a_pause_without_an_answer_may_still_land() {
@@ -304,6 +303,34 @@ fn a_pause_without_an_answer_may_still_land() {
     assert_eq!((on_its_way.until, on_its_way.attempts), (at(127), 2));
 }
 
+/// What was answered is not on its way, however the answer was; and a release that waits for one that is comes in time.
+#[test]
+fn only_a_pause_without_an_answer_is_on_its_way() {
+    let step = StepName::from("pause-exporting");
+    let after = |kind| {
+        let mut run = open_before(&the_plan(), "pause-exporting");
+        run.apply(&Event::Intended { step: step.clone(), attempt: 1, at: at(100) }).unwrap();
+        let fault = Fault::new(kind, "pausing", "gateway", "Expected 3 members").with_unknown_effect();
+        let answer = Answer::Fault { fault, facts: Vec::new() };
+        run.apply(&Event::Answered { step: step.clone(), attempt: 1, answer, at: at(101) }).unwrap();
+        run
+    };
+    assert_eq!(after(FaultKind::Refused).pause_may_land_until(), None);
+    let mut run = after(FaultKind::Unreachable);
+    assert!(run.hold().is_open(), "either may have paused something");
+    assert_eq!(run.pause_may_land_until().map(|pause| pause.until), Some(at(120)));
+
+    let release = StepName::from("resume-exporting");
+    for attempt in 1..=8 {
+        let fault = Fault::new(FaultKind::Refused, "resuming", "gateway", "it may still land").with_retry();
+        let answer = Answer::Fault { fault, facts: Vec::new() };
+        run.apply(&Event::Intended { step: release.clone(), attempt, at: at(118) }).unwrap();
+        run.apply(&Event::Answered { step: release.clone(), attempt, answer, at: at(118) }).unwrap();
+    }
+    assert_eq!(run.next(at(119), &InFlight::default()), Next::Wait { until: Some(at(120)) });
+}
+
+/// Exporting is paused for two hours at most; then nothing more starts and the release goes out.
 #[test]
 fn the_hold_budget_ends_the_run() {
     let plan = the_plan();

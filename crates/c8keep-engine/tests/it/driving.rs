@@ -111,6 +111,35 @@ async fn a_release_that_is_not_confirmed_stays_pending() {
     assert!((20..100).contains(&tries), "{tries} tries in five minutes");
 }
 
+/// A signal that comes while something is being written is not slept over: the release goes out at once.
+#[tokio::test]
+async fn a_signal_is_heard_at_every_instant() {
+    let whole = Memory::default();
+    driven(&world(&whole), None).await;
+    let appends = whole.outside().events.len();
+    for count in 2..appends {
+        let memory = Memory::default();
+        let (stop, stopped) = watch::channel(false);
+        memory.outside().stop_at = Some((count, stop));
+        // So that there is a wait in which nothing else happens.
+        memory.outside().runtime_never_ends = true;
+        let world = world(&memory);
+        let plan = recipe::backup(&world.installation, &Request::new(BackupId::new(7).unwrap())).unwrap();
+        let (run, seq) = begin(&world, plan, "test", Term(1)).await.unwrap();
+        let options = Options { reporter: &Silent, stop: stopped, release_wait: None };
+        drive(Arc::clone(&world), run, seq, Term(1), options).await;
+        let outside = memory.outside();
+        assert!(!outside.paused, "left paused by a signal at event {count}");
+        if let (Some(asked), Some(resumed)) = outside.stopped_and_resumed {
+            assert!(
+                resumed - asked < 200,
+                "the signal at event {count} was slept over for {} ms",
+                resumed - asked
+            );
+        }
+    }
+}
+
 /// A disk that fills up while exporting is paused ends the window, and a disk that is full already never opens one.
 #[tokio::test]
 async fn a_disk_that_fills_up_ends_the_pause() {

@@ -22,6 +22,7 @@ use c8keep_engine::ports::{
     Term, Vault,
 };
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
 /// Everything outside, behind one lock.
 #[derive(Debug, Default)]
@@ -29,6 +30,10 @@ pub struct Outside {
     pub paused: bool,
     /// Free space on the broker's disk; each look finds a gigabyte less while exporting is paused.
     pub disk_free: Option<u64>,
+    /// Asks the process to stop while so many events are being written.
+    pub stop_at: Option<(usize, watch::Sender<bool>)>,
+    /// When that was, and when exporting was resumed.
+    pub stopped_and_resumed: (Option<i64>, Option<i64>),
     /// The runtime backup goes on for ever.
     pub runtime_never_ends: bool,
     /// Resuming fails this often.
@@ -136,6 +141,7 @@ impl Camunda for Memory {
             return Err(Fault::new(FaultKind::Refused, "resuming", "memory", "a broker is missing"));
         }
         outside.paused = false;
+        outside.stopped_and_resumed.1 = Some(outside.millis);
         Ok(())
     }
 
@@ -278,6 +284,11 @@ impl Journal for Memory {
         }
         assert_eq!(seq, outside.events.len() as u64 + 1, "events are numbered without a gap");
         outside.events.extend_from_slice(events);
+        let (count, millis) = (outside.events.len(), outside.millis);
+        if let Some((_, stop)) = outside.stop_at.take_if(|(at, _)| *at <= count) {
+            stop.send_replace(true);
+            outside.stopped_and_resumed.0 = Some(millis);
+        }
         Ok(())
     }
 

@@ -130,8 +130,8 @@ fn metrics(world: &World, host: Host) -> String {
         );
     }
     let free = world.faults.disk_free.unwrap_or(50_000_000_000);
-    let _ = writeln!(text, "disk_free_bytes{{path=\"/var/lib/camunda\",}} {free}.0");
-    let _ = writeln!(text, "disk_total_bytes{{path=\"/var/lib/camunda\",}} 100000000000.0");
+    let _ = writeln!(text, "disk_free_bytes{{path=\"/var/lib/camunda/z-{node}/.\",}} {free}.0");
+    let _ = writeln!(text, "disk_total_bytes{{path=\"/var/lib/camunda/z-{node}/.\",}} 100000000000.0");
     let (started, uptime) = world.process_times();
     let _ = writeln!(text, "process_start_time_seconds {started}\nprocess_uptime_seconds {uptime}");
     text

@@ -68,6 +68,17 @@ fn a_disk_without_room_for_a_pause_is_no_place_for_one() {
     assert!(!theatre.is_paused());
 }
 
+/// One port-forward reaches one broker: enough for a backup, and no reason to refuse one.
+#[test]
+fn a_single_port_is_enough() {
+    let mut config: Config = Theatre::quick("8.8.0");
+    config.brokers = 3;
+    config.partitions = 3;
+    let theatre = Theatre::new(config);
+    theatre.run(&["doctor"]).expect(0, &["WARN  leaders", "set `brokers`"]);
+    theatre.run(&["backup"]).expect(0, &[]);
+}
+
 #[test]
 fn a_wrong_answer_does_not_hide_the_others() {
     let mut config: Config = Theatre::quick("8.6.0");

@@ -48,19 +48,19 @@ fn a_broker_tells_of_its_disk_and_its_clock() {
     let text = b"# TYPE disk_free_bytes gauge\ndisk_free_bytes{path=\"/data/.\",} 6.0200235008E10\n\
         disk_total_bytes{path=\"/data/.\",} 2.70553174016E11\nprocess_uptime_seconds 73.637\n\
         process_start_time_seconds 1.795396397839E9\n";
-    let machine = metrics::machine("b0", text);
+    let machine = metrics::machine("b0", text, Some("/data"));
     assert_eq!(machine.disk_free, Some(60_200_235_008));
     let time = machine.time.unwrap();
     assert_eq!(time.strftime("%FT%T").to_string(), "2026-11-23T01:14:31");
     assert_eq!(
-        metrics::machine("b0", b"process_uptime_seconds 73.6\nhello\n"),
+        metrics::machine("b0", b"process_uptime_seconds 73.6\nhello\n", None),
         Machine { address: "b0".into(), ..Machine::default() }
     );
-    assert_eq!(
-        metrics::machine("b0", b"disk_free_bytes 0.0\n").disk_free,
-        Some(0),
-        "a full disk is told, too"
-    );
+    let free = |data| metrics::machine("b0", text, data).disk_free;
+    assert_eq!(free(Some("/data/zeebe")), None, "the working directory may lie on another disk");
+    assert_eq!(free(None), None, "nobody tells where the data are");
+    let full = b"disk_free_bytes{path=\"/data\"} 0.0\n";
+    assert_eq!(metrics::machine("b0", full, Some("/data/")).disk_free, Some(0), "a full disk is told, too");
 }
 
 #[test]
@@ -74,6 +74,7 @@ fn brokers_tell_store_exporters_and_partitions() {
     assert_eq!((broker.store.as_deref(), broker.location.as_deref()), (Some("S3"), Some("zeebe3b")));
     assert_eq!(broker.command, Some(("127.0.0.1".into(), 26511)));
     assert_eq!(broker.stops_at, Some(0), "its disk is not watched");
+    assert_eq!(broker.directory.as_deref(), Some("/var/lib/camunda/z3-1"));
     let exporter = &told.exporters["elasticsearch"];
     assert_eq!(
         exporter.prefix.as_deref(),
