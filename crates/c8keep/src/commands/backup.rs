@@ -9,6 +9,7 @@ use c8keep_core::{Outcome, Run};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End};
 use c8keep_engine::fence::Fence;
+use c8keep_engine::ids;
 use c8keep_engine::open_runs;
 use c8keep_engine::ports::{Journal, Term};
 
@@ -65,10 +66,17 @@ async fn claimed(
         }
     }
     if let (true, Some(id)) = (was_open, args.plan.id()) {
-        printer.problem(
-            &format!("backup {id} was not started: an earlier run was open and has just been ended"),
-            &format!("start again with an id above {id}, or without one"),
-        );
+        // Where the servers do not tell, the refusal of the next start does.
+        let highest = ids::highest_seen(&world).await.ok().flatten();
+        let taken = highest.filter(|highest| *highest >= id);
+        let next = match taken {
+            Some(highest) => {
+                format!("start again with the id {} or a higher one, or without one", highest.get() + 1)
+            }
+            None => "start again with the same id".into(),
+        };
+        let ended = "an earlier run was open and has just been ended";
+        printer.problem(&format!("backup {id} was not started: {ended}"), &next);
         return Ok(exit::FAILED);
     }
     let mut tries_left = if args.plan.id().is_some() { 0 } else { args.retry };

@@ -10,7 +10,7 @@ use c8keep_core::fault::Fault;
 use c8keep_core::run::Hold;
 use c8keep_engine::fence::newest_claim;
 use c8keep_engine::open_runs;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::catalog;
@@ -20,6 +20,9 @@ use crate::printer::Printer;
 use crate::session;
 use crate::settings::Settings;
 use crate::show::time::{ago, span};
+
+/// Claims are renewed every 20 s; the rest is for clocks of other hosts.
+const CLAIM_IS_FRESH: SignedDuration = SignedDuration::from_secs(90);
 
 #[derive(Serialize)]
 struct Status {
@@ -128,7 +131,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let status =
         Status { installation: name, exporting, open_runs: open, holder, claim, last_backup, faults };
     printer.result(&text(&status, now), &status);
-    Ok(code(&status))
+    Ok(code(&status, now))
 }
 
 async fn exporting(settings: &Settings) -> Exporting {
@@ -179,11 +182,13 @@ fn open_run(run: &Run, alive: bool, now: Timestamp) -> OpenRun {
 }
 
 /// 20 while exporting is, or may be, paused and nobody is at work on it; else the worst of what could not be read.
-fn code(status: &Status) -> u8 {
+fn code(status: &Status, now: Timestamp) -> u8 {
+    let renewed = |claim: &Claim| claim.at.duration_since(now).abs() < CLAIM_IS_FRESH;
+    let at_work = status.holder.is_some() || status.claim.as_ref().is_some_and(renewed);
     let paused = matches!(status.exporting, Exporting::Paused { .. });
     let left = status.open_runs.iter().any(|run| run.hold.is_open());
     let mut codes: Vec<u8> = status.faults.iter().map(|unread| unread.fault.kind.exit_code()).collect();
-    if (paused || left) && status.holder.is_none() {
+    if (paused || left) && !at_work {
         codes.push(exit::MAY_BE_PAUSED);
     }
     if let Exporting::Unknown { fault } = &status.exporting {
@@ -265,4 +270,35 @@ fn text(status: &Status, now: Timestamp) -> String {
         None => "last backup   none".into(),
     });
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pause under a claim that is renewed is somebody's work; under one that is not it is left over.
+    #[test]
+    fn a_claim_that_is_renewed_is_somebody_at_work() {
+        let now = Timestamp::from_second(1_748_937_221).unwrap();
+        let status = |age: i64| {
+            let claim = serde_json::json!({
+                "format": 1, "installation": "default", "term": 1, "renewal": 3, "by": "1@other", "journal": "j",
+                "at": now - SignedDuration::from_secs(age), "held": null, "left": false,
+            });
+            Status {
+                installation: "default".into(),
+                exporting: Exporting::Paused {
+                    places: vec!["broker 0, partition 1: SOFT_PAUSED".into()],
+                    leaders: Leaders { read: 1, of: Some(1), unread: Vec::new() },
+                },
+                open_runs: Vec::new(),
+                holder: None,
+                claim: Some(serde_json::from_value(claim).unwrap()),
+                last_backup: None,
+                faults: Vec::new(),
+            }
+        };
+        assert_eq!(code(&status(20), now), exit::DONE);
+        assert_eq!(code(&status(120), now), exit::MAY_BE_PAUSED);
+    }
 }

@@ -66,7 +66,8 @@ fn the_same_host_goes_on_at_once() {
     child.wait().unwrap();
     let other = theatre.home().join("other");
     let elsewhere = theatre.command(&["-c", &shared, "status"]).env("HOME", &other).output().unwrap();
-    let told = crate::theatre::ended(elsewhere).expect(20, &["claim  ", "run backup-1000 holds a pause"]);
+    // From elsewhere it may still be at work: the claim was renewed just now.
+    let told = crate::theatre::ended(elsewhere).expect(0, &["claim  ", "run backup-1000 holds a pause"]);
     assert!(!told.said().contains("LEFT OPEN") && !other.exists(), "a host that only reads leaves no trace");
     let ended = theatre.run(&["-c", &shared, "resume-exporting"]).expect(0, &["exporting runs"]);
     let status = theatre.run(&["-c", &shared, "status"]).expect(0, &["exporting     runs"]);
