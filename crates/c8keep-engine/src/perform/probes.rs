@@ -81,6 +81,9 @@ pub(super) async fn exporting(world: &World) -> Performed {
     foreign_pause(world, &positions).map_or(Ok(Answer::Done { facts: Vec::new() }), Err)
 }
 
+/// How a pause that is not this process's own is told.
+pub const FOREIGN_PAUSE: &str = "exporting is already paused, and not by c8keep";
+
 /// What to say of a pause that stands where this process holds none.
 pub(crate) fn foreign_pause(world: &World, positions: &Positions) -> Option<Fault> {
     let paused = super::exporting::paused_now(positions);
@@ -90,7 +93,7 @@ pub(crate) fn foreign_pause(world: &World, positions: &Positions) -> Option<Faul
     Some(Fault::precondition(
         "checking that exporting runs",
         format!("{}/actuator/partitions", world.installation.management),
-        format!("exporting is already paused, and not by c8keep: {paused}"),
+        format!("{FOREIGN_PAUSE}: {paused}"),
         "find out who paused it (another backup?); if nobody needs the pause, run `c8keep resume-exporting --yes`",
     ))
 }

@@ -8,6 +8,7 @@ use c8keep_engine::open_runs;
 use jiff::{SignedDuration, Timestamp};
 
 use super::catalog::{self, Catalog};
+use super::plan::of_our_own;
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -93,12 +94,8 @@ fn own_pause(check: Check, holder: Option<&str>, open: &[(Run, u64)]) -> Check {
             "wait for its end",
         );
     }
-    match open.iter().find(|(run, _)| run.hold().is_open()) {
-        Some((run, _)) => {
-            let todo = "`c8keep resume-exporting` lets it run again";
-            let says = format!("{}; the pause is that of {}, which was left open", check.says, run.id());
-            Check { says, todo: todo.into(), ..check }
-        }
+    match check.fault {
+        Some(fault) => Check::bad("exporting", of_our_own(fault, open)),
         None => check,
     }
 }

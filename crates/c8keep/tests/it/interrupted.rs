@@ -40,6 +40,10 @@ fn a_killed_run_is_reported_and_released() {
     assert!(theatre.is_paused());
     theatre.run(&["status"]).expect(20, &["backup-1000", "LEFT OPEN", "resume-exporting"]);
     theatre.run(&["list"]).expect(0, &["open, exporting paused"]);
+    for verb in ["plan", "doctor"] {
+        let ended = theatre.run(&[verb]).expect(10, &["by run backup-1000", "`c8keep resume-exporting`"]);
+        assert!(!ended.said().contains("not by c8keep"), "{}", ended.said());
+    }
     theatre.run(&["resume-exporting"]).expect(0, &["exporting runs"]);
     assert!(!theatre.is_paused());
     theatre.run(&["status"]).expect(0, &["exporting     runs"]);
