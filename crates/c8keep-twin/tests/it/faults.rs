@@ -288,7 +288,7 @@ fn free_disk_is_told_as_a_metric() {
     bench.world.faults.disk_free = Some(1_000_000);
     let answer = bench.get(Host::Broker(0), "/actuator/prometheus");
     let text = String::from_utf8(answer.body).expect("text");
-    assert!(text.contains("disk_free_bytes{path=\"/var/lib/camunda\",} 1000000.0\n"), "{text}");
+    assert!(text.contains("disk_free_bytes{path=\"/var/lib/camunda/z-0/.\",} 1000000.0\n"), "{text}");
     assert!(text.contains("zeebe_exporter_state{partition=\"1\",} 0.0\n"), "{text}");
 }
 

@@ -1,6 +1,8 @@
 //! The search server's side of a case: fresh repositories for every attempt, snapshots that last, shards that nobody
 //! holds. A repository that was there before is taken off the list and put back, never emptied.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use c8keep_twin::likeness::{Case, Move};
 use c8keep_twin::{Host, Request};
@@ -11,6 +13,7 @@ use crate::peers::search::{REPOSITORY, Search};
 
 /// Enough bytes that a throttled snapshot of them runs for some seconds. Its name comes before those of the exporter's
 /// indices: of many indices the comparer looks at the first.
+const UNUSED_LIMIT: Duration = Duration::from_mins(3);
 const BULK_INDEX: &str = "zeebe-record-likeness";
 const BULK_DOCUMENTS: usize = 20;
 const BULK_DOCUMENT_BYTES: usize = 200_000;
@@ -94,7 +97,12 @@ impl Repositories {
                 // A repository that is read-only or empty refuses this, and has nothing to lose.
                 http::delete(&format!("{url}/*")).await?;
             }
-            http::delete(&url).await?.good()?;
+            // What was restored or deleted just before may still use it: 500 "currently used" until it is done.
+            http::until("a repository that nobody uses", UNUSED_LIMIT, async || {
+                http::delete(&url).await?.good()?;
+                Ok(Some(()))
+            })
+            .await?;
         }
         // Only a case of a lost shard has left it; not there is as good.
         http::delete(&format!("{}/{STUCK_INDEX}", self.url)).await?;
