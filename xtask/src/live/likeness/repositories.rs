@@ -13,13 +13,13 @@ use crate::peers::search::{REPOSITORY, Search};
 
 /// Enough bytes that a throttled snapshot of them runs for some seconds. Its name comes before those of the exporter's
 /// indices: of many indices the comparer looks at the first.
-const UNUSED_LIMIT: Duration = Duration::from_mins(3);
 const BULK_INDEX: &str = "zeebe-record-likeness";
 const BULK_DOCUMENTS: usize = 20;
 const BULK_DOCUMENT_BYTES: usize = 200_000;
 const THROTTLE: &str = "400kb";
 /// An index whose only shard no node may hold.
 const STUCK_INDEX: &str = "zeebe-record--stuck";
+const UNUSED_LIMIT: Duration = Duration::from_mins(3);
 
 #[derive(Debug)]
 pub struct Repositories {
