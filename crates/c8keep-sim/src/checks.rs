@@ -213,10 +213,10 @@ impl Night {
         let (process, late) = (exchange.process, exchange.answer.is_some() || exchange.dropped);
         let Some(change) = change_of(exchange) else { return };
         match &change {
-            Change::Pause if late => self.sometimes("a pause arrived late"),
             Change::Pause if !self.sender_lives(process) => {
                 self.sometimes("a pause arrived after its sender's death");
             }
+            Change::Pause if late => self.sometimes("a pause arrived late"),
             _ => {}
         }
         if change == Change::Resume && self.world.paused_replicas().is_empty() {
