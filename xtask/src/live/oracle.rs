@@ -18,6 +18,7 @@ const PAGES_MAX: usize = 200;
 const JOBS_AT_ONCE: usize = 1_000;
 /// Short, so that the next oracle finds the same jobs; long enough to see them all.
 const JOB_TIMEOUT_MS: u64 = 30_000;
+const WAIT_FOR_JOBS_MS: u64 = 12_000;
 /// A job that does not show up for this long is not there. A busy engine lifts locks late, and its gateway answers nothing
 /// while it is behind.
 const LOCKED_MAX: Duration = CATCH_UP_LIMIT;
@@ -173,7 +174,7 @@ pub async fn leaders(cluster: &Cluster) -> Result<BTreeMap<u32, (i64, i64)>> {
 /// The engine's own truth: every instance waits at its one job, so all activated jobs are all instances.
 async fn jobs(cluster: &Cluster, records: &BTreeMap<u64, usize>) -> Result<BTreeMap<u64, Value>> {
     let rest = cluster.brokers.iter().find(|broker| broker.is_started()).context("no broker runs")?.rest();
-    let body = json!({
+    let mut body = json!({
         "type": "pay", "worker": "oracle", "timeout": JOB_TIMEOUT_MS, "maxJobsToActivate": JOBS_AT_ONCE,
         "fetchVariable": ["n"], "requestTimeout": -1,
     });
@@ -199,6 +200,9 @@ async fn jobs(cluster: &Cluster, records: &BTreeMap<u64, usize>) -> Result<BTree
         if records.keys().all(|key| instances.contains_key(key)) || new_at.elapsed() > LOCKED_MAX {
             return Ok(instances);
         }
+        // After a few empty answers the gateway asks the brokers no more for calls that do not wait; for those that do
+        // it looks again every 10 s.
+        body["requestTimeout"] = WAIT_FOR_JOBS_MS.into();
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     bail!("more than {} instances", instances.len())
