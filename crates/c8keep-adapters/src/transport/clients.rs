@@ -24,6 +24,20 @@ struct Way {
     dialled: Option<String>,
 }
 
+/// A client with the manners that everything here has over HTTP: no redirects, no retries, no proxies of the environment,
+/// and limits on connections.
+pub(crate) fn mannered() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("c8keep/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .http1_only()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_MAX)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+}
+
 /// For the name, the connection and the handshake together. Where a name has several addresses, each of them gets its
 /// share of it, and one that refuses is followed by the next.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -54,15 +68,7 @@ impl Clients {
         is_tls: bool,
         resolver: Option<Arc<dyn Resolve>>,
     ) -> Result<reqwest::Client, reqwest::Error> {
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("c8keep/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .http1_only()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_MAX)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX);
+        let builder = mannered();
         let builder = if is_tls { self.tls.apply(builder) } else { builder.tls_certs_only([]) };
         match resolver {
             Some(resolver) => builder.dns_resolver(resolver),

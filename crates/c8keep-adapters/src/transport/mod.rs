@@ -24,6 +24,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use access::{Access, AwsKeys, ClientAuth, Command, Credential, Secret, TokenSource, Who};
+pub(crate) use clients::mannered;
 pub use connect_to::ConnectTo;
 pub use endpoint::{Endpoint, path_segment};
 pub use fault::{ask, excerpt, json, status_fault, transport_fault};

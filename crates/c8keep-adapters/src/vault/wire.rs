@@ -18,7 +18,7 @@ use object_store::client::{
 use object_store::{ClientConfigKey, ClientOptions};
 
 use super::OBJECT_BYTES_MAX;
-use crate::transport::excerpt;
+use crate::transport::{excerpt, mannered};
 
 /// What a store answered when it did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +45,8 @@ pub(super) struct Wire {
     pub(super) request: Duration,
 }
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a machine's own metadata service may take: it is next door, or this is no machine in a cloud.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
-const IDLE_MAX: Duration = Duration::from_secs(10);
-const IDLE_CONNECTIONS_MAX: usize = 4;
 
 #[derive(Debug)]
 struct Service {
@@ -59,16 +56,8 @@ struct Service {
 
 impl HttpConnector for Wire {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("c8keep/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .http1_only()
-            .connect_timeout(CONNECT_TIMEOUT)
+        let client = mannered()
             .timeout(self.request)
-            .pool_idle_timeout(IDLE_MAX)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .build()
             .map_err(|error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) })?;
         let allow_http =

@@ -24,6 +24,13 @@ async fn driven(world: &Arc<World>, release_wait: Option<SignedDuration>) -> Dri
     drive(Arc::clone(world), run, seq, Term(1), options).await
 }
 
+/// How many events a run journals that nothing disturbs.
+async fn events_of_a_whole_run() -> usize {
+    let memory = Memory::default();
+    driven(&world(&memory), None).await;
+    memory.outside().events.len()
+}
+
 #[tokio::test]
 async fn a_run_ends_complete() {
     let memory = Memory::default();
@@ -42,9 +49,7 @@ async fn a_run_ends_complete() {
 /// that was intended is sent all the same.
 #[tokio::test]
 async fn a_journal_that_fails_never_leaves_exporting_paused() {
-    let whole = Memory::default();
-    driven(&world(&whole), None).await;
-    let appends = whole.outside().events.len();
+    let appends = events_of_a_whole_run().await;
     for holds in 1..appends {
         let memory = Memory::default();
         memory.outside().journal_holds = Some(holds);
@@ -67,9 +72,7 @@ async fn a_journal_that_fails_never_leaves_exporting_paused() {
 /// open the window of whoever pauses next.
 #[tokio::test]
 async fn a_confirmed_release_is_not_repeated_when_the_journal_fails() {
-    let whole = Memory::default();
-    driven(&world(&whole), None).await;
-    let appends = whole.outside().events.len();
+    let appends = events_of_a_whole_run().await;
     for holds in 1..appends {
         let memory = Memory::default();
         memory.outside().journal_holds = Some(holds);
@@ -114,9 +117,7 @@ async fn a_release_that_is_not_confirmed_stays_pending() {
 /// A signal that comes while something is being written is not slept over: the release goes out at once.
 #[tokio::test]
 async fn a_signal_is_heard_at_every_instant() {
-    let whole = Memory::default();
-    driven(&world(&whole), None).await;
-    let appends = whole.outside().events.len();
+    let appends = events_of_a_whole_run().await;
     for count in 2..appends {
         let memory = Memory::default();
         let (stop, stopped) = watch::channel(false);

@@ -6,28 +6,37 @@ use c8keep_adapters::transport::Secret;
 use c8keep_adapters::vault::{Login, Store, is_store};
 use c8keep_core::fault::{Fault, FaultKind};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::access::Reference;
 
 /// Where manifests are kept. `vault: <address>` is short for `vault: {url: <address>}`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Vault {
     /// A folder, or `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`.
     pub url: String,
     /// The server, where it is not the cloud's own.
+    #[serde(default)]
     pub endpoint: Option<String>,
     /// S3's region.
+    #[serde(default)]
     pub region: Option<String>,
     /// Whether the bucket is in the path rather than in the host's name.
+    #[serde(default)]
     pub path_style: Option<bool>,
     /// Whether plain HTTP may leave this machine.
+    #[serde(default)]
     pub allow_http: bool,
     /// Azure's storage account.
+    #[serde(default)]
     pub account: Option<String>,
     /// S3's access key id.
+    #[serde(default)]
     pub access_key: Option<String>,
     /// S3: secret key; Azure: account key or shared access signature; GCS: the service account's key file as it is.
+    #[serde(default)]
     pub secret: Option<Reference>,
 }
 
@@ -90,27 +99,6 @@ impl Vault {
     }
 }
 
-/// The long form, as the file has it.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Long {
-    url: String,
-    #[serde(default)]
-    endpoint: Option<String>,
-    #[serde(default)]
-    region: Option<String>,
-    #[serde(default)]
-    path_style: Option<bool>,
-    #[serde(default)]
-    allow_http: bool,
-    #[serde(default)]
-    account: Option<String>,
-    #[serde(default)]
-    access_key: Option<String>,
-    #[serde(default)]
-    secret: Option<Reference>,
-}
-
 /// By hand, because an untagged enum forgets where in the file the mistake is.
 impl<'de> Deserialize<'de> for Vault {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Vault, D::Error> {
@@ -127,10 +115,8 @@ impl<'de> Deserialize<'de> for Vault {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vault, A::Error> {
-                let long = Long::deserialize(MapAccessDeserializer::new(map))?;
-                let Long { url, endpoint, region, path_style, allow_http, account, access_key, secret } =
-                    long;
-                Ok(Vault { url, endpoint, region, path_style, allow_http, account, access_key, secret })
+                // The derived one, which `remote = "Self"` leaves beside the trait: the long form.
+                Vault::deserialize(MapAccessDeserializer::new(map))
             }
         }
         deserializer.deserialize_any(Either)
