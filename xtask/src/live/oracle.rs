@@ -1,10 +1,13 @@
 //! What is true after a restore, asked of the servers: which instances the engine has, which the exported records tell
 //! of, and which Operate shows. It knows nothing of c8keep.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::peers::cluster::Cluster;
@@ -13,17 +16,15 @@ use crate::peers::load::{PROCESS, Started, key_of};
 use crate::say::say;
 
 const CATCH_UP_LIMIT: Duration = Duration::from_mins(5);
+const AWAKE_EVERY: Duration = Duration::from_millis(200);
 const PAGE: usize = 5_000;
 const PAGES_MAX: usize = 200;
 const JOBS_AT_ONCE: usize = 1_000;
 /// Short, so that the next oracle finds the same jobs; long enough to see them all.
 const JOB_TIMEOUT_MS: u64 = 30_000;
 const WAIT_FOR_JOBS_MS: u64 = 12_000;
-/// A job that does not show up for this long is not there. A busy engine lifts locks late, and its gateway answers nothing
-/// while it is behind.
-const LOCKED_MAX: Duration = CATCH_UP_LIMIT;
-/// How many instances that the engine lacks are told of, record by record.
-const GHOSTS_TOLD: usize = 3;
+/// A job that is not handed out for this long, although the engine has it, never will be.
+const HANDED_OUT_MAX: Duration = CATCH_UP_LIMIT;
 const MARKS_MAX: usize = 50;
 /// The partition of a key stands above these bits.
 const KEY_BITS: u32 = 51;
@@ -64,18 +65,19 @@ pub struct Found {
 impl Found {
     /// Waits until everything that the restored engine exports is exported, then looks.
     pub async fn after_restore(cluster: &Cluster, with_operate: bool) -> Result<Self> {
+        tokio::select! {
+            found = Self::looked_for(cluster, with_operate) => found,
+            never = awake(cluster) => match never? {},
+        }
+    }
+
+    async fn looked_for(cluster: &Cluster, with_operate: bool) -> Result<Self> {
         let begin = Instant::now();
         exported(cluster).await?;
         let exported = begin.elapsed();
         let records = records(cluster).await?;
         let jobs = jobs(cluster, &records).await?;
         let engine: BTreeSet<u64> = jobs.keys().copied().collect();
-        for ghost in records.keys().filter(|key| !engine.contains(key)).take(GHOSTS_TOLD) {
-            say(format_args!(
-                "  no job of instance {ghost}; the records of it: {}",
-                story(cluster, *ghost).await?
-            ));
-        }
         let numbers = jobs.iter().filter_map(|(key, job)| Some((*key, job["variables"]["n"].as_u64()?)));
         let numbers = numbers.collect();
         let operate = if with_operate { Some(operate(cluster, &engine).await?) } else { None };
@@ -171,6 +173,21 @@ pub async fn leaders(cluster: &Cluster) -> Result<BTreeMap<u32, (i64, i64)>> {
     Ok(leaders)
 }
 
+/// A restored partition of 8.6.0 that nobody writes to may leave its last commands unprocessed until something follows
+/// them (seen: appended, committed, and not looked at for 15 s, after which the gateway gives the answer up). So something
+/// always follows: messages that nobody waits for, on every partition.
+async fn awake(cluster: &Cluster) -> Result<Infallible> {
+    let rest = cluster.brokers.iter().find(|broker| broker.is_started()).context("no broker runs")?.rest();
+    let url = format!("{rest}/v2/messages/publication");
+    for turn in 0_u64.. {
+        let body = json!({ "name": "awake", "correlationKey": turn.to_string(), "timeToLive": 0 });
+        // Whether it arrives is nothing to wait for: the next one comes anyway.
+        let _ = http::call(Method::POST, &url, Some(&body), AWAKE_EVERY).await;
+        tokio::time::sleep(AWAKE_EVERY).await;
+    }
+    bail!("awake for ever")
+}
+
 /// The engine's own truth: every instance waits at its one job, so all activated jobs are all instances.
 async fn jobs(cluster: &Cluster, records: &BTreeMap<u64, usize>) -> Result<BTreeMap<u64, Value>> {
     let rest = cluster.brokers.iter().find(|broker| broker.is_started()).context("no broker runs")?.rest();
@@ -179,9 +196,12 @@ async fn jobs(cluster: &Cluster, records: &BTreeMap<u64, usize>) -> Result<BTree
         "fetchVariable": ["n"], "requestTimeout": -1,
     });
     let mut instances: BTreeMap<u64, Value> = BTreeMap::new();
+    let mut given_back: BTreeMap<u64, bool> = BTreeMap::new();
     let mut new_at = Instant::now();
     for _ in 0..PAGES_MAX * 5 {
-        let answer = http::post(&format!("{rest}/v2/jobs/activation"), Some(&body)).await?.good()?.json()?;
+        let answer = http::post(&format!("{rest}/v2/jobs/activation"), Some(&body)).await?;
+        // The gateway gives up after 15 s; what it has lost on the way is locked.
+        let answer = if matches!(answer.status, 503 | 504) { json!({}) } else { answer.good()?.json()? };
         let jobs = answer["jobs"].as_array().map(Vec::as_slice).unwrap_or_default();
         for job in jobs {
             let key = key_of(&job["processInstanceKey"]).with_context(|| format!("no instance: {job}"))?;
@@ -195,9 +215,14 @@ async fn jobs(cluster: &Cluster, records: &BTreeMap<u64, usize>) -> Result<BTree
         if !jobs.is_empty() {
             continue;
         }
-        // One empty answer does where nothing of the records is missing. Else a job may be locked: by the oracle that
-        // looked before the backup, or by a call of this one whose answer the gateway gave up.
-        if records.keys().all(|key| instances.contains_key(key)) || new_at.elapsed() > LOCKED_MAX {
+        let missing: Vec<u64> = records.keys().copied().filter(|key| !instances.contains_key(key)).collect();
+        for &key in &missing {
+            if let Entry::Vacant(place) = given_back.entry(key) {
+                place.insert(give_back(cluster, &rest, key).await?);
+            }
+        }
+        let is_known = missing.iter().all(|key| given_back.get(key) == Some(&false));
+        if is_known || new_at.elapsed() > HANDED_OUT_MAX {
             return Ok(instances);
         }
         // After a few empty answers the gateway asks the brokers no more for calls that do not wait; for those that do
@@ -206,6 +231,24 @@ async fn jobs(cluster: &Cluster, records: &BTreeMap<u64, usize>) -> Result<BTree
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     bail!("more than {} instances", instances.len())
+}
+
+/// A job that the records tell of may be locked: by the oracle that looked before the backup, or by a call whose answer was
+/// lost. 8.6.0 forgets to lift some locks that had ended when it started (seen: a deadline five minutes ago), so the job is
+/// failed on that worker's behalf, with retries left, which makes it free again. `false`: the engine knows no such job.
+async fn give_back(cluster: &Cluster, rest: &str, instance: u64) -> Result<bool> {
+    let Some(job) = created_job(cluster, instance).await? else { return Ok(false) };
+    let body = json!({ "retries": 3, "errorMessage": "given back" });
+    http::until("giving a locked job back", CATCH_UP_LIMIT, async || {
+        let answer = http::post(&format!("{rest}/v2/jobs/{job}/failure"), Some(&body)).await?;
+        match answer.status {
+            404 => Ok(Some(false)),
+            // Not locked: it will be handed out.
+            409 => Ok(Some(true)),
+            _ => answer.good().map(|_| Some(true)),
+        }
+    })
+    .await
 }
 
 /// `key` in 8.6, `jobKey` later.
@@ -222,16 +265,14 @@ async fn records(cluster: &Cluster) -> Result<BTreeMap<u64, usize>> {
     Ok(times)
 }
 
-/// The records of one instance's job, in order: a job that was handed out and never given back is still locked.
-async fn story(cluster: &Cluster, instance: u64) -> Result<String> {
+/// The job at which an instance waits, as the records tell.
+async fn created_job(cluster: &Cluster, instance: u64) -> Result<Option<u64>> {
     let url = format!("{}/zeebe-record_job_*/_search", cluster.search.url());
-    let body = json!({
-        "size": 20, "query": { "term": { "value.processInstanceKey": instance } }, "sort": [{ "position": "asc" }],
-        "_source": ["intent", "position", "timestamp", "value.deadline", "value.worker"],
-    });
+    let filter =
+        json!([{ "term": { "intent": "CREATED" } }, { "term": { "value.processInstanceKey": instance } }]);
+    let body = json!({ "size": 1, "query": { "bool": { "filter": filter } }, "_source": ["key"] });
     let answer = http::post(&url, Some(&body)).await?.good()?.json()?;
-    let hits = answer["hits"]["hits"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Ok(hits.iter().map(|hit| hit["_source"].to_string()).collect::<Vec<_>>().join(" "))
+    Ok(key_of(&answer["hits"]["hits"][0]["_source"]["key"]))
 }
 
 /// Operate imports from the records at its own pace: waits until it shows as many as the engine has.

@@ -99,8 +99,10 @@ pub(super) struct SearchSeen {
     pub(super) identity: Result<SearchIdentity, Fault>,
 }
 
-/// An address that was found may lead nowhere from here; it is not waited for.
-const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+/// For questions whose answers a backup can do without. An address that leads nowhere from here is given up earlier, when no
+/// connection comes about; a server that is there may be busy, and a broker that was not heard leaves the witness unproven
+/// (seen: more than 2 s on 8.6.0 in its first minute).
+const PROBE_DEADLINE: Duration = Duration::from_secs(10);
 /// Nobody has more brokers; a longer list is a mistake.
 const BROKERS_MAX: usize = 64;
 /// Of gateways that take turns, every second one fits.
@@ -249,8 +251,12 @@ impl Asker<'_> {
         let candidate = if let Some(address) = &self.configured.rest {
             Endpoint::parse(address)?.with_access(&self.configured.access.rest)
         } else {
-            let told = configuration_of(&**self.transport, &seen.management, "server").await?;
-            let port = told.and_then(|told| told.rest_port).unwrap_or(REST_PORT_DEFAULT);
+            let mut port = seen.told.as_ref().and_then(|told| told.rest_port);
+            if port.is_none() {
+                let told = configuration_of(&**self.transport, &seen.management, "server").await?;
+                port = told.and_then(|told| told.rest_port);
+            }
+            let port = port.unwrap_or(REST_PORT_DEFAULT);
             match with_host_and_port(&seen.management, None, Some(port)) {
                 Some(endpoint) => endpoint.with_access(&self.configured.access.rest),
                 None => return Ok(Err("its address cannot be derived".into())),
@@ -297,9 +303,7 @@ impl Asker<'_> {
                 .with_hint("list every broker once in `brokers`"));
         }
         let seen = join_all(
-            candidates
-                .into_iter()
-                .map(|(endpoint, from, node)| self.broker(endpoint, from, node, cluster.dialect)),
+            candidates.into_iter().map(|(endpoint, from, node)| self.broker(endpoint, from, node, cluster)),
         );
         Ok(seen.await)
     }
@@ -309,7 +313,7 @@ impl Asker<'_> {
         endpoint: Endpoint,
         from: From,
         node: Option<u32>,
-        dialect: Dialect,
+        cluster: &ClusterSeen,
     ) -> BrokerSeen {
         let mut seen = BrokerSeen { endpoint, node, unread: None, from, told: None };
         let request = seen.endpoint.get("/actuator/partitions").with_deadline(PROBE_DEADLINE);
@@ -322,8 +326,11 @@ impl Asker<'_> {
         if !answer.is_success() || !is_map {
             return BrokerSeen { unread: Some(answer.told()), ..seen };
         }
-        let told = broker_configuration(&**self.transport, &seen.endpoint, dialect).await;
-        seen.told = told.ok().flatten();
+        seen.told = if from == From::Management {
+            cluster.told.clone()
+        } else {
+            broker_configuration(&**self.transport, &seen.endpoint, cluster.dialect).await.ok().flatten()
+        };
         // What the broker says of itself beats the name under which it was found.
         seen.node = seen.told.as_ref().and_then(|told| told.broker.as_ref()?.node).or(seen.node);
         seen
@@ -377,8 +384,12 @@ impl Asker<'_> {
                 .fault(FaultKind::Usage, format!("this is a broker or gateway, not {app}"))
                 .with_hint(hints::elsewhere(app)));
         }
-        let info = self.try_get(&endpoint, "/actuator/info").await;
-        let version = info.and_then(|info| topology::version(&Answer::of(&info)));
+        let version = if app == HistoryApp::Optimize {
+            let info = self.try_get(&endpoint, "/actuator/info").await;
+            info.and_then(|info| topology::version(&Answer::of(&info)))
+        } else {
+            topology::version(&answer)
+        };
         let told = match configuration_prefix(app) {
             Some(prefix) => configuration_of(&**self.transport, &endpoint, prefix).await?,
             None => None,
