@@ -18,12 +18,12 @@ use tokio::sync::watch;
 
 use crate::never_behind::never_behind;
 use crate::perform::perform;
-use crate::ports::Term;
+use crate::ports::{Clock, Term};
 use crate::progress::Reporter;
 use crate::{World, disk};
 
-/// How long a release is tried after a signal, so that a container's grace period is enough.
-pub const RELEASE_AFTER_SIGNAL: SignedDuration = SignedDuration::from_secs(25);
+/// How long a process lives on after a signal, whatever is in flight, so that a container's grace period is enough.
+pub const END_AFTER_SIGNAL: SignedDuration = SignedDuration::from_secs(25);
 
 /// How often progress is journalled: often enough for stall times of minutes, seldom enough to cost nothing.
 const NOTE_EVERY: SignedDuration = SignedDuration::from_secs(2);
@@ -49,8 +49,8 @@ pub struct Driver<'a> {
     aborts: BTreeMap<StepName, AbortHandle>,
     /// When the release became due in this process, for `release_wait`.
     releasing_since: Option<Timestamp>,
-    /// When the process was asked to stop.
-    stopped_at: Option<Timestamp>,
+    /// Why the journal takes nothing more, if so.
+    lost: Option<Fault>,
     disks: disk::Watch,
 }
 
@@ -70,6 +70,9 @@ pub enum End {
     Closed(Outcome),
     /// The release was not confirmed in the time allowed; the run stays open and the next start goes on.
     ReleasePending,
+    /// Asked to stop, and something under way did not end in the time allowed. Exporting is not paused by this run; it stays
+    /// open and the next start goes on.
+    LeftOpen,
     /// Another process has taken the installation over; this one has sent nothing more.
     Superseded(Fault),
     /// The journal failed; exporting was released if `released`.
@@ -114,7 +117,7 @@ pub async fn drive(world: Arc<World>, run: Run, seq: u64, term: Term, options: O
         performances: FuturesUnordered::new(),
         aborts: BTreeMap::new(),
         releasing_since: None,
-        stopped_at: None,
+        lost: None,
         disks: disk::Watch::default(),
     };
     if seq == 1 {
@@ -124,17 +127,35 @@ pub async fn drive(world: Arc<World>, run: Run, seq: u64, term: Term, options: O
 }
 
 impl Driver<'_> {
+    /// Whatever is under way, a process that was asked to stop ends in time; what it leaves is read back by the next start.
     async fn until_it_ends(mut self) -> Driven {
+        let time_is_up = after_signal(self.stop.clone(), Arc::clone(&self.world.clock));
+        let end = tokio::select! {
+            biased;
+            end = self.go_on() => end,
+            () = time_is_up => self.left(),
+        };
+        Driven { run: Arc::unwrap_or_clone(self.journalled), end }
+    }
+
+    async fn go_on(&mut self) -> End {
         loop {
             match self.step().await {
                 Ok(None) => {}
-                Ok(Some(end)) => return self.ended(end),
+                Ok(Some(end)) => return end,
                 // A resume has no owner: ours would open the window of whoever has taken over.
-                Err(fault) if fault.kind == FaultKind::Locked => {
-                    return self.ended(End::Superseded(fault));
-                }
+                Err(fault) if fault.kind == FaultKind::Locked => return End::Superseded(fault),
                 Err(fault) => return self.release_without_journal(fault).await,
             }
+        }
+    }
+
+    /// How it ends where time is up. Only what is durable counts: the next start knows no more.
+    fn left(&mut self) -> End {
+        match self.lost.take() {
+            Some(fault) => End::JournalLost { fault, released: !self.journalled.hold().is_open() },
+            None if self.journalled.hold().is_open() => End::ReleasePending,
+            None => End::LeftOpen,
         }
     }
 
@@ -244,21 +265,14 @@ impl Driver<'_> {
         }
     }
 
-    /// When the release has been tried for long enough in this process: `release_wait` counts from its beginning, the
-    /// patience after a signal from the signal.
+    /// When the release has been tried for long enough in this process: `release_wait` counts from its beginning.
     fn patience_ends(&mut self) -> Option<Timestamp> {
         if !self.run.hold().is_open() || !self.run.is_winding_down() && !self.release_has_begun() {
             return None;
         }
         let now = self.now();
         let since = *self.releasing_since.get_or_insert(now);
-        self.patience_from(since, now)
-    }
-
-    fn patience_from(&mut self, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        let told = self.release_wait.map(|wait| since + wait);
-        let stopped = self.stop.borrow().then(|| *self.stopped_at.get_or_insert(now) + RELEASE_AFTER_SIGNAL);
-        [told, stopped].into_iter().flatten().min()
+        self.release_wait.map(|wait| since + wait)
     }
 
     fn release_has_begun(&self) -> bool {
@@ -320,15 +334,12 @@ impl Driver<'_> {
         Ok(())
     }
 
-    fn ended(self, end: End) -> Driven {
-        Driven { run: Arc::unwrap_or_clone(self.journalled), end }
-    }
-
     /// The journal cannot be written: everything else stops, the release is sent until it works or patience ends, and the
     /// next start confirms it.
-    async fn release_without_journal(mut self, fault: Fault) -> Driven {
+    async fn release_without_journal(&mut self, fault: Fault) -> End {
         // A resume has no owner: once confirmed it is not repeated, even though the journal does not know.
         let mut released = !self.run.hold().is_open();
+        self.lost = Some(fault.clone());
         self.run = (*self.journalled).clone();
         self.until_the_pause_has_landed().await;
         self.performances.clear();
@@ -337,18 +348,18 @@ impl Driver<'_> {
         while !released {
             // A resume has no owner, see above.
             if let Some(fault) = self.world.journal.superseded().await {
-                return self.ended(End::Superseded(fault));
+                return End::Superseded(fault);
             }
             released = self.world.camunda.resume_exporting().await.is_ok();
             let now = self.now();
-            if self.patience_from(since, now).is_some_and(|ends| ends <= now) {
+            if self.release_wait.is_some_and(|wait| since + wait <= now) {
                 break;
             }
             if !released {
                 self.world.clock.sleep_until(now + Duration::from_millis(500)).await;
             }
         }
-        self.ended(End::JournalLost { fault, released })
+        End::JournalLost { fault, released }
     }
 
     /// A pause that is still on its way must not land after the release; its own deadline ends the wait.
@@ -373,6 +384,14 @@ impl std::fmt::Debug for Driver<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Driver").field("run", self.run.id()).finish_non_exhaustive()
     }
+}
+
+/// Returns when a process that was asked to stop has lived on for long enough; never, if it is not asked.
+async fn after_signal(mut stop: watch::Receiver<bool>, clock: Arc<dyn Clock>) {
+    if stop.wait_for(|asked| *asked).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    clock.sleep_until(clock.now() + END_AFTER_SIGNAL).await;
 }
 
 fn apply(run: &mut Run, event: &Event) {

@@ -5,3 +5,4 @@
 mod driving;
 mod fence;
 mod memory;
+mod stopping;

@@ -21,7 +21,7 @@ pub struct Result<'a> {
     pub backup: u64,
     /// The run.
     pub run: &'a str,
-    /// `complete`, `partial`, `failed`, `stopped`, `release-pending` or `journal-lost`.
+    /// `complete`, `partial`, `failed`, `stopped`, `release-pending`, `left-open`, `superseded` or `journal-lost`.
     pub outcome: &'static str,
     /// Whether the backup counts.
     pub complete: bool,
@@ -48,11 +48,12 @@ pub fn result(driven: &Driven, manifest: Option<String>, exit_code: u8) -> Resul
         End::Closed(Outcome::Failed { fault, .. })
         | End::JournalLost { fault, .. }
         | End::Superseded(fault) => Some(fault),
-        End::Closed(_) | End::ReleasePending => None,
+        End::Closed(_) | End::ReleasePending | End::LeftOpen => None,
     };
     let outcome = match &driven.end {
         End::Closed(outcome) => outcome.name(),
         End::ReleasePending => "release-pending",
+        End::LeftOpen => "left-open",
         End::Superseded(_) => "superseded",
         End::JournalLost { .. } => "journal-lost",
     };

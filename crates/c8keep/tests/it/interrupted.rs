@@ -104,6 +104,26 @@ fn signals_release_first() {
     }
 }
 
+/// A terminal that closes sends two: exporting is not left paused by that. A third one is meant.
+#[test]
+fn a_second_signal_does_not_leave_exporting_paused() {
+    let mut config = slow();
+    config.durations.resume = 3_000;
+    let theatre = Theatre::new(config);
+    let child = paused(&theatre, &["backup"]);
+    signal(&child, "-HUP");
+    signal(&child, "-TERM");
+    finish(child)
+        .expect(130, &["resuming exporting", "may still be paused; resuming it for", "exporting runs again"]);
+    assert!(!theatre.is_paused());
+
+    let child = paused(&theatre, &["backup"]);
+    for name in ["-HUP", "-TERM", "-INT"] {
+        signal(&child, name);
+    }
+    finish(child).expect(20, &["third signal", "resume-exporting"]);
+}
+
 /// A process whose claim was superseded sends nothing more, not even a release: it would open the other's window.
 #[test]
 fn a_superseded_process_sends_nothing() {
