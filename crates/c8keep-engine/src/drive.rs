@@ -2,11 +2,12 @@
 //!
 //! It holds nothing that the journal lacks, except what is in flight. It never acts on an intent that is not durable,
 //! with one exception that the hold's own intent covers: when the journal cannot be written while exporting is paused,
-//! the release is sent all the same.
+//! the release is sent all the same ([`without_journal`]).
+
+mod without_journal;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::{Kind, StepName};
@@ -75,11 +76,11 @@ pub enum End {
     LeftOpen,
     /// Another process has taken the installation over; this one has sent nothing more.
     Superseded(Fault),
-    /// The journal failed; exporting was released if `released`.
+    /// The journal takes nothing more. The run stays open; past its pivot the manifest may be there or not.
     JournalLost {
         /// What the journal said.
         fault: Fault,
-        /// Whether exporting is known to run.
+        /// Whether this run's pause is confirmed to be lifted, or never was made.
         released: bool,
     },
 }
@@ -153,7 +154,7 @@ impl Driver<'_> {
     /// How it ends where time is up. Only what is durable counts: the next start knows no more.
     fn left(&mut self) -> End {
         match self.lost.take() {
-            Some(fault) => End::JournalLost { fault, released: !self.journalled.hold().is_open() },
+            Some(fault) => End::JournalLost { fault, released: !self.still_holds() },
             None if self.journalled.hold().is_open() => End::ReleasePending,
             None => End::LeftOpen,
         }
@@ -202,17 +203,21 @@ impl Driver<'_> {
         }
         self.make_durable().await?;
         for order in orders {
-            let step = order.step.clone();
-            let (world, run) = (Arc::clone(&self.world), Arc::clone(&self.journalled));
-            let (performance, abort) = abortable(async move {
-                let answer = perform(&world, &run, &order).await;
-                (order, answer)
-            });
-            self.in_flight.performing.insert(step.clone());
-            self.aborts.insert(step, abort);
-            self.performances.push(Box::pin(performance));
+            self.perform(order, Arc::clone(&self.journalled));
         }
         Ok(())
+    }
+
+    fn perform(&mut self, order: Order, run: Arc<Run>) {
+        let step = order.step.clone();
+        let world = Arc::clone(&self.world);
+        let (performance, abort) = abortable(async move {
+            let answer = perform(&world, &run, &order).await;
+            (order, answer)
+        });
+        self.in_flight.performing.insert(step.clone());
+        self.aborts.insert(step, abort);
+        self.performances.push(Box::pin(performance));
     }
 
     /// Waits for an answer, the next due instant, a signal, or the end of our patience with the release.
@@ -222,13 +227,7 @@ impl Driver<'_> {
             return Some(End::ReleasePending);
         }
         let wake = [until, patience, self.disks.due()].into_iter().flatten().min();
-        let clock = Arc::clone(&self.world.clock);
-        let sleep = async {
-            match wake {
-                Some(instant) => clock.sleep_until(instant).await,
-                None => std::future::pending().await,
-            }
-        };
+        let sleep = self.sleep_until(wake);
         // Asked to stop while something was being written down.
         if *self.stop.borrow() && self.run.stopping().is_none() && !self.is_ending_well() {
             return None;
@@ -304,9 +303,13 @@ impl Driver<'_> {
         if !self.run.is_winding_down() || self.run.is_past_pivot() {
             return;
         }
-        let reads = |step: &StepName| self.run.plan().step(step).is_some_and(|s| s.kind == Kind::Probe);
-        let doomed: Vec<StepName> = self.in_flight.performing.iter().filter(|s| reads(s)).cloned().collect();
-        for step in doomed {
+        self.abort(|kind| *kind == Kind::Probe);
+    }
+
+    fn abort(&mut self, doomed: impl Fn(&Kind) -> bool) {
+        let of = |step: &StepName| self.run.plan().step(step).is_some_and(|s| doomed(&s.kind));
+        let steps: Vec<StepName> = self.in_flight.performing.iter().filter(|s| of(s)).cloned().collect();
+        for step in steps {
             if let Some(abort) = self.aborts.remove(&step) {
                 abort.abort();
             }
@@ -314,10 +317,12 @@ impl Driver<'_> {
         }
     }
 
-    /// Takes an event into account; [`Driver::make_durable`] writes it down.
+    /// Takes an event into account; [`Driver::make_durable`] writes it down, if anything can be written.
     fn note(&mut self, event: Event) {
         apply(&mut self.run, &event);
-        self.fresh.push(event);
+        if self.lost.is_none() {
+            self.fresh.push(event);
+        }
     }
 
     /// Writes what is fresh into the journal, in one transaction, and tells of it.
@@ -334,43 +339,14 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// The journal cannot be written: everything else stops, the release is sent until it works or patience ends, and the
-    /// next start confirms it.
-    async fn release_without_journal(&mut self, fault: Fault) -> End {
-        // A resume has no owner: once confirmed it is not repeated, even though the journal does not know.
-        let mut released = !self.run.hold().is_open();
-        self.lost = Some(fault.clone());
-        self.run = (*self.journalled).clone();
-        self.until_the_pause_has_landed().await;
-        self.performances.clear();
-        released |= !self.run.hold().is_open();
-        let since = *self.releasing_since.get_or_insert(self.world.clock.now());
-        while !released {
-            // A resume has no owner, see above.
-            if let Some(fault) = self.world.journal.superseded().await {
-                return End::Superseded(fault);
+    /// Sleeps until an instant, or for ever.
+    fn sleep_until(&self, instant: Option<Timestamp>) -> impl Future<Output = ()> + use<> {
+        let clock = Arc::clone(&self.world.clock);
+        async move {
+            match instant {
+                Some(instant) => clock.sleep_until(instant).await,
+                None => std::future::pending().await,
             }
-            released = self.world.camunda.resume_exporting().await.is_ok();
-            let now = self.now();
-            if self.release_wait.is_some_and(|wait| since + wait <= now) {
-                break;
-            }
-            if !released {
-                self.world.clock.sleep_until(now + Duration::from_millis(500)).await;
-            }
-        }
-        End::JournalLost { fault, released }
-    }
-
-    /// A pause that is still on its way must not land after the release; its own deadline ends the wait.
-    async fn until_the_pause_has_landed(&mut self) {
-        let Some(hold) = self.run.plan().hold().map(|step| step.name.clone()) else { return };
-        while self.in_flight.performing.contains(&hold) {
-            match self.performances.next().await {
-                Some(Ok((order, _))) => self.in_flight.performing.remove(&order.step),
-                Some(Err(Aborted)) => false,
-                None => return,
-            };
         }
     }
 

@@ -6,3 +6,4 @@ mod driving;
 mod fence;
 mod memory;
 mod stopping;
+mod without_journal;

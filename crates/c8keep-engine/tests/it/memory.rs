@@ -44,6 +44,12 @@ pub struct Outside {
     pub runtime_never_ends: bool,
     /// Resuming fails this often.
     pub resume_fails: u32,
+    /// Resuming is answered well and does nothing this often.
+    pub resume_is_ignored: u32,
+    /// A pause that hangs takes effect so many milliseconds after it was sent.
+    pub pause_lands_after: Option<i64>,
+    /// When a pause that is on its way takes effect.
+    pub lands_at: Option<i64>,
     /// Appends that are taken before the journal fails for ever.
     pub journal_holds: Option<usize>,
     pub events: Vec<Event>,
@@ -58,6 +64,16 @@ pub struct Outside {
 }
 
 impl Outside {
+    fn a_pause_is_sent(&mut self) {
+        self.lands_at = Some(self.millis + self.pause_lands_after.unwrap_or(0));
+        self.what_is_due_lands();
+    }
+
+    pub fn what_is_due_lands(&mut self) {
+        let now = self.millis;
+        self.paused |= self.lands_at.take_if(|at| *at <= now).is_some();
+    }
+
     pub fn is_well_again(&mut self) {
         (self.resume_fails, self.vault_is_full) = (0, false);
         self.hangs.clear();
@@ -162,7 +178,7 @@ impl Camunda for Memory {
     async fn pause_exporting(&self) -> Result<(), Fault> {
         // The answer takes a turn of the loop, so that something else can fail meanwhile.
         tokio::task::yield_now().await;
-        self.outside().paused = true;
+        self.outside().a_pause_is_sent();
         self.effect("pause-exporting").await;
         if self.outside().hangs.contains_key("pause-exporting") {
             let fault = Fault::new(FaultKind::Unreachable, "pausing", "memory", "no whole answer");
@@ -178,12 +194,18 @@ impl Camunda for Memory {
             outside.resume_fails -= 1;
             return Err(Fault::new(FaultKind::Refused, "resuming", "memory", "a broker is missing"));
         }
+        outside.what_is_due_lands();
+        if outside.resume_is_ignored > 0 {
+            outside.resume_is_ignored -= 1;
+            return Ok(());
+        }
         outside.paused = false;
         outside.stopped_and_resumed.1 = Some(outside.millis);
         Ok(())
     }
 
     async fn positions(&self, _: &[BrokerAddress], now: Timestamp) -> Result<Positions, Fault> {
+        self.outside().what_is_due_lands();
         let phase = if self.outside().paused { "SOFT_PAUSED" } else { "EXPORTING" };
         let reading = PartitionReading {
             role: "LEADER".into(),

@@ -146,7 +146,7 @@ fn tell(world: &World, settings: &Settings, driven: &Driven, args: &BackupArgs, 
         (End::Superseded(fault), _) => printer.fault(fault),
         (End::JournalLost { fault, released: true }, _) => {
             printer.fault(fault);
-            printer.say("exporting was resumed all the same; the backup has failed");
+            printer.say(&summary::without_journal(run));
         }
         _ => tell_unreleased(driven, printer),
     }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use c8keep_core::Run;
+use c8keep_core::fault::Fault;
 use c8keep_core::plan::StepName;
 use c8keep_core::run::{Event, Mark};
 use c8keep_engine::World;
 use c8keep_engine::drive::{self, Driven, Options};
 use c8keep_engine::ports::Term;
 use c8keep_engine::progress::Reporter;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::printer::Printer;
 use crate::show::View;
@@ -26,6 +27,14 @@ impl Reporter for Guarded<'_> {
 
     fn waiting(&self, run: &Run, step: &StepName, mark: &Mark) {
         self.0.waiting(run, step, mark);
+    }
+
+    fn journal_lost(&self, run: &Run, fault: &Fault, at: Timestamp) {
+        self.0.journal_lost(run, fault, at);
+    }
+
+    fn unreleased(&self, run: &Run, fault: &Fault, at: Timestamp) {
+        self.0.unreleased(run, fault, at);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::cli::OnOpen;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
 use crate::session::actor;
+use crate::show::summary;
 use crate::show::time::{ago, span};
 use crate::signals;
 
@@ -66,7 +67,7 @@ pub(super) async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How)
                 End::Closed(_) if signals::have_come() => Err(Stop::with(exit::INTERRUPTED)),
                 End::Closed(_) => Ok(Taken::Released),
                 End::JournalLost { fault, released: true } => {
-                    printer.say("exporting was resumed all the same, but that could not be journalled");
+                    printer.say(&summary::without_journal(&driven.run));
                     Err(fault.clone().into())
                 }
                 End::LeftOpen => {

@@ -150,7 +150,7 @@ fn pause_lines(run: &Run, now: Timestamp) -> Vec<Line> {
 }
 
 /// Text in lines of at most so many characters, broken between words.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {

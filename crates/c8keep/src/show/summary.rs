@@ -80,6 +80,28 @@ pub fn next_id(run: &Run) -> u64 {
     run.facts().highest_id.map_or(id, |highest| highest.max(id)).get() + 1
 }
 
+/// What is true of a run whose journal takes nothing more, once exporting is confirmed to run. `run` is what is written down.
+pub fn without_journal(run: &Run) -> String {
+    let exporting = match run.hold() {
+        Hold::NotTaken => "exporting was not touched",
+        Hold::Released { .. } => "exporting runs",
+        Hold::Open { .. } | Hold::ReleasePending { .. } => {
+            "exporting was resumed all the same, and that is confirmed"
+        }
+    };
+    let id = run.plan().backup();
+    let backup = if run.is_past_pivot() {
+        format!(
+            "all parts of backup {id} are whole, and its manifest may be in the vault: `c8keep list` and `c8keep show {id}` tell"
+        )
+    } else {
+        format!("backup {id} has failed")
+    };
+    format!(
+        "{exporting}; {backup}\n  the run stays open until it can be written down: the next `c8keep backup` sees to it"
+    )
+}
+
 fn paused(run: &Run) -> Option<jiff::SignedDuration> {
     run.hold().length(run.last_at())
 }
