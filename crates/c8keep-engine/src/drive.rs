@@ -53,6 +53,8 @@ pub struct Driver<'a> {
     /// Why the journal takes nothing more, if so.
     lost: Option<Fault>,
     disks: disk::Watch,
+    /// Becomes the reason why nothing more may be taken on, in time before anybody else may act.
+    standing: Option<BoxFuture<'static, Fault>>,
 }
 
 /// How driving ended.
@@ -120,6 +122,7 @@ pub async fn drive(world: Arc<World>, run: Run, seq: u64, term: Term, options: O
         releasing_since: None,
         lost: None,
         disks: disk::Watch::default(),
+        standing: None,
     };
     if seq == 1 {
         driver.reporter.event(&driver.journalled, &driver.run.opening());
@@ -184,7 +187,7 @@ impl Driver<'_> {
             }
             Next::Wait { until } => {
                 self.make_durable().await?;
-                return Ok(self.wait(until).await);
+                return self.wait(until).await;
             }
         }
         Ok(None)
@@ -220,18 +223,23 @@ impl Driver<'_> {
         self.performances.push(Box::pin(performance));
     }
 
-    /// Waits for an answer, the next due instant, a signal, or the end of our patience with the release.
-    async fn wait(&mut self, until: Option<Timestamp>) -> Option<End> {
+    /// Waits for an answer, the next due instant, a signal, the end of our patience with the release, or of our standing: in a
+    /// wait in which nothing moves nothing is journalled, and nobody else would notice.
+    async fn wait(&mut self, until: Option<Timestamp>) -> Result<Option<End>, Fault> {
         let patience = self.patience_ends();
         if patience.is_some_and(|ends| ends <= self.now()) {
-            return Some(End::ReleasePending);
+            return Ok(Some(End::ReleasePending));
         }
         let wake = [until, patience, self.disks.due()].into_iter().flatten().min();
         let sleep = self.sleep_until(wake);
         // Asked to stop while something was being written down.
         if *self.stop.borrow() && self.run.stopping().is_none() && !self.is_ending_well() {
-            return None;
+            return Ok(None);
         }
+        let holds = self.run.hold().is_open();
+        let journal = Arc::clone(&self.world.journal);
+        let standing =
+            self.standing.get_or_insert_with(|| Box::pin(async move { journal.standing_lost().await }));
         let mut stop = self.stop.clone();
         let stopped = async {
             if *stop.borrow_and_update() {
@@ -245,6 +253,8 @@ impl Driver<'_> {
             biased;
             () = stopped => {}
             Some(ended) = self.performances.next() => self.answered(ended),
+            // What is not paused can wait for the vault: the next intent asks.
+            fault = standing, if holds => return Err(fault),
             disk = self.disks.scarce() => self.spare(disk),
             () = sleep => {}
         }
@@ -252,7 +262,7 @@ impl Driver<'_> {
         while let Some(Some(ended)) = self.performances.next().now_or_never() {
             self.answered(ended);
         }
-        None
+        Ok(None)
     }
 
     /// What is left on a broker's disk belongs to the broker: the window ends.

@@ -38,6 +38,8 @@ pub struct Outside {
     pub hangs: BTreeMap<&'static str, i64>,
     /// Nothing can be written into the vault.
     pub vault_is_full: bool,
+    /// From when on the vault cannot be reached.
+    pub vault_is_cut_at: Option<i64>,
     /// When that was, and when exporting was resumed.
     pub stopped_and_resumed: (Option<i64>, Option<i64>),
     /// The runtime backup goes on for ever.
@@ -72,6 +74,15 @@ impl Outside {
     pub fn what_is_due_lands(&mut self) {
         let now = self.millis;
         self.paused |= self.lands_at.take_if(|at| *at <= now).is_some();
+    }
+
+    fn reach_vault(&self) -> Result<(), Fault> {
+        match self.vault_is_cut_at {
+            Some(at) if at <= self.millis => {
+                Err(Fault::new(FaultKind::Unreachable, "reaching", "the vault", "nothing").with_retry())
+            }
+            _ => Ok(()),
+        }
     }
 
     pub fn is_well_again(&mut self) {
@@ -316,6 +327,7 @@ impl Vault for Memory {
     async fn create(&self, path: &str, bytes: &[u8]) -> Result<String, Fault> {
         self.arrives("keep");
         self.hang("keep").await;
+        self.outside().reach_vault()?;
         if self.outside().vault_is_full {
             let fault = Fault::new(FaultKind::Storage, "writing", "the vault", "no space left on device");
             return Err(fault.with_retry());
@@ -325,6 +337,7 @@ impl Vault for Memory {
     }
 
     async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Fault> {
+        self.outside().reach_vault()?;
         Ok(self.outside().vault.get(path).cloned())
     }
 
