@@ -127,6 +127,11 @@ impl Lease {
         if age < SignedDuration::ZERO || age >= GOOD_FOR { Standing::Stale } else { Standing::Sure }
     }
 
+    /// Until when its owner is sure of it without another renewal.
+    pub fn good_until(&self) -> Timestamp {
+        self.sent_at + GOOD_FOR
+    }
+
     /// When the next renewal is due.
     pub fn renewal_due(&self) -> Timestamp {
         self.sent_at + RENEW_EVERY

@@ -2,11 +2,12 @@
 //!
 //! It holds nothing that the journal lacks, except what is in flight. It never acts on an intent that is not durable,
 //! with one exception that the hold's own intent covers: when the journal cannot be written while exporting is paused,
-//! the release is sent all the same.
+//! the release is sent all the same ([`without_journal`]).
+
+mod without_journal;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::{Kind, StepName};
@@ -18,12 +19,12 @@ use tokio::sync::watch;
 
 use crate::never_behind::never_behind;
 use crate::perform::perform;
-use crate::ports::Term;
+use crate::ports::{Clock, Term};
 use crate::progress::Reporter;
 use crate::{World, disk};
 
-/// How long a release is tried after a signal, so that a container's grace period is enough.
-pub const RELEASE_AFTER_SIGNAL: SignedDuration = SignedDuration::from_secs(25);
+/// How long a process lives on after a signal, whatever is in flight, so that a container's grace period is enough.
+pub const END_AFTER_SIGNAL: SignedDuration = SignedDuration::from_secs(25);
 
 /// How often progress is journalled: often enough for stall times of minutes, seldom enough to cost nothing.
 const NOTE_EVERY: SignedDuration = SignedDuration::from_secs(2);
@@ -49,9 +50,11 @@ pub struct Driver<'a> {
     aborts: BTreeMap<StepName, AbortHandle>,
     /// When the release became due in this process, for `release_wait`.
     releasing_since: Option<Timestamp>,
-    /// When the process was asked to stop.
-    stopped_at: Option<Timestamp>,
+    /// Why the journal takes nothing more, if so.
+    lost: Option<Fault>,
     disks: disk::Watch,
+    /// Becomes the reason why nothing more may be taken on, in time before anybody else may act.
+    standing: Option<BoxFuture<'static, Fault>>,
 }
 
 /// How driving ended.
@@ -70,13 +73,16 @@ pub enum End {
     Closed(Outcome),
     /// The release was not confirmed in the time allowed; the run stays open and the next start goes on.
     ReleasePending,
+    /// Asked to stop, and something under way did not end in the time allowed. Exporting is not paused by this run; it stays
+    /// open and the next start goes on.
+    LeftOpen,
     /// Another process has taken the installation over; this one has sent nothing more.
     Superseded(Fault),
-    /// The journal failed; exporting was released if `released`.
+    /// The journal takes nothing more. The run stays open; past its pivot the manifest may be there or not.
     JournalLost {
         /// What the journal said.
         fault: Fault,
-        /// Whether exporting is known to run.
+        /// Whether this run's pause is confirmed to be lifted, or never was made.
         released: bool,
     },
 }
@@ -114,8 +120,9 @@ pub async fn drive(world: Arc<World>, run: Run, seq: u64, term: Term, options: O
         performances: FuturesUnordered::new(),
         aborts: BTreeMap::new(),
         releasing_since: None,
-        stopped_at: None,
+        lost: None,
         disks: disk::Watch::default(),
+        standing: None,
     };
     if seq == 1 {
         driver.reporter.event(&driver.journalled, &driver.run.opening());
@@ -124,17 +131,35 @@ pub async fn drive(world: Arc<World>, run: Run, seq: u64, term: Term, options: O
 }
 
 impl Driver<'_> {
+    /// Whatever is under way, a process that was asked to stop ends in time; what it leaves is read back by the next start.
     async fn until_it_ends(mut self) -> Driven {
+        let time_is_up = after_signal(self.stop.clone(), Arc::clone(&self.world.clock));
+        let end = tokio::select! {
+            biased;
+            end = self.go_on() => end,
+            () = time_is_up => self.left(),
+        };
+        Driven { run: Arc::unwrap_or_clone(self.journalled), end }
+    }
+
+    async fn go_on(&mut self) -> End {
         loop {
             match self.step().await {
                 Ok(None) => {}
-                Ok(Some(end)) => return self.ended(end),
+                Ok(Some(end)) => return end,
                 // A resume has no owner: ours would open the window of whoever has taken over.
-                Err(fault) if fault.kind == FaultKind::Locked => {
-                    return self.ended(End::Superseded(fault));
-                }
+                Err(fault) if fault.kind == FaultKind::Locked => return End::Superseded(fault),
                 Err(fault) => return self.release_without_journal(fault).await,
             }
+        }
+    }
+
+    /// How it ends where time is up. Only what is durable counts: the next start knows no more.
+    fn left(&mut self) -> End {
+        match self.lost.take() {
+            Some(fault) => End::JournalLost { fault, released: !self.still_holds() },
+            None if self.journalled.hold().is_open() => End::ReleasePending,
+            None => End::LeftOpen,
         }
     }
 
@@ -162,7 +187,7 @@ impl Driver<'_> {
             }
             Next::Wait { until } => {
                 self.make_durable().await?;
-                return Ok(self.wait(until).await);
+                return self.wait(until).await;
             }
         }
         Ok(None)
@@ -181,37 +206,40 @@ impl Driver<'_> {
         }
         self.make_durable().await?;
         for order in orders {
-            let step = order.step.clone();
-            let (world, run) = (Arc::clone(&self.world), Arc::clone(&self.journalled));
-            let (performance, abort) = abortable(async move {
-                let answer = perform(&world, &run, &order).await;
-                (order, answer)
-            });
-            self.in_flight.performing.insert(step.clone());
-            self.aborts.insert(step, abort);
-            self.performances.push(Box::pin(performance));
+            self.perform(order, Arc::clone(&self.journalled));
         }
         Ok(())
     }
 
-    /// Waits for an answer, the next due instant, a signal, or the end of our patience with the release.
-    async fn wait(&mut self, until: Option<Timestamp>) -> Option<End> {
+    fn perform(&mut self, order: Order, run: Arc<Run>) {
+        let step = order.step.clone();
+        let world = Arc::clone(&self.world);
+        let (performance, abort) = abortable(async move {
+            let answer = perform(&world, &run, &order).await;
+            (order, answer)
+        });
+        self.in_flight.performing.insert(step.clone());
+        self.aborts.insert(step, abort);
+        self.performances.push(Box::pin(performance));
+    }
+
+    /// Waits for an answer, the next due instant, a signal, the end of our patience with the release, or of our standing: in a
+    /// wait in which nothing moves nothing is journalled, and nobody else would notice.
+    async fn wait(&mut self, until: Option<Timestamp>) -> Result<Option<End>, Fault> {
         let patience = self.patience_ends();
         if patience.is_some_and(|ends| ends <= self.now()) {
-            return Some(End::ReleasePending);
+            return Ok(Some(End::ReleasePending));
         }
         let wake = [until, patience, self.disks.due()].into_iter().flatten().min();
-        let clock = Arc::clone(&self.world.clock);
-        let sleep = async {
-            match wake {
-                Some(instant) => clock.sleep_until(instant).await,
-                None => std::future::pending().await,
-            }
-        };
+        let sleep = self.sleep_until(wake);
         // Asked to stop while something was being written down.
         if *self.stop.borrow() && self.run.stopping().is_none() && !self.is_ending_well() {
-            return None;
+            return Ok(None);
         }
+        let holds = self.run.hold().is_open();
+        let journal = Arc::clone(&self.world.journal);
+        let standing =
+            self.standing.get_or_insert_with(|| Box::pin(async move { journal.standing_lost().await }));
         let mut stop = self.stop.clone();
         let stopped = async {
             if *stop.borrow_and_update() {
@@ -225,6 +253,8 @@ impl Driver<'_> {
             biased;
             () = stopped => {}
             Some(ended) = self.performances.next() => self.answered(ended),
+            // What is not paused can wait for the vault: the next intent asks.
+            fault = standing, if holds => return Err(fault),
             disk = self.disks.scarce() => self.spare(disk),
             () = sleep => {}
         }
@@ -232,7 +262,7 @@ impl Driver<'_> {
         while let Some(Some(ended)) = self.performances.next().now_or_never() {
             self.answered(ended);
         }
-        None
+        Ok(None)
     }
 
     /// What is left on a broker's disk belongs to the broker: the window ends.
@@ -244,21 +274,14 @@ impl Driver<'_> {
         }
     }
 
-    /// When the release has been tried for long enough in this process: `release_wait` counts from its beginning, the
-    /// patience after a signal from the signal.
+    /// When the release has been tried for long enough in this process: `release_wait` counts from its beginning.
     fn patience_ends(&mut self) -> Option<Timestamp> {
         if !self.run.hold().is_open() || !self.run.is_winding_down() && !self.release_has_begun() {
             return None;
         }
         let now = self.now();
         let since = *self.releasing_since.get_or_insert(now);
-        self.patience_from(since, now)
-    }
-
-    fn patience_from(&mut self, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        let told = self.release_wait.map(|wait| since + wait);
-        let stopped = self.stop.borrow().then(|| *self.stopped_at.get_or_insert(now) + RELEASE_AFTER_SIGNAL);
-        [told, stopped].into_iter().flatten().min()
+        self.release_wait.map(|wait| since + wait)
     }
 
     fn release_has_begun(&self) -> bool {
@@ -290,9 +313,13 @@ impl Driver<'_> {
         if !self.run.is_winding_down() || self.run.is_past_pivot() {
             return;
         }
-        let reads = |step: &StepName| self.run.plan().step(step).is_some_and(|s| s.kind == Kind::Probe);
-        let doomed: Vec<StepName> = self.in_flight.performing.iter().filter(|s| reads(s)).cloned().collect();
-        for step in doomed {
+        self.abort(|kind| *kind == Kind::Probe);
+    }
+
+    fn abort(&mut self, doomed: impl Fn(&Kind) -> bool) {
+        let of = |step: &StepName| self.run.plan().step(step).is_some_and(|s| doomed(&s.kind));
+        let steps: Vec<StepName> = self.in_flight.performing.iter().filter(|s| of(s)).cloned().collect();
+        for step in steps {
             if let Some(abort) = self.aborts.remove(&step) {
                 abort.abort();
             }
@@ -300,10 +327,12 @@ impl Driver<'_> {
         }
     }
 
-    /// Takes an event into account; [`Driver::make_durable`] writes it down.
+    /// Takes an event into account; [`Driver::make_durable`] writes it down, if anything can be written.
     fn note(&mut self, event: Event) {
         apply(&mut self.run, &event);
-        self.fresh.push(event);
+        if self.lost.is_none() {
+            self.fresh.push(event);
+        }
     }
 
     /// Writes what is fresh into the journal, in one transaction, and tells of it.
@@ -320,46 +349,14 @@ impl Driver<'_> {
         Ok(())
     }
 
-    fn ended(self, end: End) -> Driven {
-        Driven { run: Arc::unwrap_or_clone(self.journalled), end }
-    }
-
-    /// The journal cannot be written: everything else stops, the release is sent until it works or patience ends, and the
-    /// next start confirms it.
-    async fn release_without_journal(mut self, fault: Fault) -> Driven {
-        // A resume has no owner: once confirmed it is not repeated, even though the journal does not know.
-        let mut released = !self.run.hold().is_open();
-        self.run = (*self.journalled).clone();
-        self.until_the_pause_has_landed().await;
-        self.performances.clear();
-        released |= !self.run.hold().is_open();
-        let since = *self.releasing_since.get_or_insert(self.world.clock.now());
-        while !released {
-            // A resume has no owner, see above.
-            if let Some(fault) = self.world.journal.superseded().await {
-                return self.ended(End::Superseded(fault));
+    /// Sleeps until an instant, or for ever.
+    fn sleep_until(&self, instant: Option<Timestamp>) -> impl Future<Output = ()> + use<> {
+        let clock = Arc::clone(&self.world.clock);
+        async move {
+            match instant {
+                Some(instant) => clock.sleep_until(instant).await,
+                None => std::future::pending().await,
             }
-            released = self.world.camunda.resume_exporting().await.is_ok();
-            let now = self.now();
-            if self.patience_from(since, now).is_some_and(|ends| ends <= now) {
-                break;
-            }
-            if !released {
-                self.world.clock.sleep_until(now + Duration::from_millis(500)).await;
-            }
-        }
-        self.ended(End::JournalLost { fault, released })
-    }
-
-    /// A pause that is still on its way must not land after the release; its own deadline ends the wait.
-    async fn until_the_pause_has_landed(&mut self) {
-        let Some(hold) = self.run.plan().hold().map(|step| step.name.clone()) else { return };
-        while self.in_flight.performing.contains(&hold) {
-            match self.performances.next().await {
-                Some(Ok((order, _))) => self.in_flight.performing.remove(&order.step),
-                Some(Err(Aborted)) => false,
-                None => return,
-            };
         }
     }
 
@@ -373,6 +370,14 @@ impl std::fmt::Debug for Driver<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Driver").field("run", self.run.id()).finish_non_exhaustive()
     }
+}
+
+/// Returns when a process that was asked to stop has lived on for long enough; never, if it is not asked.
+async fn after_signal(mut stop: watch::Receiver<bool>, clock: Arc<dyn Clock>) {
+    if stop.wait_for(|asked| *asked).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    clock.sleep_until(clock.now() + END_AFTER_SIGNAL).await;
 }
 
 fn apply(run: &mut Run, event: &Event) {

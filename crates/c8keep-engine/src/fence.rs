@@ -4,7 +4,8 @@
 //! It wraps the journal of this host, because every intent passes there before anything is sent: refused there, nothing is
 //! sent. It decides nothing; [`c8keep_core::claim`] does. It never removes or changes an object.
 //!
-//! A claim store that cannot be reached keeps nobody from releasing a hold of its own: only a new pause needs the claim.
+//! A claim store that cannot be reached keeps nobody from releasing a hold of its own: only a new pause needs the claim. While
+//! exporting is paused, whoever drives a run waits for the end of its claim as well as for everything else.
 
 mod store;
 
@@ -201,13 +202,43 @@ impl Claims {
 
     /// The same where somebody waits for it.
     async fn renew_soon(&self, left: bool) -> Result<(), Fault> {
-        let until = self.clock.now() + RENEW_WITHIN;
+        self.renew_until(left, self.clock.now() + RENEW_WITHIN).await
+    }
+
+    async fn renew_until(&self, left: bool, until: Timestamp) -> Result<(), Fault> {
+        let within = until.duration_since(self.clock.now());
         tokio::select! {
             renewed = self.renew(left) => renewed,
             () = self.clock.sleep_until(until) => {
-                let answer = format!("no end within {RENEW_WITHIN:#}");
+                let answer = format!("no end within {within:#}");
                 Err(Fault::new(FaultKind::Unreachable, RENEWING, self.vault.place(), answer))
             }
+        }
+    }
+
+    /// Returns when nothing more may be taken on: somebody has taken over, or nobody can tell when the lease ends. The renewals
+    /// in the background keep it from ending; when they have failed for long enough it is looked at closely.
+    async fn standing_lost(&self) -> Fault {
+        let mut failed: Option<Fault> = None;
+        loop {
+            let Some(lease) = self.kept.lock().await.lease.clone() else {
+                return std::future::pending().await;
+            };
+            let (now, ends) = (self.clock.now(), lease.good_until());
+            let until = match (lease.standing(now), failed.take()) {
+                (Standing::Lost, _) => return superseded(&self.vault, &lease),
+                (Standing::Stale, Some(fault)) => return unsure(fault),
+                (Standing::Sure, _) if now < ends - RENEW_WITHIN => {
+                    self.clock.sleep_until(ends - RENEW_WITHIN).await;
+                    continue;
+                }
+                (Standing::Sure, _) => ends,
+                // After a standstill: nothing was tried meanwhile.
+                (Standing::Stale, None) => now + RENEW_WITHIN,
+            };
+            failed = self.renew_until(false, until).await.err();
+            let again = self.clock.now() + RENEW_AGAIN;
+            self.clock.sleep_until(if failed.is_some() { again.min(until) } else { again }).await;
         }
     }
 
@@ -344,6 +375,13 @@ impl Journal for Fence {
         Ok(())
     }
 
+    async fn standing_lost(&self) -> Fault {
+        match &self.claims {
+            Some(claims) => claims.standing_lost().await,
+            None => self.journal.standing_lost().await,
+        }
+    }
+
     async fn superseded(&self) -> Option<Fault> {
         let claims = self.claims.as_ref()?;
         let kept = claims.kept.lock().await;
@@ -377,6 +415,12 @@ fn busy(store: &ClaimStore, claim: Option<&Claim>) -> Fault {
         None => "others are faster again and again".to_owned(),
     };
     Fault::new(FaultKind::Locked, CLAIMING, store.place(), answer).with_hint("wait until it has ended")
+}
+
+fn unsure(fault: Fault) -> Fault {
+    let (said, age) = (&fault.answer, claim::GOOD_FOR);
+    let answer = format!("{said}; the last renewal is {age:#} old, and another host may take over soon");
+    Fault { answer, ..fault }
 }
 
 fn superseded(vault: &Arc<dyn Vault>, lease: &Lease) -> Fault {

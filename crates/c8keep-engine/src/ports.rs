@@ -204,6 +204,12 @@ pub trait Journal: Send + Sync {
     /// Who holds the installation on this host right now, if a process does.
     async fn holder(&self, installation: &str) -> Result<Option<String>, Fault>;
 
+    /// Returns when this process must take on nothing more, in time before anybody else may act: `Locked` if somebody has taken
+    /// over, another fault if that cannot be told any longer. Never, where nobody can take over unseen.
+    async fn standing_lost(&self) -> Fault {
+        std::future::pending().await
+    }
+
     /// Why nothing more may be sent, if somebody else is known to have taken over.
     async fn superseded(&self) -> Option<Fault> {
         None

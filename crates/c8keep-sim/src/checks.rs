@@ -254,7 +254,7 @@ impl Night {
         self.trace.explain(now, || format!("p{process} ends: {:?}", driven.end));
         crate::coverage::of_run(self, driven);
         let says_it_runs = match &driven.end {
-            End::Closed(_) => true,
+            End::Closed(_) | End::LeftOpen => true,
             End::JournalLost { released, .. } => *released,
             End::ReleasePending | End::Superseded(_) => false,
         };

@@ -15,7 +15,7 @@ pub const FAILED: u8 = 1;
 pub const PARTIAL: u8 = 3;
 /// Exporting may still be paused.
 pub const MAY_BE_PAUSED: u8 = 20;
-/// Interrupted, and exporting runs.
+/// Interrupted, and exporting is not paused by us.
 pub const INTERRUPTED: u8 = 130;
 
 /// How long the end of the program waits for somebody to read what it has said.
@@ -25,6 +25,7 @@ pub const FLUSH: Duration = Duration::from_secs(5);
 pub fn of(driven: &Driven, require_proof: bool) -> u8 {
     match &driven.end {
         End::ReleasePending | End::JournalLost { released: false, .. } => MAY_BE_PAUSED,
+        End::LeftOpen => INTERRUPTED,
         End::JournalLost { fault, .. } | End::Superseded(fault) => fault.kind.exit_code(),
         End::Closed(outcome) => of_outcome(outcome, &driven.run, require_proof),
     }

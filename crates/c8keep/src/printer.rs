@@ -110,13 +110,16 @@ impl Printer {
         }
     }
 
-    /// Asks a question on the terminal; the empty answer is the default.
-    pub fn ask(self, question: &str) -> String {
-        self.draw(format!("{question} "));
-        Printer::flush(None);
-        let mut answer = String::new();
-        let _ = std::io::stdin().read_line(&mut answer);
-        answer.trim().to_lowercase()
+    /// Asks a question on the terminal; the empty answer is the default. Signals are heard meanwhile.
+    pub async fn ask(self, question: String) -> String {
+        let asking = move || {
+            self.draw(format!("{question} "));
+            Printer::flush(None);
+            let mut answer = String::new();
+            let _ = std::io::stdin().read_line(&mut answer);
+            answer.trim().to_lowercase()
+        };
+        tokio::task::spawn_blocking(asking).await.unwrap_or_default()
     }
 }
 

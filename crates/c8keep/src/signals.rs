@@ -1,15 +1,30 @@
-//! Signals, for the whole life of a verb that may have paused exporting. The first asks everything to stop, which releases;
-//! the second ends the program at once.
+//! Signals, for the whole life of a verb that may have paused exporting. The first asks everything to stop, which releases; the
+//! process then ends within [`END_AFTER_SIGNAL`], whatever is in flight. A second one ends it at once, unless exporting may be
+//! paused: then it tells what is being done and until when, and a third one ends it.
+//!
+//! A terminal that is closed, or a wrapper that hands signals on, easily sends two: one must not be able to leave exporting
+//! paused by accident.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use c8keep_engine::drive::END_AFTER_SIGNAL;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
 
+/// How long after that time somebody may still tidy up, such as give a claim back to a vault that hangs.
+const TIDY_FOR: Duration = Duration::from_secs(2);
+/// The end of everything, should anything not keep to its time: still within the 30 s that Kubernetes gives by default.
+const OVER_AFTER: Duration = Duration::from_secs(28);
+
 static STOPPED: OnceLock<watch::Receiver<bool>> = OnceLock::new();
+static FIRST: OnceLock<Instant> = OnceLock::new();
+static MAY_BE_PAUSED: AtomicBool = AtomicBool::new(false);
 
 /// Begins to listen for Ctrl-C, SIGTERM, and the SIGHUP of a terminal or an ssh session that is lost.
 pub fn install(printer: Printer) {
@@ -37,18 +52,41 @@ pub fn have_come() -> bool {
     STOPPED.get().is_some_and(|stopped| *stopped.borrow())
 }
 
+/// Returns when a signal has come.
+pub async fn come() {
+    if stopped().wait_for(|stopped| *stopped).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Tells whether exporting may be paused by us: then no second signal ends the process.
+pub fn guard(may_be_paused: bool) {
+    MAY_BE_PAUSED.store(may_be_paused, Ordering::Relaxed);
+}
+
 /// Does something that need not be finished, unless a signal comes first; then the command ends with `code`.
 pub async fn or_stop<T>(code: u8, doing: impl Future<Output = T>) -> Result<T, Stop> {
-    let mut stopped = stopped();
-    let signal = async {
-        if stopped.wait_for(|stopped| *stopped).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
     tokio::select! {
         done = doing => Ok(done),
-        () = signal => Err(Stop::with(code)),
+        () = come() => Err(Stop::with(code)),
     }
+}
+
+/// Does something that is good to be done, for as long as a process that was asked to stop may live.
+pub async fn or_out_of_time(doing: impl Future<Output = ()>) {
+    let out_of_time = async {
+        come().await;
+        sleep_until(until(TIDY_FOR)).await;
+    };
+    tokio::select! {
+        () = doing => {}
+        () = out_of_time => {}
+    }
+}
+
+/// The end of a process that was asked to stop, and some more.
+fn until(more: Duration) -> Instant {
+    *FIRST.get_or_init(Instant::now) + END_AFTER_SIGNAL.unsigned_abs() + more
 }
 
 async fn listen(
@@ -58,22 +96,49 @@ async fn listen(
     stop: watch::Sender<bool>,
     printer: Printer,
 ) {
-    loop {
+    for nth in 1.. {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
+            () = over(), if nth > 1 => end(printer, "it was asked to stop and did not end in time"),
         }
-        if stop.send_replace(true) {
-            printer.problem(
-                "stopped by a second signal before exporting was confirmed to run",
-                "run `c8keep resume-exporting`",
-            );
-            Printer::flush(Some(exit::FLUSH));
-            std::process::exit(i32::from(exit::MAY_BE_PAUSED));
-        }
-        if !printer.is_live() {
-            printer.say("signal received: resuming exporting if it is paused, then stopping (once more to stop at once)");
+        let may_be_paused = MAY_BE_PAUSED.load(Ordering::Relaxed);
+        match (nth, may_be_paused) {
+            (1, _) => {
+                FIRST.get_or_init(Instant::now);
+                stop.send_replace(true);
+                if !printer.is_live() {
+                    printer.say(
+                        "signal received: resuming exporting if it is paused, then stopping, within 25 s",
+                    );
+                }
+            }
+            (2, true) if printer.is_live() => {}
+            (2, true) => {
+                let left = until(Duration::ZERO).saturating_duration_since(Instant::now()).as_secs();
+                printer.say(&format!(
+                    "exporting may still be paused; resuming it for {left} s at most (once more leaves it paused and stops)"
+                ));
+            }
+            (_, true) => end(printer, "stopped by a third signal"),
+            (_, false) => end(printer, "stopped by a second signal"),
         }
     }
+}
+
+async fn over() {
+    sleep_until(*FIRST.get_or_init(Instant::now) + OVER_AFTER).await;
+}
+
+fn end(printer: Printer, why: &str) -> ! {
+    let paused = MAY_BE_PAUSED.load(Ordering::Relaxed);
+    if paused {
+        let what = format!("{why} before exporting was confirmed to run");
+        printer.problem(&what, "run `c8keep resume-exporting`");
+    } else {
+        printer.problem(&format!("{why}; exporting is not paused by c8keep"), "the same command goes on");
+    }
+    Printer::flush(Some(exit::FLUSH));
+    std::process::exit(i32::from(if paused { exit::MAY_BE_PAUSED } else { exit::INTERRUPTED }));
 }

@@ -111,6 +111,15 @@ impl Run {
         }
     }
 
+    /// The next attempt of the release and when it is due, for a process that may do nothing else any more. None where
+    /// nothing is held, or while pause or release are being performed.
+    pub fn next_release(&self, now: Timestamp, in_flight: &InFlight) -> Option<(Order, Timestamp)> {
+        let (hold, release) = (self.plan().hold()?, self.plan().release()?);
+        let busy = [&hold.name, &release.name].into_iter().any(|step| in_flight.performing.contains(step));
+        let due = self.hold().is_open() && !busy;
+        due.then(|| self.order(release, self.state(&release.name), now, in_flight))
+    }
+
     /// What holds for all steps alike, looked up once.
     fn survey(&self) -> Survey<'_> {
         let mut lost = BTreeSet::new();

@@ -22,11 +22,11 @@ const NAME: &str = "default";
 
 /// Time that the test moves.
 #[derive(Clone)]
-struct Hands(Arc<watch::Sender<i64>>);
+pub struct Hands(Arc<watch::Sender<i64>>);
 
 impl Hands {
     /// Moves on second by second, so that whatever is due on the way happens in its order.
-    async fn move_on(&self, seconds: i64) {
+    pub async fn move_on(&self, seconds: i64) {
         for _ in 0..seconds {
             self.0.send_modify(|now| *now += 1);
             for _ in 0..40 {
@@ -56,14 +56,22 @@ type Surprise = (String, String, Vec<u8>);
 
 /// One host's way to the vault.
 #[derive(Clone, Default)]
-struct Way {
-    objects: Objects,
-    cut: Arc<AtomicBool>,
+pub struct Way {
+    pub objects: Objects,
+    pub cut: Arc<AtomicBool>,
+    /// Cut off, it answers nothing at all.
+    pub hangs: Arc<AtomicBool>,
     /// What appears in the vault just before this host creates the object of that name.
     just_before: Arc<Mutex<Option<Surprise>>>,
 }
 
 impl Way {
+    async fn arrive(&self) {
+        if self.cut.load(Ordering::Relaxed) && self.hangs.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    }
+
     fn reach(&self) -> Result<MutexGuard<'_, BTreeMap<String, Vec<u8>>>, Fault> {
         if self.cut.load(Ordering::Relaxed) {
             return Err(Fault::new(FaultKind::Unreachable, "reaching", "the vault", "nothing").with_retry());
@@ -71,7 +79,7 @@ impl Way {
         Ok(self.objects.lock().unwrap())
     }
 
-    fn claims(&self) -> Vec<Claim> {
+    pub fn claims(&self) -> Vec<Claim> {
         self.objects.lock().unwrap().values().map(|bytes| serde_json::from_slice(bytes).unwrap()).collect()
     }
 
@@ -87,6 +95,7 @@ impl Vault for Way {
     }
 
     async fn create(&self, path: &str, bytes: &[u8]) -> Result<String, Fault> {
+        self.arrive().await;
         let mut objects = self.reach()?;
         if let Some((_, other, bytes)) = self.just_before.lock().unwrap().take_if(|(name, ..)| name == path) {
             objects.insert(other, bytes);
@@ -99,6 +108,7 @@ impl Vault for Way {
     }
 
     async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Fault> {
+        self.arrive().await;
         Ok(self.reach()?.get(path).cloned())
     }
 
@@ -111,19 +121,19 @@ impl Vault for Way {
     }
 }
 
-struct Host {
-    fence: Arc<Fence>,
-    way: Way,
+pub struct Host {
+    pub fence: Arc<Fence>,
+    pub way: Way,
     memory: Memory,
 }
 
-struct Scene {
-    hands: Hands,
+pub struct Scene {
+    pub hands: Hands,
     objects: Objects,
 }
 
 impl Scene {
-    fn new() -> Scene {
+    pub fn new() -> Scene {
         Scene { hands: Hands(Arc::new(watch::channel(0).0)), objects: Objects::default() }
     }
 
@@ -136,7 +146,7 @@ impl Scene {
     }
 
     /// A host that has claimed, with nobody in its way.
-    async fn owner(&self, id: &str) -> Host {
+    pub async fn owner(&self, id: &str) -> Host {
         let host = self.host(id);
         host.fence.claim(NAME, id).await.unwrap();
         host

@@ -5,3 +5,6 @@
 mod driving;
 mod fence;
 mod memory;
+mod standing;
+mod stopping;
+mod without_journal;

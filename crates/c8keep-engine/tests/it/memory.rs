@@ -32,12 +32,26 @@ pub struct Outside {
     pub disk_free: Option<u64>,
     /// Asks the process to stop while so many events are being written.
     pub stop_at: Option<(usize, watch::Sender<bool>)>,
+    /// Asks it to stop when this is sent.
+    pub stop_on: Option<(&'static str, watch::Sender<bool>)>,
+    /// What is answered only after so many milliseconds.
+    pub hangs: BTreeMap<&'static str, i64>,
+    /// Nothing can be written into the vault.
+    pub vault_is_full: bool,
+    /// From when on the vault cannot be reached.
+    pub vault_is_cut_at: Option<i64>,
     /// When that was, and when exporting was resumed.
     pub stopped_and_resumed: (Option<i64>, Option<i64>),
     /// The runtime backup goes on for ever.
     pub runtime_never_ends: bool,
     /// Resuming fails this often.
     pub resume_fails: u32,
+    /// Resuming is answered well and does nothing this often.
+    pub resume_is_ignored: u32,
+    /// A pause that hangs takes effect so many milliseconds after it was sent.
+    pub pause_lands_after: Option<i64>,
+    /// When a pause that is on its way takes effect.
+    pub lands_at: Option<i64>,
     /// Appends that are taken before the journal fails for ever.
     pub journal_holds: Option<usize>,
     pub events: Vec<Event>,
@@ -47,6 +61,34 @@ pub struct Outside {
     snapshot: Option<SnapshotRequest>,
     /// What the clock shows.
     pub millis: i64,
+    /// When those who wait will wake up.
+    sleepers: Vec<i64>,
+}
+
+impl Outside {
+    fn a_pause_is_sent(&mut self) {
+        self.lands_at = Some(self.millis + self.pause_lands_after.unwrap_or(0));
+        self.what_is_due_lands();
+    }
+
+    pub fn what_is_due_lands(&mut self) {
+        let now = self.millis;
+        self.paused |= self.lands_at.take_if(|at| *at <= now).is_some();
+    }
+
+    fn reach_vault(&self) -> Result<(), Fault> {
+        match self.vault_is_cut_at {
+            Some(at) if at <= self.millis => {
+                Err(Fault::new(FaultKind::Unreachable, "reaching", "the vault", "nothing").with_retry())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn is_well_again(&mut self) {
+        (self.resume_fails, self.vault_is_full) = (0, false);
+        self.hangs.clear();
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -57,8 +99,27 @@ impl Memory {
         self.0.lock().unwrap()
     }
 
-    fn effect(&self, name: &str) {
+    /// Something that changes the outside: it acts at once, and perhaps answers late.
+    async fn effect(&self, name: &'static str) {
         self.outside().effects.push(name.into());
+        self.arrives(name);
+        self.hang(name).await;
+    }
+
+    fn arrives(&self, name: &'static str) {
+        let mut outside = self.outside();
+        let millis = outside.millis;
+        if let Some((_, stop)) = outside.stop_on.take_if(|(what, _)| *what == name) {
+            stop.send_replace(true);
+            outside.stopped_and_resumed.0 = Some(millis);
+        }
+    }
+
+    async fn hang(&self, name: &'static str) {
+        let hangs = self.outside().hangs.get(name).copied();
+        if let Some(millis) = hangs {
+            self.sleep_until(self.now() + SignedDuration::from_millis(millis)).await;
+        }
     }
 }
 
@@ -128,17 +189,26 @@ impl Camunda for Memory {
     async fn pause_exporting(&self) -> Result<(), Fault> {
         // The answer takes a turn of the loop, so that something else can fail meanwhile.
         tokio::task::yield_now().await;
-        self.effect("pause-exporting");
-        self.outside().paused = true;
+        self.outside().a_pause_is_sent();
+        self.effect("pause-exporting").await;
+        if self.outside().hangs.contains_key("pause-exporting") {
+            let fault = Fault::new(FaultKind::Unreachable, "pausing", "memory", "no whole answer");
+            return Err(fault.with_retry().with_unknown_effect());
+        }
         Ok(())
     }
 
     async fn resume_exporting(&self) -> Result<(), Fault> {
-        self.effect("resume-exporting");
+        self.effect("resume-exporting").await;
         let mut outside = self.outside();
         if outside.resume_fails > 0 {
             outside.resume_fails -= 1;
             return Err(Fault::new(FaultKind::Refused, "resuming", "memory", "a broker is missing"));
+        }
+        outside.what_is_due_lands();
+        if outside.resume_is_ignored > 0 {
+            outside.resume_is_ignored -= 1;
+            return Ok(());
         }
         outside.paused = false;
         outside.stopped_and_resumed.1 = Some(outside.millis);
@@ -146,6 +216,7 @@ impl Camunda for Memory {
     }
 
     async fn positions(&self, _: &[BrokerAddress], now: Timestamp) -> Result<Positions, Fault> {
+        self.outside().what_is_due_lands();
         let phase = if self.outside().paused { "SOFT_PAUSED" } else { "EXPORTING" };
         let reading = PartitionReading {
             role: "LEADER".into(),
@@ -167,7 +238,7 @@ impl Camunda for Memory {
     }
 
     async fn start_history(&self, _: HistoryApp, _: BackupId) -> Result<Vec<String>, Fault> {
-        self.effect("start-history");
+        self.effect("start-history").await;
         Ok(Vec::new())
     }
 
@@ -178,7 +249,7 @@ impl Camunda for Memory {
     }
 
     async fn start_runtime(&self, _: BackupId) -> Result<(), Fault> {
-        self.effect("start-runtime");
+        self.effect("start-runtime").await;
         Ok(())
     }
 
@@ -213,7 +284,7 @@ impl SearchStore for Memory {
     }
 
     async fn create_snapshot(&self, request: &SnapshotRequest) -> Result<(), Fault> {
-        self.effect("snapshot-records");
+        self.effect("snapshot-records").await;
         self.outside().snapshot = Some(request.clone());
         Ok(())
     }
@@ -254,11 +325,19 @@ impl Vault for Memory {
     }
 
     async fn create(&self, path: &str, bytes: &[u8]) -> Result<String, Fault> {
+        self.arrives("keep");
+        self.hang("keep").await;
+        self.outside().reach_vault()?;
+        if self.outside().vault_is_full {
+            let fault = Fault::new(FaultKind::Storage, "writing", "the vault", "no space left on device");
+            return Err(fault.with_retry());
+        }
         self.outside().vault.insert(path.into(), bytes.into());
         Ok(String::new())
     }
 
     async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Fault> {
+        self.outside().reach_vault()?;
         Ok(self.outside().vault.get(path).cloned())
     }
 
@@ -278,6 +357,7 @@ impl Journal for Memory {
     }
 
     async fn append(&self, _: &RunId, seq: u64, _: Term, events: &[Event]) -> Result<(), Fault> {
+        self.hang("append").await;
         let mut outside = self.outside();
         if outside.journal_holds.is_some_and(|holds| outside.events.len() + events.len() > holds) {
             return Err(Fault::new(FaultKind::Storage, "appending", "the journal", "the disk is full"));
@@ -305,7 +385,7 @@ impl Journal for Memory {
     }
 }
 
-/// Time that passes only while somebody waits for it.
+/// Time that passes only while all that is left to do is to wait for it.
 #[async_trait]
 impl Clock for Memory {
     fn now(&self) -> Timestamp {
@@ -315,7 +395,41 @@ impl Clock for Memory {
     async fn sleep_until(&self, instant: Timestamp) {
         // Upwards: a clock that stops short of an instant never reaches it.
         let left = instant.duration_since(self.now()).as_nanos().max(0) + 999_999;
-        tokio::task::yield_now().await;
-        self.outside().millis += i64::try_from(left / 1_000_000).unwrap();
+        let due = self.outside().millis + i64::try_from(left / 1_000_000).unwrap();
+        let sleeping = Sleeping::begin(self, due);
+        loop {
+            // Whoever has something to do goes first.
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+            let mut outside = sleeping.memory.outside();
+            if outside.millis < due && outside.sleepers.iter().all(|other| *other >= due) {
+                outside.millis = due;
+            }
+            if outside.millis >= due {
+                return;
+            }
+        }
+    }
+}
+
+/// Somebody who waits, for as long as he does.
+struct Sleeping<'a> {
+    memory: &'a Memory,
+    due: i64,
+}
+
+impl Sleeping<'_> {
+    fn begin(memory: &Memory, due: i64) -> Sleeping<'_> {
+        memory.outside().sleepers.push(due);
+        Sleeping { memory, due }
+    }
+}
+
+impl Drop for Sleeping<'_> {
+    fn drop(&mut self) {
+        let mut outside = self.memory.outside();
+        let place = outside.sleepers.iter().position(|due| *due == self.due);
+        place.map(|place| outside.sleepers.swap_remove(place));
     }
 }

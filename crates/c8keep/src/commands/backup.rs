@@ -13,7 +13,7 @@ use c8keep_engine::ids;
 use c8keep_engine::open_runs;
 use c8keep_engine::ports::{Journal, Term};
 
-use super::take_over::{How, Taken, take_over, tell_unreleased};
+use super::take_over::{How, Taken, take_over, tell_left_open, tell_unreleased};
 use crate::cli::{BackupArgs, Global, Output};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -30,7 +30,7 @@ pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) ->
     let settings = Settings::load(global)?;
     let journal = session::journal_to_write(&settings, printer).await?;
     let ended = Box::pin(claimed(global, args, &settings, &journal, printer)).await;
-    journal.leave().await;
+    signals::or_out_of_time(journal.leave()).await;
     ended
 }
 
@@ -49,6 +49,7 @@ async fn claimed(
     let open = open_runs::open(&**journal, settings.name()).await?;
     let inherited = super::inherited::of(journal, &open).await;
     let paused = inherited.is_some() || open.iter().any(|(run, _)| run.hold().is_open());
+    signals::guard(paused);
     let guarded = |stop: Stop| if paused { stop.while_paused() } else { stop };
     let interrupted = if inherited.is_some() { exit::MAY_BE_PAUSED } else { interrupted_with(&open) };
     let assembled = signals::or_stop(interrupted, session::assemble(settings, journal.clone())).await?;
@@ -141,10 +142,11 @@ fn tell(world: &World, settings: &Settings, driven: &Driven, args: &BackupArgs, 
         (End::Closed(Outcome::Stopped { reason }), _) => {
             printer.say(&after_failure(driven, &format!("backup {}: {reason}", run.plan().backup())));
         }
+        (End::LeftOpen, _) => tell_left_open(driven, printer),
         (End::Superseded(fault), _) => printer.fault(fault),
         (End::JournalLost { fault, released: true }, _) => {
             printer.fault(fault);
-            printer.say("exporting was resumed all the same; the backup has failed");
+            printer.say(&summary::without_journal(run));
         }
         _ => tell_unreleased(driven, printer),
     }

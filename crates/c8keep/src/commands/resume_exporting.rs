@@ -48,11 +48,12 @@ enum Owner {
 
 pub(super) async fn run(global: &Global, args: &ResumeArgs, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
+    signals::guard(true);
     let claimed = signals::or_stop(exit::MAY_BE_PAUSED, claim(&settings, printer)).await?;
     let journal = claimed.as_ref().map(|(journal, ..)| Arc::clone(journal)).ok();
     let ended = Box::pin(release(&settings, claimed, args, printer)).await;
     if let Some(journal) = journal {
-        journal.leave().await;
+        signals::or_out_of_time(journal.leave()).await;
     }
     let (resumed, said, code) = match &ended {
         Ok(Resumed { resumed, said }) => (*resumed, *said, exit::DONE),

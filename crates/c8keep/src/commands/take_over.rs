@@ -14,6 +14,7 @@ use crate::cli::OnOpen;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
 use crate::session::actor;
+use crate::show::summary;
 use crate::show::time::{ago, span};
 use crate::signals;
 
@@ -39,8 +40,12 @@ pub(super) async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How)
     printer.say(&describe(&run, world.clock.now()));
     let guarded = |stop: Stop| if run.hold().is_open() { stop.while_paused() } else { stop };
     open_runs::check_fingerprint(world, &run).map_err(|fault| guarded(fault.into()))?;
-    let why_not = open_runs::why_not_finish(world, &run).await;
-    match choose(how, why_not.as_deref()) {
+    let why_not = tokio::select! {
+        why_not = open_runs::why_not_finish(world, &run) => why_not,
+        // Who is asked to stop loses no time with looking: a run is released in any case.
+        () = signals::come() => Some("this process was asked to stop".into()),
+    };
+    match choose(how, why_not.as_deref()).await.map_err(guarded)? {
         OnOpen::Fail => {
             printer.problem(
                 "an open run was found and left alone, as --on-open fail asks",
@@ -62,8 +67,12 @@ pub(super) async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How)
                 End::Closed(_) if signals::have_come() => Err(Stop::with(exit::INTERRUPTED)),
                 End::Closed(_) => Ok(Taken::Released),
                 End::JournalLost { fault, released: true } => {
-                    printer.say("exporting was resumed all the same, but that could not be journalled");
+                    printer.say(&summary::without_journal(&driven.run));
                     Err(fault.clone().into())
+                }
+                End::LeftOpen => {
+                    tell_left_open(&driven, printer);
+                    Err(Stop::with(exit::INTERRUPTED))
                 }
                 _ => {
                     tell_unreleased(&driven, printer);
@@ -85,19 +94,20 @@ async fn adopt_and_drive(
     Ok(Box::pin(super::drive::drive(world, run, seq, how.term, how.release_wait, how.printer)).await)
 }
 
-fn choose(how: &How, why_not: Option<&str>) -> OnOpen {
-    match how.on_open {
+async fn choose(how: &How, why_not: Option<&str>) -> Result<OnOpen, Stop> {
+    Ok(match how.on_open {
         Some(choice) => choice,
-        None if !how.printer.can_ask() => OnOpen::Release,
+        None if !how.printer.can_ask() || signals::have_come() => OnOpen::Release,
         None => {
             let finish = if why_not.is_none() { "[f]inish it, " } else { "" };
-            match how.printer.ask(&format!("{finish}[r]elease and end it, or [q]uit? (r)")).as_str() {
+            let question = format!("{finish}[r]elease and end it, or [q]uit? (r)");
+            match signals::or_stop(exit::INTERRUPTED, how.printer.ask(question)).await?.as_str() {
                 "f" | "finish" if why_not.is_none() => OnOpen::Finish,
                 "q" | "quit" => OnOpen::Fail,
                 _ => OnOpen::Release,
             }
         }
-    }
+    })
 }
 
 /// An open run in one line, with what it means for exporting.
@@ -113,6 +123,31 @@ pub(super) fn describe(run: &Run, now: jiff::Timestamp) -> String {
         Hold::Released { .. } => "exporting runs again".to_owned(),
     };
     format!("run {} by {} was left open {}: {paused}", run.id(), run.by(), ago(run.last_at(), now))
+}
+
+/// What is said when a process that was asked to stop could not wait for what was under way.
+pub(super) fn tell_left_open(driven: &Driven, printer: Printer) {
+    let run = &driven.run;
+    let busy: Vec<String> =
+        run.steps().filter(|(_, state)| is_under_way(state)).map(|(step, _)| step.name.to_string()).collect();
+    let waited = match busy.as_slice() {
+        [] => String::new(),
+        busy => format!(", while {} was still under way", busy.join(", ")),
+    };
+    let exporting = match run.hold() {
+        Hold::NotTaken => "exporting was not touched",
+        _ => "exporting runs",
+    };
+    let next = if run.is_past_pivot() {
+        "all its parts are whole and its manifest may be missing: `c8keep backup --on-open finish` goes on with it"
+    } else {
+        "the same command goes on: it finds the run and ends it"
+    };
+    printer.problem(&format!("run {} was left open after a signal{waited}; {exporting}", run.id()), next);
+}
+
+fn is_under_way(state: &StepState) -> bool {
+    state.since().is_some() && !state.is_settled()
 }
 
 /// What is said when a release could not be confirmed.

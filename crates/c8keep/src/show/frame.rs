@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use c8keep_core::plan::{Kind, StepName};
-use c8keep_core::run::{Hold, Run, StepState};
+use c8keep_core::run::{Hold, Run, StepState, StopReason};
 use jiff::Timestamp;
 
 use super::time::span;
@@ -136,7 +136,11 @@ fn pause_lines(run: &Run, now: Timestamp) -> Vec<Line> {
         lines.push((Tone::Bad, format!("   {digits}   {beside}").trim_end().to_owned()));
     }
     if let Some(reason) = run.stopping() {
-        lines.push((Tone::Bad, format!("   {reason}: resuming exporting first (once more to stop at once)")));
+        let limit = match reason {
+            StopReason::Signal => ", for 25 s at most (two more signals stop at once)",
+            _ => "",
+        };
+        lines.push((Tone::Bad, format!("   {reason}: resuming exporting first{limit}")));
     }
     let release = run.plan().release().map(|step| run.state(&step.name));
     if let Some(StepState::Retrying { fault, .. }) = release {
@@ -146,7 +150,7 @@ fn pause_lines(run: &Run, now: Timestamp) -> Vec<Line> {
 }
 
 /// Text in lines of at most so many characters, broken between words.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {

@@ -5,14 +5,15 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use c8keep_core::fault::Fault;
 use c8keep_core::plan::StepName;
 use c8keep_core::run::{Event, Mark, Run};
 use c8keep_engine::progress::Reporter;
 use console::{Style, Term, truncate_str};
 use jiff::Timestamp;
 
-use super::View;
-use super::frame::{Line, Tone, frame};
+use super::frame::{Line, Tone, frame, wrapped};
+use super::{View, log};
 use crate::printer::Printer;
 
 /// A live view on standard error.
@@ -27,6 +28,8 @@ pub struct Live {
 struct State {
     run: Option<Run>,
     notes: BTreeMap<StepName, String>,
+    /// Why nothing can be written down any more.
+    lost: Option<String>,
     /// Lines on the screen that the next picture replaces.
     drawn: usize,
     beat: usize,
@@ -41,7 +44,8 @@ impl Live {
     fn draw(&self, now: Timestamp) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(run) = &state.run else { return };
-        let lines = frame(run, &state.notes, now, Some(state.beat));
+        let mut lines = frame(run, &state.notes, now, Some(state.beat));
+        lines.extend(state.lost.iter().flat_map(|lost| wrapped(lost, 90)).map(|line| (Tone::Bad, line)));
         let (height, width) = self.term.size();
         // What does not fit would scroll away and could not be drawn over: the newest lines are kept.
         let skip = lines.len().saturating_sub(usize::from(height).saturating_sub(1).max(4));
@@ -84,6 +88,19 @@ impl Reporter for Live {
         state.run = Some(run.clone());
         drop(state);
         self.draw(event.at());
+    }
+
+    fn journal_lost(&self, run: &Run, fault: &Fault, at: Timestamp) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.run = Some(run.clone());
+        state.lost = Some(log::lost(run, fault));
+        drop(state);
+        self.draw(at);
+    }
+
+    fn unreleased(&self, run: &Run, _: &Fault, at: Timestamp) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).run = Some(run.clone());
+        self.draw(at);
     }
 
     fn waiting(&self, _: &Run, step: &StepName, mark: &Mark) {

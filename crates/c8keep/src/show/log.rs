@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use c8keep_core::fault::Fault;
 use c8keep_core::plan::{Kind, StepName};
 use c8keep_core::run::{Answer, Event, Hold, Mark, Run};
 use c8keep_engine::progress::Reporter;
@@ -50,6 +51,20 @@ impl Reporter for Log {
         }
     }
 
+    fn journal_lost(&self, run: &Run, fault: &Fault, at: Timestamp) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waits.clear();
+        state.spoke_at = Some(at);
+        let what = lost(run, fault);
+        self.printer.say(&format!("{} {what}", stamp(at)));
+    }
+
+    fn unreleased(&self, _: &Run, fault: &Fault, at: Timestamp) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.spoke_at = Some(at);
+        self.printer.say(&format!("{} EXPORTING IS STILL PAUSED: {fault}", stamp(at)));
+    }
+
     fn waiting(&self, _: &Run, step: &StepName, mark: &Mark) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, says)) = state.waits.get_mut(step) {
@@ -95,6 +110,12 @@ impl State {
             Hold::NotTaken | Hold::Released { .. } => None,
         };
     }
+}
+
+/// What a journal that takes nothing more means.
+pub(super) fn lost(run: &Run, fault: &Fault) -> String {
+    let then = if run.hold().is_open() { "resuming exporting without it" } else { "stopping" };
+    format!("NOTHING CAN BE WRITTEN DOWN ANY MORE, {then}: {fault}")
 }
 
 fn line(run: &Run, event: &Event) -> Option<String> {

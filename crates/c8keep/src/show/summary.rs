@@ -21,7 +21,7 @@ pub struct Result<'a> {
     pub backup: u64,
     /// The run.
     pub run: &'a str,
-    /// `complete`, `partial`, `failed`, `stopped`, `release-pending` or `journal-lost`.
+    /// `complete`, `partial`, `failed`, `stopped`, `release-pending`, `left-open`, `superseded` or `journal-lost`.
     pub outcome: &'static str,
     /// Whether the backup counts.
     pub complete: bool,
@@ -48,11 +48,12 @@ pub fn result(driven: &Driven, manifest: Option<String>, exit_code: u8) -> Resul
         End::Closed(Outcome::Failed { fault, .. })
         | End::JournalLost { fault, .. }
         | End::Superseded(fault) => Some(fault),
-        End::Closed(_) | End::ReleasePending => None,
+        End::Closed(_) | End::ReleasePending | End::LeftOpen => None,
     };
     let outcome = match &driven.end {
         End::Closed(outcome) => outcome.name(),
         End::ReleasePending => "release-pending",
+        End::LeftOpen => "left-open",
         End::Superseded(_) => "superseded",
         End::JournalLost { .. } => "journal-lost",
     };
@@ -77,6 +78,28 @@ pub fn result(driven: &Driven, manifest: Option<String>, exit_code: u8) -> Resul
 pub fn next_id(run: &Run) -> u64 {
     let id = run.plan().backup();
     run.facts().highest_id.map_or(id, |highest| highest.max(id)).get() + 1
+}
+
+/// What is true of a run whose journal takes nothing more, once exporting is confirmed to run. `run` is what is written down.
+pub fn without_journal(run: &Run) -> String {
+    let exporting = match run.hold() {
+        Hold::NotTaken => "exporting was not touched",
+        Hold::Released { .. } => "exporting runs",
+        Hold::Open { .. } | Hold::ReleasePending { .. } => {
+            "exporting was resumed all the same, and that is confirmed"
+        }
+    };
+    let id = run.plan().backup();
+    let backup = if run.is_past_pivot() {
+        format!(
+            "all parts of backup {id} are whole, and its manifest may be in the vault: `c8keep list` and `c8keep show {id}` tell"
+        )
+    } else {
+        format!("backup {id} has failed")
+    };
+    format!(
+        "{exporting}; {backup}\n  the run stays open until it can be written down: the next `c8keep backup` sees to it"
+    )
 }
 
 fn paused(run: &Run) -> Option<jiff::SignedDuration> {

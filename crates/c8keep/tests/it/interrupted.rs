@@ -104,6 +104,26 @@ fn signals_release_first() {
     }
 }
 
+/// A terminal that closes sends two: exporting is not left paused by that. A third one is meant.
+#[test]
+fn a_second_signal_does_not_leave_exporting_paused() {
+    let mut config = slow();
+    config.durations.resume = 3_000;
+    let theatre = Theatre::new(config);
+    let child = paused(&theatre, &["backup"]);
+    signal(&child, "-HUP");
+    signal(&child, "-TERM");
+    finish(child)
+        .expect(130, &["resuming exporting", "may still be paused; resuming it for", "exporting runs again"]);
+    assert!(!theatre.is_paused());
+
+    let child = paused(&theatre, &["backup"]);
+    for name in ["-HUP", "-TERM", "-INT"] {
+        signal(&child, name);
+    }
+    finish(child).expect(20, &["third signal", "resume-exporting"]);
+}
+
 /// A process whose claim was superseded sends nothing more, not even a release: it would open the other's window.
 #[test]
 fn a_superseded_process_sends_nothing() {
@@ -120,6 +140,48 @@ fn a_superseded_process_sends_nothing() {
     signal(&child, "-TERM");
     finish(child).expect(11, &["superseded"]);
     assert!(theatre.is_paused(), "a resume was sent");
+}
+
+/// From here on the journal takes no event that looks like this.
+fn lose_journal(theatre: &Theatre, like: &str) {
+    let journal = theatre.home().join(".local/state/c8keep/journal.db");
+    let trigger = format!(
+        "CREATE TRIGGER lost BEFORE INSERT ON event WHEN NEW.body LIKE '{like}' BEGIN SELECT RAISE(ABORT, 'lost'); END"
+    );
+    let lost = std::process::Command::new("python3")
+        .arg("-c")
+        .arg("import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()")
+        .args([journal.to_str().unwrap(), &trigger])
+        .status()
+        .unwrap();
+    assert!(lost.success());
+}
+
+/// The journal is lost in the window: exporting is resumed without it, and everything about it is said.
+#[test]
+fn a_lost_journal_is_told() {
+    let mut config = slow();
+    config.durations.records = 2_000;
+    let theatre = Theatre::new(config);
+    let child = paused(&theatre, &["backup", "--id", "1000"]);
+    lose_journal(&theatre, "%");
+    let words =
+        ["NOTHING CAN BE WRITTEN DOWN", "resumed all the same", "backup 1000 has failed", "stays open"];
+    finish(child).expect(1, &words);
+    assert!(!theatre.is_paused());
+}
+
+/// Past the pivot nobody may say that the backup has failed: its manifest is there.
+#[test]
+fn a_journal_lost_past_the_pivot_claims_nothing() {
+    let mut config = slow();
+    config.durations.records = 2_000;
+    let theatre = Theatre::new(config);
+    let child = paused(&theatre, &["backup", "--id", "1000"]);
+    lose_journal(&theatre, r#"%"answered"%publish-manifest%"#);
+    let ended = finish(child).expect(1, &["may be in the vault", "`c8keep show 1000`"]);
+    assert!(!ended.said().contains("failed;") && !ended.said().contains("has failed"), "{}", ended.said());
+    theatre.run(&["show", "1000"]).expect(0, &["proven", "records (whole)"]);
 }
 
 /// Nobody reads the output: the run goes on, and a signal still releases.
