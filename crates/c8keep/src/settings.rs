@@ -280,8 +280,10 @@ fn parse(text: &str) -> Result<Settings, (String, String)> {
     }
     serde_saphyr::from_str(text).map_err(|error: serde_saphyr::Error| {
         let why = error.without_snippet().to_string();
-        let hint = nearest_key(&why)
-            .map_or_else(String::new, |(wrong, near)| format!("{wrong:?} is not known; {near:?}?"));
+        let hint = unknown_key(&why).map_or_else(String::new, |(wrong, known)| match meant(wrong, &known) {
+            Some(near) => format!("{wrong:?} is not known; {near:?}?"),
+            None => format!("{wrong:?} is not known; known here: {}", known.join(", ")),
+        });
         let place = error
             .location()
             .map_or_else(String::new, |at| format!("line {}, column {}: ", at.line(), at.column()));
@@ -311,19 +313,44 @@ fn plain_words(message: &str) -> String {
     words.map_or_else(|| message.to_owned(), |(_, ours)| ours.to_owned())
 }
 
-/// From "unknown field `x`, expected one of a, b" to the key that was probably meant.
-fn nearest_key(message: &str) -> Option<(String, String)> {
+/// From "unknown field `x`, expected one of a, b" to the unknown key and those that are known in its place.
+fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
     let (_, rest) = message.split_once("unknown field `")?;
     let (wrong, rest) = rest.split_once('`')?;
     let (_, known) = rest.split_once("expected ")?;
-    let known = known
-        .lines()
-        .next()?
-        .trim_start_matches("one of ")
-        .split([',', ' ', '`'])
-        .filter(|key| !key.is_empty());
-    let near = known.max_by(|a, b| strsim::jaro(wrong, a).total_cmp(&strsim::jaro(wrong, b)))?;
-    Some((wrong.to_owned(), near.to_owned()))
+    let known =
+        known.lines().next()?.split(" at line ").next()?.trim_start_matches("one of ").split([',', ' ', '`']);
+    Some((wrong, known.filter(|key| !key.is_empty() && *key != "or").collect()))
+}
+
+/// What other programs, our own options and the page's variables call a key.
+const OTHER_WORDS: [(&str, &str); 16] = [
+    ("installation", "name"),
+    ("repo", "repository"),
+    ("snapshot_repository", "repository"),
+    ("elastic", "search"),
+    ("elasticsearch", "search"),
+    ("opensearch", "search"),
+    ("gateway", "management"),
+    ("orchestration", "management"),
+    ("store", "vault"),
+    ("index_prefix", "prefix"),
+    ("host", "address"),
+    ("endpoint", "address"),
+    ("url", "address"),
+    ("path", "url"),
+    ("bucket", "url"),
+    ("username", "user"),
+];
+
+/// The key that was probably meant: another word for it, else the one that looks most like it, if any does.
+fn meant<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
+    const ALIKE: f64 = 0.7;
+    let plain = wrong.to_ascii_lowercase().replace('-', "_");
+    let mut other_words = OTHER_WORDS.iter().filter(|(word, _)| *word == plain);
+    let other_word = other_words.find_map(|(_, key)| known.iter().find(|known| *known == key));
+    let alike = known.iter().map(|key| (strsim::jaro(&plain, key), key)).filter(|(alike, _)| *alike > ALIKE);
+    other_word.or_else(|| alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, key)| key)).copied()
 }
 
 fn secret_in_an_address(settings: &Settings) -> Option<&'static str> {
@@ -365,6 +392,20 @@ mod tests {
         assert!(hint.contains("\"management\""), "{hint}");
         let (_, hint) = parse("search:\n  adress: http://x\n").unwrap_err();
         assert!(hint.contains("\"address\""), "{hint}");
+    }
+
+    #[test]
+    fn other_words_for_a_key_are_understood_where_it_exists() {
+        for (text, hint) in [
+            ("installation: prod\n", "\"installation\" is not known; \"name\"?"),
+            ("search: {repo: camunda}\n", "\"repo\" is not known; \"repository\"?"),
+            ("elasticsearch: {}\n", "\"elasticsearch\" is not known; \"search\"?"),
+            ("search: {url: 'http://x'}\n", "\"url\" is not known; \"address\"?"),
+            ("vault: {bucket: x}\n", "\"bucket\" is not known; \"url\"?"),
+            ("records: {repo: x}\n", "\"repo\" is not known; known here: prefix, enabled"),
+        ] {
+            assert_eq!(parse(text).unwrap_err().1, hint);
+        }
     }
 
     #[test]
