@@ -155,7 +155,7 @@ pub async fn others_with_a_hold(settings: &Settings) -> Vec<String> {
     let mut held = Vec::new();
     for name in other_installations(settings).await {
         let open = open_runs::open(&*journal, &name).await.unwrap_or_default();
-        if open.iter().any(|(run, _)| run.hold().is_open()) {
+        if open.has_hold() {
             held.push(name);
         }
     }

@@ -81,19 +81,16 @@ pub(super) async fn exporting(world: &World) -> Performed {
     foreign_pause(world, &positions).map_or(Ok(Answer::Done { facts: Vec::new() }), Err)
 }
 
-/// How a pause that is not this process's own is told.
-pub const FOREIGN_PAUSE: &str = "exporting is already paused, and not by c8keep";
-
 /// What to say of a pause that stands where this process holds none.
 pub(crate) fn foreign_pause(world: &World, positions: &Positions) -> Option<Fault> {
     let paused = super::exporting::paused_now(positions);
     if paused.is_empty() {
         return None;
     }
-    Some(Fault::precondition(
-        "checking that exporting runs",
-        format!("{}/actuator/partitions", world.installation.management),
-        format!("{FOREIGN_PAUSE}: {paused}"),
+    let target = format!("{}/actuator/partitions", world.installation.management);
+    let answer = format!("exporting is already paused, and not by c8keep: {paused}");
+    let fault = Fault::new(FaultKind::ForeignPause, "checking that exporting runs", target, answer);
+    Some(fault.with_hint(
         "find out who paused it (another backup?); if nobody needs the pause, run `c8keep resume-exporting --yes`",
     ))
 }

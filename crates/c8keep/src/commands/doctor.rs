@@ -39,7 +39,7 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
     let vault = session::vault(settings).await;
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
     let catalog = catalog::read_all(vault, Ok(&*journal), settings.name()).await;
-    let open = open_runs::open(&*journal, settings.name()).await.unwrap_or_default();
+    let open = open_runs::open(&*journal, settings.name()).await.unwrap_or_default().runs;
     let holder = session::holder(settings).unwrap_or_default();
     let mut checks = match session::assemble(settings, journal).await {
         Err(fault) => vec![Check::bad("installation", fault)],

@@ -115,6 +115,15 @@ pub(super) fn describe(run: &Run, now: jiff::Timestamp) -> String {
     format!("run {} by {} was left open {}: {paused}", run.id(), run.by(), ago(run.last_at(), now))
 }
 
+/// What to do about an open run of which no process is alive. Without a pause there is nothing to release.
+pub(super) fn what_to_do(hold: Hold) -> &'static str {
+    if hold.is_open() {
+        "`c8keep resume-exporting` releases it; `c8keep backup` takes it over"
+    } else {
+        "`c8keep backup` ends it; it holds no pause"
+    }
+}
+
 /// What is said when a release could not be confirmed.
 pub(super) fn tell_unreleased(driven: &Driven, printer: Printer) {
     let run = &driven.run;
