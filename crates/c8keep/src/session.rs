@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use c8keep_adapters::camunda::CamundaClient;
 use c8keep_adapters::clock::SystemClock;
-use c8keep_adapters::discovery::{self, Accesses, Configured, Discovered, RecordsChoice};
+use c8keep_adapters::discovery::{self, Accesses, Configured, Discovered, RecordsChoice, Survey, Topic};
 use c8keep_adapters::journal::SqliteJournal;
 use c8keep_adapters::transport::{Endpoint, HttpTransport, Method, Transport};
 use c8keep_adapters::vault::FolderVault;
@@ -32,12 +32,25 @@ pub struct Session {
 /// One thing that was found, and where.
 #[derive(Debug, Serialize)]
 pub struct Finding {
-    /// `found`, `note` or `contradiction`.
+    /// `found`, `note`, `warning` or `contradiction`.
     pub level: String,
     /// What.
     pub what: String,
     /// Where.
     pub source: String,
+    /// What it is about.
+    #[serde(skip)]
+    pub topic: Topic,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub todo: String,
+}
+
+impl From<discovery::Finding> for Finding {
+    fn from(finding: discovery::Finding) -> Finding {
+        let discovery::Finding { level, what, source, topic, todo } = finding;
+        Finding { level: level.to_string(), what, source, topic, todo }
+    }
 }
 
 /// What can be reached with nothing but the management address.
@@ -69,9 +82,17 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
         clock: Arc::new(SystemClock::new()),
         c8keep: env!("CARGO_PKG_VERSION").into(),
     };
-    let finding =
-        |f: discovery::Finding| Finding { level: f.level.to_string(), what: f.what, source: f.source };
-    Ok(Session { world: Arc::new(world), findings: findings.into_iter().map(finding).collect() })
+    Ok(Session { world: Arc::new(world), findings: findings.into_iter().map(Finding::from).collect() })
+}
+
+/// Asks the servers what there is, for whoever writes a configuration.
+pub async fn survey(settings: &Settings) -> Result<Survey, Fault> {
+    let transport = transport(settings)?;
+    let configured = configured(settings, settings.access.accesses()?, &*transport).await;
+    for access in configured.access.all() {
+        access.check().await?;
+    }
+    discovery::survey(transport, &configured).await.map_err(out_of_reach)
 }
 
 /// Something else that answers at an address is as far from the servers as silence.
@@ -186,7 +207,7 @@ pub fn now() -> Timestamp {
 }
 
 /// Says what was found. All of it where somebody wants to know or meets the installation for the first time, else only
-/// what is missing or contradicts itself.
+/// what is missing or contradicts itself: what only the doctor's patients need to mend would be said every night.
 pub fn announce(installation: &Installation, findings: &[Finding], all: bool, printer: Printer) {
     printer.say(&format!(
         "Camunda {} at {} ({}), {} {} at {}",
@@ -197,10 +218,16 @@ pub fn announce(installation: &Installation, findings: &[Finding], all: bool, pr
         installation.search.version,
         installation.search.address
     ));
-    for finding in findings.iter().filter(|f| all || f.level != "found") {
-        let Finding { level, what, source } = finding;
-        printer.say(&format!("  {level:<6} {what} ({source})"));
+    let always = ["note", "contradiction"];
+    for finding in findings.iter().filter(|f| all || always.contains(&f.level.as_str())) {
+        say_finding(finding, printer);
     }
+}
+
+/// One finding in one line.
+pub fn say_finding(finding: &Finding, printer: Printer) {
+    let Finding { level, what, source, .. } = finding;
+    printer.say(&format!("  {level:<6} {what} ({source})"));
 }
 
 fn transport(settings: &Settings) -> Result<Arc<dyn Transport>, Fault> {

@@ -7,11 +7,12 @@ mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use c8keep_core::backup::HistoryApp;
 use c8keep_core::fault::Fault;
 use c8keep_core::installation::{BrokerAddress, Fingerprint, Installation, NotCovered, Records};
 
 use super::observe::{BrokerSeen, ClusterSeen, From, Observed};
-use super::{Configured, Finding, Level};
+use super::{AppPiece, Configured, Finding, Level, Sourced, Topic};
 use crate::transport::Endpoint;
 
 /// An installation with what is to be said about it.
@@ -40,16 +41,44 @@ const NEVER_COVERED: [(&str, &str); 5] = [
     ("Connectors and Console", "outside this procedure: they are deployed again"),
 ];
 
-pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Result<Resolved, Fault> {
+/// What an installation is made of, each as far as it is told.
+pub(super) struct Pieces {
+    pub(super) brokers: Vec<BrokerAddress>,
+    pub(super) brokers_expected: Option<u32>,
+    pub(super) search: Result<search::Chosen, Fault>,
+    pub(super) records: Result<Sourced<Records>, Fault>,
+    pub(super) apps: Result<Vec<(HistoryApp, AppPiece)>, Fault>,
+    pub(super) repository: Result<Sourced<String>, Fault>,
+    pub(super) findings: Vec<Finding>,
+}
+
+pub(super) fn pieces(configured: &Configured, observed: &Observed) -> Pieces {
     let mut findings = Vec::new();
-    refuse_own_ids(&observed.cluster)?;
     cluster_findings(&observed.cluster, &mut findings);
     let brokers = brokers(configured, observed, &mut findings);
-    let search = search::choose(configured, observed, &mut findings)?;
-    let records = records::choose(configured, observed, &mut findings)?;
+    let search = search::choose(configured, observed, &mut findings);
+    let records = records::choose(configured, observed, &mut findings);
+    let apps = apps::choose(configured, observed, &mut findings);
+    let repository = apps::repository(configured, observed, &mut findings);
+    let brokers_expected = brokers_expected(&observed.cluster);
+    shown_secrets(observed, &mut findings);
+    Pieces { brokers, brokers_expected, search, records, apps, repository, findings }
+}
+
+pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Result<Resolved, Fault> {
+    refuse_own_ids(&observed.cluster)?;
+    let Pieces { brokers, search, records, apps, repository, findings, .. } = pieces(configured, observed);
+    let (search, records) = (search?, records?.value);
     let mut not_covered = Vec::new();
-    let apps = apps::choose(configured, observed, &mut findings, &mut not_covered)?;
-    let repository = apps::repository(configured, observed, &mut findings)?;
+    let mut there = Vec::new();
+    for (_, piece) in apps? {
+        match piece {
+            AppPiece::There(app) => there.push(app),
+            AppPiece::Out(left_out) => not_covered.extend(left_out),
+            AppPiece::Missing(fault) => return Err(fault),
+        }
+    }
+    let (apps, repository) = (there, repository?.value);
     if let Records::Excluded { reason } = &records {
         not_covered.push(NotCovered { what: "exported records".into(), why: reason.clone() });
     }
@@ -112,12 +141,11 @@ fn cluster_findings(cluster: &ClusterSeen, findings: &mut Vec<Finding>) {
             "the topology, which tells whether all brokers are there",
             rest.join("/v2/topology"),
         )),
-        Err(why) => findings.push(Finding::new(
-            Level::Note,
-            "whether all brokers are there cannot be told before the pause: the application port is out of reach; \
-             set `rest` to it",
-            why,
-        )),
+        Err(why) => {
+            let what = "whether all brokers are there cannot be told before the pause: the application port is out of \
+                        reach; set `rest` to it";
+            findings.push(Finding::new(Level::Note, what, why).about(Topic::Brokers));
+        }
     }
     if let Some(broker) = cluster.told.as_ref().and_then(|told| told.broker.as_ref())
         && let Some(store) = &broker.store
@@ -152,11 +180,8 @@ fn brokers(configured: &Configured, observed: &Observed, findings: &mut Vec<Find
         if let Some(why) = &seen.unread {
             // A gateway of its own is no broker; that is no news.
             if seen.from != From::Management {
-                findings.push(Finding::new(
-                    Level::Note,
-                    format!("broker out of reach from here: {why}"),
-                    address,
-                ));
+                let what = format!("broker out of reach from here: {why}");
+                findings.push(Finding::new(Level::Note, what, address).about(Topic::Brokers));
             }
         } else if twice {
             continue;
@@ -176,6 +201,34 @@ fn brokers(configured: &Configured, observed: &Observed, findings: &mut Vec<Find
     brokers
 }
 
+/// Servers that show the passwords of their configuration to whoever reaches the port. Only names are told.
+fn shown_secrets(observed: &Observed, findings: &mut Vec<Finding>) {
+    const TODO: &str = "keep that port private, or hide the values (management.endpoint.configprops.show-values: never); \
+                        `c8keep init` writes down first what c8keep reads there";
+    let cluster = (&observed.cluster.management, &observed.cluster.told);
+    let brokers = observed.brokers.iter().map(|seen| (&seen.endpoint, &seen.told));
+    let apps = observed.apps.values().map(|seen| (&seen.endpoint, &seen.told));
+    let mut seen = BTreeSet::new();
+    for (endpoint, told) in std::iter::once(cluster).chain(brokers).chain(apps) {
+        let Some(told) = told.as_ref().filter(|told| !told.shown_secrets.is_empty()) else { continue };
+        if seen.insert(endpoint.address()) {
+            let what = format!(
+                "the management port shows secrets to whoever asks: {}",
+                told.shown_secrets.join(", ")
+            );
+            let source = endpoint.join("/actuator/configprops");
+            findings.push(Finding::new(Level::Warning, what, source).about(Topic::Secrecy).with_todo(TODO));
+        }
+    }
+}
+
+fn brokers_expected(cluster: &ClusterSeen) -> Option<u32> {
+    let told = cluster.told.as_ref().and_then(|told| told.broker.as_ref());
+    let members = cluster.members.as_ref().map(|m| m.count);
+    let size = cluster.topology.as_ref().and_then(|t| t.size);
+    members.or(size).or(told.and_then(|broker| broker.cluster_size))
+}
+
 fn note_partial(
     configured: &Configured,
     observed: &Observed,
@@ -183,13 +236,7 @@ fn note_partial(
     findings: &mut Vec<Finding>,
 ) {
     let cluster = &observed.cluster;
-    let told = cluster.told.as_ref().and_then(|told| told.broker.as_ref());
-    let expected = cluster
-        .members
-        .as_ref()
-        .map(|m| m.count)
-        .or(cluster.topology.as_ref().and_then(|t| t.size))
-        .or(told.and_then(|broker| broker.cluster_size));
+    let expected = brokers_expected(cluster);
     let reached = brokers.iter().filter(|b| b.reached).count();
     let source = cluster.management.join("/actuator/cluster");
     let how = if configured.brokers.is_empty() {
@@ -202,11 +249,11 @@ fn note_partial(
             let what = format!(
                 "{reached} of {expected} brokers are reached, so the proof that the pause held may stay partial; {how}"
             );
-            findings.push(Finding::new(Level::Note, what, source));
+            findings.push(Finding::new(Level::Note, what, source).about(Topic::Brokers));
         }
         None if reached == 0 => {
             let what = format!("no broker is reached, so nothing can prove that the pause held; {how}");
-            findings.push(Finding::new(Level::Note, what, source));
+            findings.push(Finding::new(Level::Note, what, source).about(Topic::Brokers));
         }
         _ => {}
     }

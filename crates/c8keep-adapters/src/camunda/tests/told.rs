@@ -19,6 +19,20 @@ fn only_the_topology_tells_who_is_there() {
     );
 }
 
+/// As 8.6.0 shows them: the brokers hide theirs, the applications do not.
+#[test]
+fn secrets_that_are_shown_are_told_by_name_and_never_by_value() {
+    let shown = |name: &str| {
+        let told = recorded(&format!("self-description/{name}-configprops"), configprops::told).unwrap();
+        told.shown_secrets
+    };
+    assert_eq!(shown("operate"), ["camunda.operate.password"]);
+    let names =
+        ["operatorPassword", "password", "readerPassword"].map(|name| format!("camunda.tasklist.{name}"));
+    assert_eq!(shown("tasklist"), names);
+    assert_eq!(shown("broker"), [""; 0]);
+}
+
 #[test]
 fn a_pending_change_is_told() {
     let body = json!({"version": 2, "brokers": [{"id": 0, "state": "ACTIVE", "partitions": []}],
