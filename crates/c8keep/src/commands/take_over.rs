@@ -91,7 +91,12 @@ fn choose(how: &How, why_not: Option<&str>) -> OnOpen {
         None if !how.printer.can_ask() => OnOpen::Release,
         None => {
             let finish = if why_not.is_none() { "[f]inish it, " } else { "" };
-            match how.printer.ask(&format!("{finish}[r]elease and end it, or [q]uit? (r)")).as_str() {
+            match how
+                .printer
+                .ask(&format!("{finish}[r]elease and end it, or [q]uit? (r)"))
+                .to_lowercase()
+                .as_str()
+            {
                 "f" | "finish" if why_not.is_none() => OnOpen::Finish,
                 "q" | "quit" => OnOpen::Fail,
                 _ => OnOpen::Release,
