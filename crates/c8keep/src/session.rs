@@ -13,6 +13,7 @@ use c8keep_adapters::vault::FolderVault;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{BrokerAddress, Installation};
 use c8keep_core::{Dialect, HistoryApp};
+use c8keep_engine::doctor::Reach;
 use c8keep_engine::fence::Fence;
 use c8keep_engine::ports::{Camunda, Clock, Journal, Vault};
 use c8keep_engine::{World, open_runs};
@@ -27,6 +28,8 @@ use crate::settings::{App, Place, Settings};
 pub struct Session {
     pub world: Arc<World>,
     pub findings: Vec<Finding>,
+    /// How much of the cluster is told.
+    pub reach: Reach,
 }
 
 /// One thing that was found, and where.
@@ -72,7 +75,9 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
         access.check().await?;
     }
     let found = discovery::discover(transport, &configured).await;
-    let Discovered { installation, camunda, search, findings } = found.map_err(out_of_reach)?;
+    let Discovered { installation, camunda, search, findings, brokers_expected, no_topology } =
+        found.map_err(out_of_reach)?;
+    let reach = Reach { brokers_expected, no_topology };
     let world = World {
         installation,
         camunda: Arc::new(camunda),
@@ -82,7 +87,7 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
         clock: Arc::new(SystemClock::new()),
         c8keep: env!("CARGO_PKG_VERSION").into(),
     };
-    Ok(Session { world: Arc::new(world), findings: findings.into_iter().map(Finding::from).collect() })
+    Ok(Session { world: Arc::new(world), findings: findings.into_iter().map(Finding::from).collect(), reach })
 }
 
 /// Asks the servers what there is, for whoever writes a configuration.

@@ -102,6 +102,10 @@ pub struct Discovered {
     pub search: Search,
     /// What was found where, for people.
     pub findings: Vec<Finding>,
+    /// How many brokers there are, where that is told.
+    pub brokers_expected: Option<u32>,
+    /// Why nobody tells which of them are up.
+    pub no_topology: Option<String>,
 }
 
 /// One thing that discovery has to say.
@@ -166,6 +170,8 @@ pub async fn discover(transport: Arc<dyn Transport>, configured: &Configured) ->
         camunda: camunda.with_brokers(brokers).with_disk(data, stops_at),
         search: client.of(product),
         findings: resolved.findings,
+        brokers_expected: resolved.brokers_expected,
+        no_topology: observed.cluster.rest.err(),
     })
 }
 

@@ -22,6 +22,7 @@ pub(super) struct Resolved {
     /// The search server with its login.
     pub(super) search: Endpoint,
     pub(super) findings: Vec<Finding>,
+    pub(super) brokers_expected: Option<u32>,
 }
 
 const DOING: &str = "resolving the installation";
@@ -67,7 +68,8 @@ pub(super) fn pieces(configured: &Configured, observed: &Observed) -> Pieces {
 
 pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Result<Resolved, Fault> {
     refuse_own_ids(&observed.cluster)?;
-    let Pieces { brokers, search, records, apps, repository, findings, .. } = pieces(configured, observed);
+    let pieces = pieces(configured, observed);
+    let Pieces { brokers, brokers_expected, search, records, apps, repository, findings } = pieces;
     let (search, records) = (search?, records?.value);
     let mut not_covered = Vec::new();
     let mut there = Vec::new();
@@ -98,7 +100,7 @@ pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Result<Re
         records,
         not_covered,
     };
-    Ok(Resolved { installation, search: search.endpoint, findings })
+    Ok(Resolved { installation, search: search.endpoint, findings, brokers_expected })
 }
 
 /// A cluster that makes its own ids would refuse ours inside the pause.
@@ -203,23 +205,24 @@ fn brokers(configured: &Configured, observed: &Observed, findings: &mut Vec<Find
 
 /// Servers that show the passwords of their configuration to whoever reaches the port. Only names are told.
 fn shown_secrets(observed: &Observed, findings: &mut Vec<Finding>) {
-    const TODO: &str = "keep that port private, or hide the values (management.endpoint.configprops.show-values: never); \
-                        `c8keep init` writes down first what c8keep reads there";
+    const TODO: &str = "keep these ports private, or hide the values (management.endpoint.configprops.show-values: never); \
+                        before that, let `c8keep init` write down what c8keep reads there";
     let cluster = (&observed.cluster.management, &observed.cluster.told);
     let brokers = observed.brokers.iter().map(|seen| (&seen.endpoint, &seen.told));
     let apps = observed.apps.values().map(|seen| (&seen.endpoint, &seen.told));
-    let mut seen = BTreeSet::new();
+    let mut shown = BTreeMap::new();
     for (endpoint, told) in std::iter::once(cluster).chain(brokers).chain(apps) {
         let Some(told) = told.as_ref().filter(|told| !told.shown_secrets.is_empty()) else { continue };
-        if seen.insert(endpoint.address()) {
-            let what = format!(
-                "the management port shows secrets to whoever asks: {}",
-                told.shown_secrets.join(", ")
-            );
-            let source = endpoint.join("/actuator/configprops");
-            findings.push(Finding::new(Level::Warning, what, source).about(Topic::Secrecy).with_todo(TODO));
-        }
+        shown.entry(endpoint.address()).or_insert_with(|| told.shown_secrets.join(", "));
     }
+    if shown.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = shown.values().map(String::as_str).collect();
+    let what = format!("management ports show secrets to whoever asks: {}", names.join("; "));
+    let ports: Vec<&str> = shown.keys().copied().collect();
+    let source = format!("/actuator/configprops of {}", ports.join(", "));
+    findings.push(Finding::new(Level::Warning, what, source).about(Topic::Secrecy).with_todo(TODO));
 }
 
 fn brokers_expected(cluster: &ClusterSeen) -> Option<u32> {

@@ -152,6 +152,21 @@ impl SearchStore for Search {
         Ok(())
     }
 
+    async fn lacks(&self, indices: &[String]) -> Result<Option<Vec<String>>, Fault> {
+        if self.product != SearchProduct::Elasticsearch || self.client.endpoint.access().who().is_nobody() {
+            return Ok(None);
+        }
+        // Elasticsearch docs, "Check user privileges": everybody may ask for himself, and it changes nothing.
+        let doing = "asking for the rights of the login";
+        let request = self.client.endpoint.post("/_security/user/_has_privileges").with_body(json!({
+            "cluster": ["monitor", "create_snapshot"],
+            "index": [{"names": indices, "privileges": ["monitor", "view_index_metadata"]}],
+        }));
+        let response = ask(&*self.client.transport, doing, &request).await;
+        let told = response.and_then(|response| read::<wire::Privileges>(doing, &request, &response));
+        Ok(Some(told.map_err(|fault| Fault { effect: Effect::None, ..fault })?.lacking()))
+    }
+
     async fn indices(&self, patterns: &[String]) -> Result<Vec<IndexCount>, Fault> {
         let mut found = BTreeMap::new();
         for chunk in names::chunks("listing indices", patterns)? {
@@ -342,7 +357,10 @@ fn repository_of(name: String, wire: &wire::RepositoryWire) -> Repository {
         Some(below) => format!("{place}/{}", below.trim_start_matches('/')),
         None => place.to_owned(),
     });
-    Repository { name, kind: wire.kind.clone(), location }
+    // Both names of OpenSearch's switch (its docs, "Shallow snapshots"); settings come as texts.
+    let on = |key: &str| wire.settings.get(key).is_some_and(|v| v == "true" || v == &Value::Bool(true));
+    let is_shallow = ["remote_store_index_shallow_copy", "shallow_snapshot_v2"].into_iter().any(on);
+    Repository { name, kind: wire.kind.clone(), location, is_shallow, is_unverified: false }
 }
 
 fn view_of(repository: &str, wire: wire::SnapshotWire) -> SnapshotView {

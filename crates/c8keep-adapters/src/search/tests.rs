@@ -1,5 +1,7 @@
 //! Each trap of the two products as a test, fed with what real servers answered (`fixtures/`).
 
+mod told;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -52,7 +52,7 @@ async fn claimed(
     let guarded = |stop: Stop| if paused { stop.while_paused() } else { stop };
     let interrupted = if inherited.is_some() { exit::MAY_BE_PAUSED } else { interrupted_with(&open) };
     let assembled = signals::or_stop(interrupted, session::assemble(settings, journal.clone())).await?;
-    let Session { world, findings } = assembled.map_err(|fault| guarded(fault.into()))?;
+    let Session { world, findings, .. } = assembled.map_err(|fault| guarded(fault.into()))?;
     let is_first = world.journal.runs(settings.name(), 1).await?.is_empty();
     session::announce(&world.installation, &findings, is_first || global.verbose > 0, printer);
     if let Some(held) = inherited {

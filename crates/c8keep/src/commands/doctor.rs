@@ -1,9 +1,10 @@
 //! `doctor`: everything that a backup needs, one line each, with what to do. Writes nothing but one object that the check of
 //! the vault removes again.
 
+use c8keep_adapters::discovery::Topic;
 use c8keep_core::fault::Fault;
 use c8keep_core::run::Run;
-use c8keep_engine::doctor::{Check, Verdict, examine};
+use c8keep_engine::doctor::{Check, Verdict, examine, exporting_alone, one_cause_one_line, vault_of};
 use c8keep_engine::open_runs;
 use jiff::{SignedDuration, Timestamp};
 
@@ -42,16 +43,18 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
     let open = open_runs::open(&*journal, settings.name()).await.unwrap_or_default().runs;
     let holder = session::holder(settings).unwrap_or_default();
     let mut checks = match session::assemble(settings, journal).await {
-        Err(fault) => vec![Check::bad("installation", fault)],
-        Ok(Session { world, findings }) => {
+        Err(fault) => without_installation(settings, fault).await,
+        Ok(Session { world, findings, reach }) => {
             let mut checks = vec![installation(&world.installation)];
-            checks.extend(findings.iter().filter(|f| f.level != "found").map(contradiction));
-            checks.extend(
-                examine(&world).await.into_iter().map(|check| own_pause(check, holder.as_deref(), &open)),
-            );
+            // How far the brokers are reached has lines of its own.
+            let others = findings.iter().filter(|f| f.level != "found" && f.topic != Topic::Brokers);
+            checks.extend(others.map(told_of));
+            checks.extend(examine(&world, &reach).await);
             checks
         }
     };
+    checks = one_cause_one_line(checks);
+    checks = checks.into_iter().map(|check| own_pause(check, holder.as_deref(), &open)).collect();
     checks.push(runs(holder.as_deref(), &open));
     checks.push(last_backup(&catalog, now));
     checks.extend(hold_budget(&catalog));
@@ -70,15 +73,40 @@ fn installation(installation: &c8keep_core::Installation) -> Check {
     )
 }
 
-fn contradiction(finding: &Finding) -> Check {
+/// What can be judged where the installation cannot be put together: whether exporting runs, and the vault. All else waits
+/// for what is wrong.
+async fn without_installation(settings: &Settings, fault: Fault) -> Vec<Check> {
+    let mut checks = vec![Check::bad("installation", fault)];
+    checks.extend(["brokers", "leaders"].map(|subject| Check::not_judged(subject, "installation")));
+    checks.push(match session::management_only(settings).await {
+        Ok(management) => {
+            let positions = management.camunda.positions(&management.brokers, session::now()).await;
+            exporting_alone(&management.address, &positions)
+        }
+        Err(fault) => Check::untold("exporting", &fault),
+    });
+    let others = ["backup store", "repository", "indices", "ids"];
+    checks.extend(others.map(|subject| Check::not_judged(subject, "installation")));
+    checks.push(match session::vault(settings).await {
+        Ok(vault) => vault_of(&vault.place(), vault.check(settings.name()).await),
+        Err(fault) => Check::bad("vault", fault),
+    });
+    checks.extend(["disk", "clock"].map(|subject| Check::not_judged(subject, "installation")));
+    checks
+}
+
+fn told_of(finding: &Finding) -> Check {
+    let subject = if finding.topic == Topic::Secrecy { "secrecy" } else { "settings" };
     let says = format!("{} ({})", finding.what, finding.source);
+    let todo = match (finding.level.as_str(), finding.todo.is_empty()) {
+        ("contradiction", true) => {
+            "make both say the same; until then what is configured here, or was named first, is used"
+        }
+        _ => finding.todo.as_str(),
+    };
     match finding.level.as_str() {
-        "contradiction" => Check::warning(
-            "settings",
-            says,
-            "make both say the same; until then what is configured here, or was named first, is used",
-        ),
-        _ => Check::cannot_tell("settings", says, ""),
+        "contradiction" | "warning" => Check::warning(subject, says, todo),
+        _ => Check::cannot_tell(subject, says, todo),
     }
 }
 

@@ -33,7 +33,7 @@ struct Check {
 pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
     let journal = session::journal_to_read(&settings).await?;
-    let Session { world, findings } = session::assemble(&settings, journal).await?;
+    let Session { world, findings, .. } = session::assemble(&settings, journal).await?;
     session::announce(&world.installation, &findings, true, printer);
     let plan = match make(&world, &settings, args).await {
         // What keeps the highest id from being read is told by the checks below; the plan is worth seeing all the same.
