@@ -120,6 +120,12 @@ fn what_is_missing_is_marked() {
     config.repositories.tasklist = "other".into();
     let mut theatre = Theatre::new(config);
     theatre.unset("OPTIMIZE_MANAGEMENT_API");
+    let off = init(&theatre, &["--optimize", "off", "--stdout"]).expect(10, &[]).stdout;
+    assert!(
+        off.contains("optimize:                                    # --optimize\n")
+            && off.contains("  enabled: false\n"),
+        "{off}"
+    );
     let ended = init(&theatre, &[]);
     ended.expect(10, &["OPTIMIZE_MANAGEMENT_API", "tasklist", "other", "marked \"LOOK HERE:\""]);
     let text = written(&theatre);

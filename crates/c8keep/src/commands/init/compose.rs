@@ -115,7 +115,7 @@ impl Composed {
             }
             AppPiece::Missing(fault) => self.missing(section, fault),
             AppPiece::Out(Some(left_out)) => {
-                self.notes.sources.insert(section, left_out.why.clone());
+                self.notes.sources.entry(section).or_insert_with(|| left_out.why.clone());
             }
             AppPiece::Out(None) => {
                 self.notes.sources.insert(section, "none was found".into());

@@ -87,9 +87,13 @@ impl Given {
                 wished.search.product = None;
                 set("search.address", &mut wished.search.address, address(value)?)
             }
-            Question::App(HistoryApp::Operate) => set_app("operate.address", &mut wished.operate, value)?,
-            Question::App(HistoryApp::Tasklist) => set_app("tasklist.address", &mut wished.tasklist, value)?,
-            Question::App(_) => set_app("optimize.address", &mut wished.optimize, value)?,
+            Question::App(HistoryApp::Operate) => {
+                set_app(["operate", "operate.address"], &mut wished.operate, value)?
+            }
+            Question::App(HistoryApp::Tasklist) => {
+                set_app(["tasklist", "tasklist.address"], &mut wished.tasklist, value)?
+            }
+            Question::App(_) => set_app(["optimize", "optimize.address"], &mut wished.optimize, value)?,
             Question::Repository => set("search.repository", &mut wished.search.repository, value.into()),
             Question::Prefix => set("records.prefix", &mut wished.records.prefix, value.into()),
             Question::Name => set("name", &mut wished.name, value.into()),
@@ -160,12 +164,12 @@ fn set(key: &'static str, slot: &mut Option<String>, value: String) -> &'static 
     key
 }
 
-fn set_app(key: &'static str, app: &mut App, value: &str) -> Result<&'static str, String> {
+fn set_app([section, key]: [&'static str; 2], app: &mut App, value: &str) -> Result<&'static str, String> {
     if value.eq_ignore_ascii_case(OFF) {
         (app.address, app.enabled) = (None, false);
-    } else {
-        app.address = Some(address(value)?);
+        return Ok(section);
     }
+    (app.address, app.enabled) = (Some(address(value)?), true);
     Ok(key)
 }
 
