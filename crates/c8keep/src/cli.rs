@@ -132,6 +132,9 @@ pub struct InitArgs {
     /// `search=api-key:command:pass show key`
     #[arg(long, value_name = "SERVER=WAY:SECRET")]
     pub credential: Vec<String>,
+    /// Certificates of the issuers to trust at a server, PEM: `search=/etc/c8keep/ca.pem`
+    #[arg(long, value_name = "SERVER=FILE")]
+    pub ca_file: Vec<String>,
     /// Print the file instead of writing it
     #[arg(long)]
     pub stdout: bool,

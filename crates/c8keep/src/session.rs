@@ -162,6 +162,11 @@ pub async fn journal_to_read(settings: &Settings) -> Result<Arc<dyn Journal>, Fa
     Ok(Arc::new(SqliteJournal::open_for_reading(settings.journal()).await?))
 }
 
+/// In its place where it cannot be read: nothing is in it.
+pub fn no_journal(settings: &Settings) -> Arc<dyn Journal> {
+    Arc::new(SqliteJournal::without_file(settings.journal()))
+}
+
 /// Who is at work on the installation on this host. It can be told also when the journal cannot be opened.
 pub fn holder(settings: &Settings) -> Result<Option<String>, Fault> {
     SqliteJournal::holder_beside(&settings.journal(), settings.name())

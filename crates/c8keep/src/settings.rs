@@ -18,7 +18,7 @@ use serde::Deserialize;
 use crate::cli::Global;
 use crate::env::{self, var};
 
-pub use self::access::credential;
+pub use self::access::{Entry, credential};
 pub use self::vault::{Place, Vault};
 
 /// Everything that can be configured.

@@ -137,6 +137,7 @@ fn cluster_findings(cluster: &ClusterSeen, findings: &mut Vec<Finding>) {
         );
         findings.push(Finding::new(Level::Note, what, cluster.management.address()));
     }
+    findings.extend(broker_versions(cluster));
     match &cluster.rest {
         Ok(rest) => findings.push(Finding::new(
             Level::Found,
@@ -156,6 +157,23 @@ fn cluster_findings(cluster: &ClusterSeen, findings: &mut Vec<Finding>) {
         let source = cluster.management.join("/actuator/configprops");
         findings.push(Finding::new(Level::Found, format!("backup store {store}{location}"), source));
     }
+}
+
+/// Brokers of several versions are in the middle of an upgrade; their backup could be restored into neither.
+fn broker_versions(cluster: &ClusterSeen) -> Option<Finding> {
+    let mut nodes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for broker in cluster.topology.iter().flat_map(|topology| &topology.brokers) {
+        nodes.entry(broker.version.as_deref()?).or_default().push(broker.node.to_string());
+    }
+    if nodes.len() < 2 {
+        return None;
+    }
+    let each: Vec<String> =
+        nodes.iter().map(|(version, nodes)| format!("{version} ({})", nodes.join(", "))).collect();
+    let what = format!("the brokers are of different versions: {}", each.join(", "));
+    let source = cluster.rest.as_ref().map_or_else(|_| String::new(), |rest| rest.join("/v2/topology"));
+    let todo = "wait for the end of the upgrade, then take a backup";
+    Some(Finding::new(Level::Contradiction, what, source).with_todo(todo))
 }
 
 /// The brokers for the witness. One that was found and is out of reach is neither dead nor listed; a configured one is

@@ -5,7 +5,7 @@ use c8keep_adapters::discovery::Topic;
 use c8keep_core::fault::Fault;
 use c8keep_core::run::Run;
 use c8keep_engine::doctor::{Check, Verdict, examine, exporting_alone, one_cause_one_line, vault_of};
-use c8keep_engine::open_runs;
+use c8keep_engine::open_runs::{self, Open};
 use jiff::{SignedDuration, Timestamp};
 
 use super::catalog::{self, Catalog};
@@ -33,14 +33,14 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
 }
 
 async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
-    let journal = match session::journal_to_read(settings).await {
-        Ok(journal) => journal,
-        Err(fault) => return vec![Check::bad("journal", fault)],
+    let (journal, unread) = match session::journal_to_read(settings).await {
+        Ok(journal) => (journal, None),
+        Err(fault) => (session::no_journal(settings), Some(fault)),
     };
     let vault = session::vault(settings).await;
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
     let catalog = catalog::read_all(vault, Ok(&*journal), settings.name()).await;
-    let open = open_runs::open(&*journal, settings.name()).await.unwrap_or_default().runs;
+    let open = open_runs::open(&*journal, settings.name()).await.unwrap_or_default();
     let holder = session::holder(settings).unwrap_or_default();
     let mut checks = match session::assemble(settings, journal).await {
         Err(fault) => without_installation(settings, fault).await,
@@ -54,8 +54,11 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
         }
     };
     checks = one_cause_one_line(checks);
-    checks = checks.into_iter().map(|check| own_pause(check, holder.as_deref(), &open)).collect();
-    checks.push(runs(holder.as_deref(), &open));
+    checks = checks.into_iter().map(|check| own_pause(check, holder.as_deref(), &open.runs)).collect();
+    match unread {
+        Some(fault) => checks.push(Check::bad("journal", fault)),
+        None => checks.extend(runs(holder.as_deref(), open)),
+    }
     checks.push(last_backup(&catalog, now));
     checks.extend(hold_budget(&catalog));
     checks.extend(catalog.faults.into_iter().map(|fault| Check::bad("catalog", fault)));
@@ -128,17 +131,24 @@ fn own_pause(check: Check, holder: Option<&str>, open: &[(Run, u64)]) -> Check {
     }
 }
 
-fn runs(holder: Option<&str>, open: &[(Run, u64)]) -> Check {
-    let left: Vec<String> = open.iter().map(|(run, _)| run.id().to_string()).collect();
-    match (holder, left.is_empty()) {
+/// A run that nobody can read keeps a backup from starting; one that is open does not.
+fn runs(holder: Option<&str>, open: Open) -> Vec<Check> {
+    let left: Vec<String> = open.runs.iter().map(|(run, _)| run.id().to_string()).collect();
+    let readable = match (holder, left.is_empty()) {
         (Some(holder), _) => Check::ok("runs", format!("{holder} is at work")),
-        (None, true) => Check::ok("runs", "none is open"),
+        (None, true) if open.unreadable.is_empty() => Check::ok("runs", "none is open"),
+        (None, true) => return unreadable(open),
         (None, false) => Check::warning(
             "runs",
             format!("left open: {}", left.join(", ")),
             "`c8keep status` shows it; the next `c8keep backup` ends it",
         ),
-    }
+    };
+    std::iter::once(readable).chain(unreadable(open)).collect()
+}
+
+fn unreadable(open: Open) -> Vec<Check> {
+    open.unreadable.into_iter().map(|fault| Check::bad("runs", fault)).collect()
 }
 
 fn last_backup(catalog: &Catalog, now: Timestamp) -> Check {

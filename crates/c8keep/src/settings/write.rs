@@ -136,6 +136,8 @@ fn entry_text(entry: &Entry) -> String {
     }
     ways.extend(entry.bearer.iter().map(|token| format!("bearer: {}", reference(token))));
     ways.extend(entry.api_key.iter().map(|key| format!("api_key: {}", reference(key))));
+    let issuers = entry.tls.ca_file.iter().map(|path| scalar(&path.display().to_string()));
+    ways.extend(issuers.map(|path| format!("tls: {{ca_file: {path}}}")));
     format!("{{{}}}", ways.join(", "))
 }
 

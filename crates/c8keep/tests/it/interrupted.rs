@@ -175,6 +175,9 @@ fn an_unreadable_run_beside_one_that_is_open() {
     let words = ["backup-999 cannot be read", "LEFT OPEN", "backup-1000"];
     let status = theatre.run(&["status"]).expect(20, &words);
     assert_eq!(status.said().matches("backup-999").count(), 1, "told once: {}", status.said());
+    theatre
+        .run(&["doctor"])
+        .expect(14, &["WARN  runs          left open: backup-1000", "BAD   runs", "event 1 of backup-999"]);
     let ended = theatre.run(&["backup", "--on-open", "finish"]);
     ended.expect(14, &["reading run backup-999", "move it away", "run backup-1000"]);
     assert!(!theatre.is_paused(), "a pause of ours comes first");

@@ -95,6 +95,8 @@ fn a_damaged_journal_does_not_keep_exporting_paused() {
     assert!(!theatre.is_paused());
     theatre.run(&["resume-exporting"]).expect(0, &["nothing to do"]);
     theatre.run(&["status"]).expect(14, &["exporting     runs", "cannot be read"]);
+    let doctor = theatre.run(&["doctor"]).expect(14, &["BAD   journal", "ok    exporting", "ok    vault"]);
+    assert_eq!(doctor.stdout.matches("journal.db").count(), 1, "told once: {}", doctor.said());
 }
 
 #[test]

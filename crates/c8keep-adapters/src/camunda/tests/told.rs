@@ -17,6 +17,7 @@ fn only_the_topology_tells_who_is_there() {
         (down.brokers.len(), down.size, down.partitions, down.replication),
         (2, Some(3), Some(3), Some(3))
     );
+    assert!(down.brokers.iter().all(|broker| broker.version.as_deref() == Some("8.6.0")));
 }
 
 /// As 8.6.0 shows them: the brokers hide theirs, the applications do not.

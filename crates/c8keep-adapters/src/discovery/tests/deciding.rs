@@ -8,7 +8,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{Installation, Records, SearchProduct};
 
 use crate::camunda::configprops::{BrokerTold, Exporter, Told};
-use crate::camunda::topology::Members;
+use crate::camunda::topology::{Members, Topology, TopologyBroker};
 use crate::discovery::observe::{AppSeen, BrokerSeen, ClusterSeen, From, Observed, SearchSeen};
 use crate::discovery::resolve::{Resolved, resolve};
 use crate::discovery::{Configured, Level, RecordsChoice};
@@ -152,6 +152,24 @@ fn components_of_different_minor_versions_contradict_each_other() {
     };
     assert_eq!(with("8.6.11"), [""; 0], "patches may differ");
     assert_eq!(with("8.5.3"), ["operate is 8.5.3, the cluster 8.6.0"]);
+}
+
+#[test]
+fn brokers_of_different_versions_contradict_each_other() {
+    let with = |versions: [Option<&str>; 2]| {
+        let mut observed = observed();
+        let brokers = (0..).zip(versions).map(|(node, version)| {
+            let (host, version) = (format!("b{node}"), version.map(str::to_owned));
+            TopologyBroker { node, host, port: None, version }
+        });
+        let brokers = brokers.collect();
+        observed.cluster.topology = Some(Topology { brokers, ..Topology::default() });
+        contradictions(&resolved(&Configured::default(), &observed).unwrap())
+    };
+    assert_eq!(with([Some("8.6.0"), Some("8.6.0")]), [""; 0]);
+    assert_eq!(with([Some("8.6.0"), None]), [""; 0], "not told");
+    let said = ["the brokers are of different versions: 8.6.0 (0), 8.6.1 (1)"];
+    assert_eq!(with([Some("8.6.0"), Some("8.6.1")]), said);
 }
 
 #[test]

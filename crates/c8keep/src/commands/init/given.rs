@@ -1,6 +1,7 @@
 //! What an operator gives: variables, options, answers. Each value keeps where it comes from.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use c8keep_adapters::transport::Endpoint;
 use c8keep_core::HistoryApp;
@@ -9,7 +10,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 use super::questions::Question;
 use crate::cli::{Global, InitArgs};
 use crate::env;
-use crate::settings::{App, Settings, Vault, credential};
+use crate::settings::{App, Entry, Settings, Vault, credential};
 
 /// Settings with the source of each value.
 pub(super) struct Given {
@@ -55,6 +56,12 @@ impl Given {
             let refused = |why| refused("--credential", why);
             let (server, way) = text.split_once('=').ok_or_else(|| refused(CREDENTIAL.into()))?;
             given.put_credential(server, way).map_err(refused)?;
+        }
+        for text in &args.ca_file {
+            let trusted = text.split_once('=').and_then(|(server, file)| Some((given.entry(server)?, file)));
+            let (entry, file) =
+                trusted.ok_or_else(|| refused("--ca-file", format!("{text:?} is not SERVER=FILE")))?;
+            entry.tls.ca_file = Some(PathBuf::from(place(file).map_err(|why| refused("--ca-file", why))?));
         }
         given.settings.check()?;
         Ok(given)
@@ -115,7 +122,14 @@ impl Given {
     }
 
     fn put_credential(&mut self, server: &str, way: &str) -> Result<(), String> {
-        let entry = credential(way).ok_or(CREDENTIAL)?;
+        let wished = credential(way).ok_or(CREDENTIAL)?;
+        let entry = self.entry(server).ok_or(CREDENTIAL)?;
+        *entry = Entry { tls: std::mem::take(&mut entry.tls), ..wished };
+        Ok(())
+    }
+
+    /// How a server is spoken to.
+    fn entry(&mut self, server: &str) -> Option<&mut Entry> {
         let access = &mut self.settings.access;
         let slot = match server {
             "management" => &mut access.management,
@@ -125,10 +139,9 @@ impl Given {
             "tasklist" => &mut access.tasklist,
             "optimize" => &mut access.optimize,
             "search" => &mut access.search,
-            _ => return Err(CREDENTIAL.into()),
+            _ => return None,
         };
-        *slot = Some(entry);
-        Ok(())
+        Some(slot.get_or_insert_default())
     }
 
     fn remember_variables(&mut self) {
@@ -225,6 +238,16 @@ mod tests {
             assert!(!why.contains("secret@") && !why.contains("hunter2"), "{why}");
         }
         assert_eq!(given.settings, Settings::default());
+    }
+
+    /// Who we are and whom we trust are two options of one entry, in whatever order.
+    #[test]
+    fn a_credential_keeps_the_issuers_beside_it() {
+        let mut given = nothing();
+        given.entry("search").unwrap().tls.ca_file = Some("/ca.pem".into());
+        given.answer(Question::Credential("search"), "api-key:env:KEY").unwrap();
+        let entry = given.settings.access.search.unwrap();
+        assert!(entry.api_key.is_some() && entry.tls.ca_file.is_some());
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::settings::access::TlsSettings;
 use crate::settings::parse;
 
 fn notes() -> Notes {
@@ -32,6 +33,7 @@ fn full() -> Settings {
     settings.limits.stall = Some(jiff::SignedDuration::from_mins(5));
     settings.access.search = entry(Entry {
         basic: Some(Basic { user: "true".into(), password: Reference::Env("ES_PASSWORD".into()) }),
+        tls: TlsSettings { ca_file: Some("/etc/my ca.pem".into()), ..TlsSettings::default() },
         ..Entry::default()
     });
     settings.access.rest =
