@@ -84,9 +84,15 @@ pub async fn examine(world: &World, reach: &Reach) -> Vec<Check> {
         Ok(cluster) => judge::brokers(cluster, reach, reached),
         Err(fault) => Check::bad("brokers", fault.clone()),
     };
+    let silent = |positions: &Positions| positions.brokers.iter().any(|broker| broker.unread.is_some());
+    let leaders = match (&cluster, &positions) {
+        // A broker that is missing cannot be read, either.
+        (Err(_), Ok(positions)) if silent(positions) => Check::not_judged("leaders", "brokers"),
+        (cluster, positions) => judge::leaders(cluster.as_ref().ok(), positions),
+    };
     let mut checks = vec![
         on_brokers,
-        judge::leaders(cluster.as_ref().ok(), &positions),
+        leaders,
         exporting_alone(&world.installation.management, &positions),
         judge::probed("backup store", store),
         judge::probed("repository", repository),

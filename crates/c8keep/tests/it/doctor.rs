@@ -106,6 +106,26 @@ fn one_cause_is_told_once() {
     ended.expect(13, &["?     exporting     not judged: see installation"]);
 }
 
+/// A broker that is down is one line, whoever else misses it.
+#[test]
+fn a_broker_that_is_down_is_told_once() {
+    let mut config: Config = Theatre::quick("8.8.0");
+    config.optimize = false;
+    let mut theatre = Theatre::new(config);
+    let brokers: Vec<String> =
+        (0..3).map(|node| format!("\"{}\"", theatre.url(Host::Broker(node)))).collect();
+    let file = theatre.home().join("c8keep.yaml");
+    let text = format!("brokers: [{}]\nrest: \"{}\"\n", brokers.join(", "), theatre.url(Host::Rest));
+    std::fs::write(&file, text).unwrap();
+    theatre.set("C8KEEP_CONFIG", file.to_str().unwrap());
+    theatre.run(&["doctor"]).expect(0, &["ok    brokers", "ok    leaders"]);
+    theatre.world().faults.brokers_down.insert(2);
+    let ended = theatre
+        .run(&["doctor"])
+        .expect(10, &["missing: broker 2", "?     leaders       not judged: see brokers"]);
+    assert!(!ended.stdout.contains(&theatre.url(Host::Broker(2))), "{}", ended.said());
+}
+
 /// The management ports of 8.6.0 show passwords; the doctor shows their names, and nobody else says it each night.
 #[test]
 fn a_port_that_shows_passwords() {
