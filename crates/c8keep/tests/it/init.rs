@@ -162,6 +162,7 @@ fn on_a_terminal_it_asks_for_what_nobody_tells() {
     let answers: Vec<(&str, &str)> = vec![
         ("management address of the", management),
         ("who c8keep is to search", "basic:elastic:canary-secret"),
+        ("who c8keep is to search", "basic:elastic:env:NOT_SET_AT_ALL"),
         ("who c8keep is to search", "basic:elastic:env:ES_PASSWORD"),
         ("address of operate", operate),
         ("address of tasklist", tasklist),

@@ -11,6 +11,9 @@ use crate::settings::Settings;
 /// How often one thing is asked.
 pub(super) const TRIES_MAX: u32 = 3;
 
+/// Every server that may want to know who we are, as in `access`.
+const SERVERS: [&str; 7] = ["management", "brokers", "rest", "operate", "tasklist", "optimize", "search"];
+
 /// Something that an operator may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Question {
@@ -139,6 +142,10 @@ fn of_survey(survey: &Survey, settings: &Settings) -> Vec<Question> {
 
 /// The survey itself failed: at one of the addresses that were given, or for want of one.
 fn of_fault(fault: &Fault, settings: &Settings) -> Option<Question> {
+    // A secret that is not where the answer said.
+    if let Some(server) = fault.target.strip_prefix("access.") {
+        return SERVERS.into_iter().find(|known| *known == server).map(Question::Credential);
+    }
     let key = settings.address_in(&fault.target);
     if fault.kind == FaultKind::Unauthorised {
         return Some(Question::Credential(key?.trim_end_matches(".address")));
@@ -215,6 +222,7 @@ mod tests {
         assert_eq!(ask(FaultKind::Unauthorised, optimize), Some(Question::Credential("optimize")));
         let management = "GET http://core:9600/actuator/info";
         assert_eq!(ask(FaultKind::Unreachable, management), Some(Question::Management));
+        assert_eq!(ask(FaultKind::Usage, "access.search"), Some(Question::Credential("search")));
         assert_eq!(ask(FaultKind::Precondition, "elsewhere"), None);
         let nothing =
             next(&Err(fault(FaultKind::Usage, "the configuration")), &Settings::default(), &BTreeMap::new());
