@@ -154,6 +154,12 @@ pub struct Repository {
     pub kind: String,
     /// Bucket, path or container as registered.
     pub location: Option<String>,
+    /// Its snapshots only refer to a remote segment store, without which they cannot be restored (OpenSearch's shallow copy).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_shallow: bool,
+    /// Nobody has asked whether every node reaches it: the login may not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_unverified: bool,
 }
 
 /// Index lists and document counts at one moment.

@@ -34,6 +34,8 @@ pub enum FaultKind {
     Unauthorised,
     /// A prerequisite of the procedure does not hold; nothing was changed.
     Precondition,
+    /// A prerequisite, too: exporting is paused where nobody at work here has paused it.
+    ForeignPause,
     /// Another run holds the installation.
     Locked,
     /// The command line or the configuration cannot be meant.
@@ -151,7 +153,7 @@ impl FaultKind {
     pub fn exit_code(self) -> u8 {
         match self {
             FaultKind::Usage => 2,
-            FaultKind::Precondition => 10,
+            FaultKind::Precondition | FaultKind::ForeignPause => 10,
             FaultKind::Locked => 11,
             FaultKind::Unauthorised => 12,
             FaultKind::Unreachable => 13,

@@ -352,7 +352,13 @@ async fn renewing(kept: Weak<Mutex<Kept>>, claims: Claims) {
 #[async_trait]
 impl Journal for Fence {
     async fn claim(&self, installation: &str, by: &str) -> Result<Term, Fault> {
-        let term = self.journal.claim(installation, by).await?;
+        let claimed = self.journal.claim(installation, by).await;
+        let term = match claimed {
+            Err(fault) if fault.kind == FaultKind::Locked => {
+                return Err(told_of_run(fault, &*self.journal, installation).await);
+            }
+            claimed => claimed?,
+        };
         let Some(claims) = &self.claims else { return Ok(term) };
         match claims.take(installation, by).await {
             Ok(()) => {}
@@ -407,10 +413,22 @@ impl Journal for Fence {
 const CLAIMING: &str = "claiming the installation";
 const RENEWING: &str = "renewing the claim";
 
+/// Somebody on this host is at work; what he does stands in the journal that both use.
+async fn told_of_run(fault: Fault, journal: &dyn Journal, installation: &str) -> Fault {
+    match open_runs::open(journal, installation).await {
+        Ok(open) => Fault { answer: format!("{}; {}", fault.answer, open.at_work()), ..fault },
+        Err(_) => fault,
+    }
+}
+
 fn busy(store: &ClaimStore, claim: Option<&Claim>) -> Fault {
     let answer = match claim {
-        Some(Claim { installation, by, at, term, .. }) => {
-            format!("{installation} is held by {by} on another host (claim {term}, renewed at {at})")
+        Some(Claim { installation, by, at, term, held, .. }) => {
+            let pause = held.as_ref().map_or_else(
+                || "it has not paused exporting".into(),
+                |held| format!("its run {} has kept exporting paused since {}", held.run, held.since),
+            );
+            format!("{installation} is held by {by} on another host (claim {term}, renewed at {at}); {pause}")
         }
         None => "others are faster again and again".to_owned(),
     };

@@ -3,7 +3,7 @@
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::Plan;
 use c8keep_core::run::{Event, Hold, Run, RunId, StopReason};
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 
 use crate::World;
 use crate::ports::{Journal, Term};
@@ -47,12 +47,48 @@ pub async fn load(journal: &dyn Journal, run: &RunId) -> Result<Option<(Run, u64
     Ok(Some((folded, seq)))
 }
 
-/// Every run of an installation that is not closed, newest first.
-pub async fn open(journal: &dyn Journal, installation: &str) -> Result<Vec<(Run, u64)>, Fault> {
-    let mut open = Vec::new();
-    for row in journal.runs(installation, RUNS_MAX).await? {
-        if !row.closed {
-            open.extend(load(journal, &row.run).await?);
+/// Runs that are not closed.
+#[derive(Debug, Default)]
+pub struct Open {
+    /// Those that can be read, newest first, each with the number of its last event.
+    pub runs: Vec<(Run, u64)>,
+    /// Why the others cannot. Nothing tells whether such a run holds a pause.
+    pub unreadable: Vec<Fault>,
+}
+
+impl Open {
+    /// Whether a run that can be read has paused exporting and not confirmed that it runs again.
+    pub fn has_hold(&self) -> bool {
+        self.runs.iter().any(|(run, _)| run.hold().is_open())
+    }
+
+    /// What a process that is alive is doing, for whoever it keeps out: the newest run is its own.
+    pub fn at_work(&self) -> String {
+        let Some((run, _)) = self.runs.first() else {
+            let unreadable = !self.unreadable.is_empty();
+            return if unreadable { "what its run does cannot be read" } else { "it has no run open yet" }
+                .into();
+        };
+        let exporting = match run.hold() {
+            Hold::NotTaken => "has not paused exporting".into(),
+            Hold::Open { since } => format!("has kept exporting paused since {}", whole(since)),
+            Hold::ReleasePending { since } => {
+                format!("is resuming exporting, paused since {}", whole(since))
+            }
+            Hold::Released { .. } => "has resumed exporting".into(),
+        };
+        format!("its run {}, begun at {}, {exporting}", run.id(), whole(run.opened_at()))
+    }
+}
+
+/// Every run of an installation that is not closed. One that cannot be read hides none of the others: a pause of theirs must
+/// be lifted whatever has become of it.
+pub async fn open(journal: &dyn Journal, installation: &str) -> Result<Open, Fault> {
+    let mut open = Open::default();
+    for row in journal.runs(installation, RUNS_MAX).await?.into_iter().filter(|row| !row.closed) {
+        match load(journal, &row.run).await {
+            Ok(loaded) => open.runs.extend(loaded),
+            Err(fault) => open.unreadable.push(Fault { doing: reading(&row.run), ..fault }),
         }
     }
     Ok(open)
@@ -131,7 +167,18 @@ pub fn check_fingerprint(world: &World, run: &Run) -> Result<(), Fault> {
     ))
 }
 
+/// To the second: for people.
+fn whole(at: Timestamp) -> Timestamp {
+    at.round(Unit::Second).unwrap_or(at)
+}
+
 fn unreadable(run: &RunId, why: &str) -> Fault {
-    Fault::new(FaultKind::Damaged, format!("reading run {run}"), "the journal", why)
-        .with_hint("keep the journal file for inspection; `c8keep status` shows whether exporting is paused")
+    Fault::new(FaultKind::Damaged, reading(run), "the journal", why).with_hint(
+        "`c8keep status` shows whether exporting is paused; if it is, `c8keep resume-exporting --yes` lets it run \
+         again. Then move the journal file away, keep it for inspection, and start again",
+    )
+}
+
+fn reading(run: &RunId) -> String {
+    format!("reading run {run}")
 }

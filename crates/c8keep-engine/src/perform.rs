@@ -13,7 +13,7 @@ use c8keep_core::fault::Fault;
 use c8keep_core::plan::Action;
 use c8keep_core::run::{Answer, Mark, Order, Run};
 
-pub use probes::{FOREIGN_PAUSE, check, highest_id};
+pub use probes::{check, highest_id};
 
 use crate::World;
 

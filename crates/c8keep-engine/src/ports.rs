@@ -78,6 +78,13 @@ pub trait SearchStore: Send + Sync {
     /// Asks every node whether it reaches the repository (`_verify`); `Unauthorised` where that is not allowed.
     async fn verify_repository(&self, name: &str) -> Result<(), Fault>;
 
+    /// Which of the rights that a backup needs the login lacks; `None` where there is no login, or the product does not
+    /// tell.
+    async fn lacks(&self, indices: &[String]) -> Result<Option<Vec<String>>, Fault> {
+        let _ = indices;
+        Ok(None)
+    }
+
     /// Indices whose names match any of the patterns, open or closed, sorted by name.
     async fn indices(&self, patterns: &[String]) -> Result<Vec<IndexCount>, Fault>;
 

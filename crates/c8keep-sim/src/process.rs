@@ -44,7 +44,7 @@ async fn backup(seat: &Seat) -> Result<Driven, Fault> {
     let setting = seat.night().setting.clone();
     let journal: Arc<dyn Journal> = Arc::new(seat.clone());
     let term = journal.claim(NAME, &by).await?;
-    let mut open = open_runs::open(&*journal, NAME).await?;
+    let mut open = open_runs::open(&*journal, NAME).await?.runs;
     if setting.mutant == Some(Mutant::OpenRunsIgnored) {
         open.clear();
     }

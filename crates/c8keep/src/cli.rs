@@ -24,7 +24,7 @@ pub struct Cli {
 /// Options of every verb.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Configuration file; without one, the environment is enough
+    /// Configuration file; without one, the environment is enough. `init` writes it
     #[arg(long, short, global = true, env = env::CONFIG, hide_env_values = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Name of the installation
@@ -53,6 +53,8 @@ pub enum Output {
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Write a configuration file from what the servers tell, and ask for the rest on a terminal
+    Init(InitArgs),
     /// Show what a backup would do, step by step, and what was found; changes nothing
     Plan(PlanArgs),
     /// Take a hot backup: the whole documented procedure under one id
@@ -94,6 +96,51 @@ pub struct PlanArgs {
     /// How long one wait may take in all
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub wait_deadline: Option<SignedDuration>,
+}
+
+/// What is given beside the variables of the documented procedure.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// Management address of the orchestration cluster, up to 8.7 of the gateway
+    #[arg(value_name = "ADDRESS")]
+    pub management: Option<String>,
+    /// Application address with /v2/topology
+    #[arg(long, value_name = "ADDRESS")]
+    pub rest: Option<String>,
+    /// Management addresses of all brokers
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub brokers: Vec<String>,
+    /// Management address of Operate, up to 8.7; `off` leaves it out of backups
+    #[arg(long, value_name = "ADDRESS")]
+    pub operate: Option<String>,
+    /// Management address of Tasklist, up to 8.7; `off` leaves it out of backups
+    #[arg(long, value_name = "ADDRESS")]
+    pub tasklist: Option<String>,
+    /// Management address of Optimize; `off` leaves it out of backups
+    #[arg(long, value_name = "ADDRESS")]
+    pub optimize: Option<String>,
+    /// Address of Elasticsearch or OpenSearch
+    #[arg(long, value_name = "ADDRESS")]
+    pub search: Option<String>,
+    /// Snapshot repository
+    #[arg(long, value_name = "NAME")]
+    pub repository: Option<String>,
+    /// Where manifests are kept: a folder, s3://bucket/prefix, gs:// or az://
+    #[arg(long, value_name = "PLACE")]
+    pub vault: Option<String>,
+    /// Who c8keep is to a server, and where the secret is: `search=basic:elastic:env:NAME`, `rest=bearer:file:/path`,
+    /// `search=api-key:command:pass show key`
+    #[arg(long, value_name = "SERVER=WAY:SECRET")]
+    pub credential: Vec<String>,
+    /// Certificates of the issuers to trust at a server, PEM: `search=/etc/c8keep/ca.pem`
+    #[arg(long, value_name = "SERVER=FILE")]
+    pub ca_file: Vec<String>,
+    /// Print the file instead of writing it
+    #[arg(long)]
+    pub stdout: bool,
+    /// Write over a file that exists
+    #[arg(long, conflicts_with = "stdout")]
+    pub force: bool,
 }
 
 /// An id that was asked for; a variable that is set to nothing asks for none.

@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod drive;
 mod inherited;
+mod init;
 mod list;
 mod plan;
 mod resume_exporting;
@@ -31,6 +32,7 @@ pub async fn run(cli: Cli) -> u8 {
         signals::install(printer);
     }
     let ended = match &cli.verb {
+        Verb::Init(args) => init::run(global, args, printer).await,
         Verb::Plan(args) => plan::run(global, args, printer).await,
         Verb::Backup(args) => Box::pin(backup::run(global, args, printer)).await,
         Verb::Doctor => doctor::run(global, printer).await,

@@ -117,9 +117,14 @@ impl Printer {
             Printer::flush(None);
             let mut answer = String::new();
             let _ = std::io::stdin().read_line(&mut answer);
-            answer.trim().to_lowercase()
+            answer.trim().to_owned()
         };
         tokio::task::spawn_blocking(asking).await.unwrap_or_default()
+    }
+
+    /// A text as it is, for standard output: a file that somebody wants to see or to pipe.
+    pub fn text(self, text: &str) {
+        out(text.trim_end());
     }
 }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use c8keep_adapters::camunda::CamundaClient;
 use c8keep_adapters::clock::SystemClock;
-use c8keep_adapters::discovery::{self, Accesses, Configured, Discovered, RecordsChoice};
+use c8keep_adapters::discovery::{self, Accesses, Configured, Discovered, RecordsChoice, Survey, Topic};
 use c8keep_adapters::journal::SqliteJournal;
 use c8keep_adapters::transport::{Endpoint, HttpTransport, Method, Transport};
 use c8keep_adapters::vault::FolderVault;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{BrokerAddress, Installation};
 use c8keep_core::{Dialect, HistoryApp};
+use c8keep_engine::doctor::Reach;
 use c8keep_engine::fence::Fence;
 use c8keep_engine::ports::{Camunda, Clock, Journal, Vault};
 use c8keep_engine::{World, open_runs};
@@ -27,17 +28,32 @@ use crate::settings::{App, Place, Settings};
 pub struct Session {
     pub world: Arc<World>,
     pub findings: Vec<Finding>,
+    /// How much of the cluster is told.
+    pub reach: Reach,
 }
 
 /// One thing that was found, and where.
 #[derive(Debug, Serialize)]
 pub struct Finding {
-    /// `found`, `note` or `contradiction`.
+    /// `found`, `note`, `warning` or `contradiction`.
     pub level: String,
     /// What.
     pub what: String,
     /// Where.
     pub source: String,
+    /// What it is about.
+    #[serde(skip)]
+    pub topic: Topic,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub todo: String,
+}
+
+impl From<discovery::Finding> for Finding {
+    fn from(finding: discovery::Finding) -> Finding {
+        let discovery::Finding { level, what, source, topic, todo } = finding;
+        Finding { level: level.to_string(), what, source, topic, todo }
+    }
 }
 
 /// What can be reached with nothing but the management address.
@@ -59,7 +75,9 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
         access.check().await?;
     }
     let found = discovery::discover(transport, &configured).await;
-    let Discovered { installation, camunda, search, findings } = found.map_err(out_of_reach)?;
+    let Discovered { installation, camunda, search, findings, brokers_expected, no_topology } =
+        found.map_err(out_of_reach)?;
+    let reach = Reach { brokers_expected, no_topology };
     let world = World {
         installation,
         camunda: Arc::new(camunda),
@@ -69,9 +87,17 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
         clock: Arc::new(SystemClock::new()),
         c8keep: env!("CARGO_PKG_VERSION").into(),
     };
-    let finding =
-        |f: discovery::Finding| Finding { level: f.level.to_string(), what: f.what, source: f.source };
-    Ok(Session { world: Arc::new(world), findings: findings.into_iter().map(finding).collect() })
+    Ok(Session { world: Arc::new(world), findings: findings.into_iter().map(Finding::from).collect(), reach })
+}
+
+/// Asks the servers what there is, for whoever writes a configuration.
+pub async fn survey(settings: &Settings) -> Result<Survey, Fault> {
+    let transport = transport(settings)?;
+    let configured = configured(settings, settings.access.accesses()?, &*transport).await;
+    for access in configured.access.all() {
+        access.check().await?;
+    }
+    discovery::survey(transport, &configured).await.map_err(out_of_reach)
 }
 
 /// Something else that answers at an address is as far from the servers as silence.
@@ -136,6 +162,11 @@ pub async fn journal_to_read(settings: &Settings) -> Result<Arc<dyn Journal>, Fa
     Ok(Arc::new(SqliteJournal::open_for_reading(settings.journal()).await?))
 }
 
+/// In its place where it cannot be read: nothing is in it.
+pub fn no_journal(settings: &Settings) -> Arc<dyn Journal> {
+    Arc::new(SqliteJournal::without_file(settings.journal()))
+}
+
 /// Who is at work on the installation on this host. It can be told also when the journal cannot be opened.
 pub fn holder(settings: &Settings) -> Result<Option<String>, Fault> {
     SqliteJournal::holder_beside(&settings.journal(), settings.name())
@@ -155,7 +186,7 @@ pub async fn others_with_a_hold(settings: &Settings) -> Vec<String> {
     let mut held = Vec::new();
     for name in other_installations(settings).await {
         let open = open_runs::open(&*journal, &name).await.unwrap_or_default();
-        if open.iter().any(|(run, _)| run.hold().is_open()) {
+        if open.has_hold() {
             held.push(name);
         }
     }
@@ -186,7 +217,7 @@ pub fn now() -> Timestamp {
 }
 
 /// Says what was found. All of it where somebody wants to know or meets the installation for the first time, else only
-/// what is missing or contradicts itself.
+/// what is missing or contradicts itself: what only the doctor's patients need to mend would be said every night.
 pub fn announce(installation: &Installation, findings: &[Finding], all: bool, printer: Printer) {
     printer.say(&format!(
         "Camunda {} at {} ({}), {} {} at {}",
@@ -197,10 +228,16 @@ pub fn announce(installation: &Installation, findings: &[Finding], all: bool, pr
         installation.search.version,
         installation.search.address
     ));
-    for finding in findings.iter().filter(|f| all || f.level != "found") {
-        let Finding { level, what, source } = finding;
-        printer.say(&format!("  {level:<6} {what} ({source})"));
+    let always = ["note", "contradiction"];
+    for finding in findings.iter().filter(|f| all || always.contains(&f.level.as_str())) {
+        say_finding(finding, printer);
     }
+}
+
+/// One finding in one line.
+pub fn say_finding(finding: &Finding, printer: Printer) {
+    let Finding { level, what, source, .. } = finding;
+    printer.say(&format!("  {level:<6} {what} ({source})"));
 }
 
 fn transport(settings: &Settings) -> Result<Arc<dyn Transport>, Fault> {

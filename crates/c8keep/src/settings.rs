@@ -3,11 +3,13 @@
 
 mod access;
 mod vault;
+mod words;
+pub mod write;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use c8keep_adapters::transport::ConnectTo;
+use c8keep_adapters::transport::{ConnectTo, Endpoint};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::SearchProduct;
 use jiff::SignedDuration;
@@ -16,6 +18,7 @@ use serde::Deserialize;
 use crate::cli::Global;
 use crate::env::{self, var};
 
+pub use self::access::{Entry, credential};
 pub use self::vault::{Place, Vault};
 
 /// Everything that can be configured.
@@ -120,6 +123,13 @@ impl Settings {
         Ok(settings)
     }
 
+    /// What the environment says, for whoever writes the file.
+    pub fn of_environment() -> Settings {
+        let mut settings = Settings::default();
+        settings.put_environment_over(var);
+        settings
+    }
+
     /// The installation's name.
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(NAME_DEFAULT)
@@ -168,7 +178,8 @@ impl Settings {
         }
     }
 
-    fn check(&self) -> Result<(), Fault> {
+    /// Refuses what cannot be meant.
+    pub fn check(&self) -> Result<(), Fault> {
         let name = self.name();
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
@@ -205,8 +216,17 @@ impl Settings {
         }
     }
 
+    /// The key of the address that a text speaks of; the longest one, as one may be the beginning of another.
+    pub fn address_in(&self, text: &str) -> Option<&'static str> {
+        let known = self.addresses().filter_map(|(key, address)| {
+            let endpoint = Endpoint::parse(address).ok()?;
+            text.contains(endpoint.address()).then(|| (endpoint.address().len(), key))
+        });
+        known.max().map(|(_, key)| key)
+    }
+
     /// Every address with its key.
-    fn addresses(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub fn addresses(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let single = [
             ("management", &self.management),
             ("rest", &self.rest),
@@ -274,56 +294,23 @@ fn read(path: &Path) -> Result<Settings, Fault> {
 }
 
 /// The settings in a YAML text, or what is wrong with it and what was probably meant.
-fn parse(text: &str) -> Result<Settings, (String, String)> {
+pub fn parse(text: &str) -> Result<Settings, (String, String)> {
     if text.trim().is_empty() {
         return Ok(Settings::default());
     }
     serde_saphyr::from_str(text).map_err(|error: serde_saphyr::Error| {
         let why = error.without_snippet().to_string();
-        let hint = nearest_key(&why)
-            .map_or_else(String::new, |(wrong, near)| format!("{wrong:?} is not known; {near:?}?"));
+        let hint = words::unknown_key(&why).map_or_else(String::new, |(wrong, known)| {
+            match words::meant(wrong, &known) {
+                Some(near) => format!("{wrong:?} is not known; {near:?}?"),
+                None => format!("{wrong:?} is not known; known here: {}", known.join(", ")),
+            }
+        });
         let place = error
             .location()
             .map_or_else(String::new, |at| format!("line {}, column {}: ", at.line(), at.column()));
-        (format!("{place}{}", plain_words(&why)), hint)
+        (format!("{place}{}", words::plain_words(&why)), hint)
     })
-}
-
-/// What the YAML library says, for people who have never heard of it; where it says nothing clearer, its own words without
-/// the place.
-fn plain_words(message: &str) -> String {
-    let message = message.rsplit_once(" at line ").map_or(message, |(what, _)| what);
-    if let Some((_, rest)) = message.split_once("unknown field `") {
-        return format!("the key {} is not known here", rest.split('`').next().unwrap_or_default());
-    }
-    if let Some(rest) = message.strip_prefix("duplicate mapping key: ") {
-        return format!("the key {} is there twice", rest.split(',').next().unwrap_or_default());
-    }
-    let known = [
-        ("\"friendly\" duration", "this is not a time; write it like 90s, 10m or 2h"),
-        ("expected string scalar", "a text is expected here"),
-        ("invalid boolean", "true or false is expected here"),
-        ("expected mapping start", "keys with values are expected here, as in `name: prod`"),
-        ("expected sequence start", "a list is expected here, as in `[http://a:9600, http://b:9600]`"),
-        ("found a tab", "there is a tab; YAML is indented with blanks"),
-    ];
-    let words = known.into_iter().find(|(theirs, _)| message.contains(theirs));
-    words.map_or_else(|| message.to_owned(), |(_, ours)| ours.to_owned())
-}
-
-/// From "unknown field `x`, expected one of a, b" to the key that was probably meant.
-fn nearest_key(message: &str) -> Option<(String, String)> {
-    let (_, rest) = message.split_once("unknown field `")?;
-    let (wrong, rest) = rest.split_once('`')?;
-    let (_, known) = rest.split_once("expected ")?;
-    let known = known
-        .lines()
-        .next()?
-        .trim_start_matches("one of ")
-        .split([',', ' ', '`'])
-        .filter(|key| !key.is_empty());
-    let near = known.max_by(|a, b| strsim::jaro(wrong, a).total_cmp(&strsim::jaro(wrong, b)))?;
-    Some((wrong.to_owned(), near.to_owned()))
 }
 
 fn secret_in_an_address(settings: &Settings) -> Option<&'static str> {
@@ -365,6 +352,20 @@ mod tests {
         assert!(hint.contains("\"management\""), "{hint}");
         let (_, hint) = parse("search:\n  adress: http://x\n").unwrap_err();
         assert!(hint.contains("\"address\""), "{hint}");
+    }
+
+    #[test]
+    fn other_words_for_a_key_are_understood_where_it_exists() {
+        for (text, hint) in [
+            ("installation: prod\n", "\"installation\" is not known; \"name\"?"),
+            ("search: {repo: camunda}\n", "\"repo\" is not known; \"repository\"?"),
+            ("elasticsearch: {}\n", "\"elasticsearch\" is not known; \"search\"?"),
+            ("search: {url: 'http://x'}\n", "\"url\" is not known; \"address\"?"),
+            ("vault: {bucket: x}\n", "\"bucket\" is not known; \"url\"?"),
+            ("records: {repo: x}\n", "\"repo\" is not known; known here: prefix, enabled"),
+        ] {
+            assert_eq!(parse(text).unwrap_err().1, hint);
+        }
     }
 
     #[test]

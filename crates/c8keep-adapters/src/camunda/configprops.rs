@@ -4,6 +4,8 @@
 //! Such a body holds passwords, in Operate and Tasklist unmasked (seen on 8.6.0). It is never kept, logged or shown:
 //! only the fields named here are read out of it, everything else is skipped while parsing.
 
+mod secrecy;
+
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
@@ -27,6 +29,8 @@ pub struct Told {
     pub record_prefixes: Vec<(String, String)>,
     /// The application port, where told.
     pub rest_port: Option<u16>,
+    /// Names of properties that hold secrets and are shown as they are. Never a value.
+    pub shown_secrets: Vec<String>,
 }
 
 /// What a broker tells of itself and its cluster.
@@ -258,7 +262,7 @@ fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> R
 /// Reads a body; `None` where there is none to read.
 pub fn told(answer: &Answer<'_>) -> Option<Told> {
     let body: Body = answer.is_success().then(|| answer.json().ok()).flatten()?;
-    let mut told = Told::default();
+    let mut told = Told { shown_secrets: secrecy::shown_secrets(answer), ..Told::default() };
     let beans = body.contexts.into_values().flat_map(|c| c.beans.into_values());
     for Bean { prefix, properties } in beans {
         let Some(properties) = properties else { continue };

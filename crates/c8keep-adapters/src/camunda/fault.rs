@@ -19,6 +19,9 @@ pub struct Call {
 
 const WRONG_PORT: &str = "this is not a management port: 9600 is the management port of the orchestration cluster, \
                           Operate and Tasklist, 8092 that of Optimize; 8080 is the application";
+/// Something else answers at the management address.
+pub const MANAGEMENT_ELSEWHERE: &str = "set ORCHESTRATION_CLUSTER_MANAGEMENT_API, or `management` in the configuration, to the management port of the \
+     gateway or the orchestration cluster, 9600 by default; 8080 is the application, 9200 the search server";
 const OTHER_SERVER: &str = "a server of Camunda does not answer like this: see what answers at this address";
 
 impl Call {

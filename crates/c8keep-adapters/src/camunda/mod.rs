@@ -31,9 +31,9 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::json;
 
-pub use fault::Call;
+pub use fault::{Call, MANAGEMENT_ELSEWHERE};
 
-use crate::transport::{Endpoint, Request, Response, Transport, ask};
+use crate::transport::{Endpoint, Method, Request, Response, Transport, ask};
 use configprops::Told;
 use topology::{Members, Topology};
 use wire::Answer;
@@ -54,10 +54,12 @@ const PARTITIONS_DEADLINE: Duration = Duration::from_secs(10);
 const PARTITIONS_ATTEMPTS_MAX: u32 = 5;
 /// Tests do not sleep.
 const PARTITIONS_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 200 });
-/// The last checkpoint id of a partition; it outlives failed and deleted backups (seen on 8.6.0).
 /// What to do about brokers without a backup store.
 const STORE_HINT: &str = "configure a backup store on every broker: ZEEBE_BROKER_DATA_BACKUP_STORE, or from 8.8 on \
                           CAMUNDA_DATA_BACKUP_STORE";
+/// What a broker tells of its own partitions.
+const PARTITIONS: &str = "/actuator/partitions";
+/// The last checkpoint id of a partition; it outlives failed and deleted backups (seen on 8.6.0).
 const CHECKPOINT_GAUGE: &str = "zeebe_checkpoint_id";
 
 /// One orchestration cluster with its applications.
@@ -158,6 +160,13 @@ impl CamundaClient {
         same.then_some(topology)
     }
 
+    /// Whether something that is no management port answers at the management address. That is the cause then, and not that
+    /// addresses of brokers are missing.
+    fn is_elsewhere(&self, fault: &Fault) -> bool {
+        let at_management = fault.target == self.management.describe(Method::Get, PARTITIONS);
+        at_management && matches!(fault.kind, FaultKind::Strange | FaultKind::Absent) && !fault.is_retryable()
+    }
+
     /// The address in a plan has no login; the one that discovery used may have.
     fn endpoint_of(&self, broker: &BrokerAddress) -> Result<Endpoint, Fault> {
         let known = self.cluster_addresses().find(|known| known.address() == broker.address).cloned();
@@ -191,7 +200,7 @@ pub(crate) async fn partitions_of(
     broker: &Endpoint,
 ) -> Result<BTreeMap<u32, c8keep_core::facts::PartitionReading>, Fault> {
     const DOING: &str = "reading a broker's partitions";
-    let request = broker.get("/actuator/partitions").with_deadline(PARTITIONS_DEADLINE);
+    let request = broker.get(PARTITIONS).with_deadline(PARTITIONS_DEADLINE);
     let call = Call::of(DOING, &request);
     for attempt in 1..=PARTITIONS_ATTEMPTS_MAX {
         let response = ask(transport, DOING, &request).await?;
@@ -281,7 +290,7 @@ impl Camunda for CamundaClient {
         let Some(broker) = told else { return Ok(Store { kind: None, location: None }) };
         match broker.store.as_deref() {
             Some("NONE") if self.dialect == Dialect::SplitActuators => {
-                let target = self.management.describe(crate::transport::Method::Get, "/actuator/configprops");
+                let target = self.management.describe(Method::Get, "/actuator/configprops");
                 Err(Fault::precondition(DOING, target, "zeebe.broker.data.backup.store is NONE", STORE_HINT))
             }
             // From 8.8 on the property has several names, and a brokers' list that answers speaks for a store.
@@ -349,9 +358,12 @@ impl Camunda for CamundaClient {
         let fault =
             |kind| Fault::new(kind, "reading the partitions of all brokers", target, reasons.join("; "));
         // A login that is missing is not mended by trying again, and has an exit code of its own.
-        let refused = faults.into_iter().flatten().find(|fault| fault.kind == FaultKind::Unauthorised);
+        let refused = faults.iter().flatten().find(|fault| fault.kind == FaultKind::Unauthorised);
         if let Some(refused) = refused {
-            return Err(fault(FaultKind::Unauthorised).with_hint(refused.hint));
+            return Err(fault(FaultKind::Unauthorised).with_hint(&refused.hint));
+        }
+        if let Some(elsewhere) = faults.into_iter().flatten().find(|fault| self.is_elsewhere(fault)) {
+            return Err(Fault { kind: FaultKind::Unreachable, ..elsewhere.with_hint(MANAGEMENT_ELSEWHERE) });
         }
         Err(fault(FaultKind::Unreachable)
             .with_hint("no broker's own management address was reached; set `brokers` to all of them")

@@ -49,6 +49,8 @@ pub struct TopologyBroker {
     pub host: String,
     /// Its command port.
     pub port: Option<u16>,
+    /// Its version.
+    pub version: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -86,6 +88,7 @@ struct TopologyNode {
     node_id: u32,
     host: Option<String>,
     port: Option<u16>,
+    version: Option<Value>,
 }
 
 /// Reads `/actuator/cluster`.
@@ -140,6 +143,7 @@ pub fn topology(answer: &Answer<'_>) -> Option<Topology> {
         node: b.node_id,
         host: b.host.unwrap_or_default(),
         port: b.port,
+        version: b.version.and_then(|version| Some(version.as_str()?.to_owned())),
     });
     Some(Topology {
         brokers: brokers.collect(),

@@ -8,8 +8,7 @@ pub(super) const MANAGEMENT: &str = "set ORCHESTRATION_CLUSTER_MANAGEMENT_API (f
      `management` in the configuration; for Camunda 8.5–8.7 also OPERATE_MANAGEMENT_API and TASKLIST_MANAGEMENT_API";
 
 /// Something else answers at the management address.
-pub(super) const MANAGEMENT_ELSEWHERE: &str = "set ORCHESTRATION_CLUSTER_MANAGEMENT_API, or `management` in the configuration, to the management port of the \
-     gateway or the orchestration cluster, 9600 by default; 8080 is the application, 9200 the search server";
+pub(super) use crate::camunda::MANAGEMENT_ELSEWHERE;
 
 /// Nothing answers at a search address, or nobody tells one.
 pub(super) const SEARCH: &str = "set ELASTIC_ENDPOINT or OPENSEARCH_ENDPOINT, or `search.address` in the configuration, to an \

@@ -10,6 +10,7 @@ mod candidates;
 mod hints;
 mod observe;
 mod resolve;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,8 @@ use std::sync::Arc;
 use c8keep_core::backup::HistoryApp;
 use c8keep_core::fault::Fault;
 use c8keep_core::installation::{Installation, SearchProduct};
+
+pub use survey::{AppPiece, Sourced, Survey, survey};
 
 use crate::camunda::CamundaClient;
 use crate::search::Search;
@@ -99,6 +102,10 @@ pub struct Discovered {
     pub search: Search,
     /// What was found where, for people.
     pub findings: Vec<Finding>,
+    /// How many brokers there are, where that is told.
+    pub brokers_expected: Option<u32>,
+    /// Why nobody tells which of them are up.
+    pub no_topology: Option<String>,
 }
 
 /// One thing that discovery has to say.
@@ -110,6 +117,22 @@ pub struct Finding {
     pub what: String,
     /// Where: an address with the property, or "configured".
     pub source: String,
+    /// What it is about, where somebody else may have more to say about that.
+    pub topic: Topic,
+    /// What to do about it, where that is not plain.
+    pub todo: String,
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Topic {
+    /// Anything else.
+    #[default]
+    Other,
+    /// Which brokers there are, and which of them are reached.
+    Brokers,
+    /// What a server shows to whoever asks.
+    Secrecy,
 }
 
 /// How much a finding matters.
@@ -119,6 +142,8 @@ pub enum Level {
     Found,
     /// Worth knowing: something is missing or could not be reached.
     Note,
+    /// Something to mend, over which no backup stumbles.
+    Warning,
     /// Two sources say different things; the configured one, or the first named, is used.
     Contradiction,
 }
@@ -145,12 +170,23 @@ pub async fn discover(transport: Arc<dyn Transport>, configured: &Configured) ->
         camunda: camunda.with_brokers(brokers).with_disk(data, stops_at),
         search: client.of(product),
         findings: resolved.findings,
+        brokers_expected: resolved.brokers_expected,
+        no_topology: observed.cluster.rest.err(),
     })
 }
 
 impl Finding {
     fn new(level: Level, what: impl Into<String>, source: impl Into<String>) -> Finding {
-        Finding { level, what: what.into(), source: source.into() }
+        let (topic, todo) = (Topic::default(), String::new());
+        Finding { level, what: what.into(), source: source.into(), topic, todo }
+    }
+
+    fn about(self, topic: Topic) -> Finding {
+        Finding { topic, ..self }
+    }
+
+    fn with_todo(self, todo: impl Into<String>) -> Finding {
+        Finding { todo: todo.into(), ..self }
     }
 }
 
@@ -159,6 +195,7 @@ impl std::fmt::Display for Level {
         f.pad(match self {
             Level::Found => "found",
             Level::Note => "note",
+            Level::Warning => "warning",
             Level::Contradiction => "contradiction",
         })
     }

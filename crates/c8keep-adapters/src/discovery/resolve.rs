@@ -7,11 +7,12 @@ mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use c8keep_core::backup::HistoryApp;
 use c8keep_core::fault::Fault;
 use c8keep_core::installation::{BrokerAddress, Fingerprint, Installation, NotCovered, Records};
 
 use super::observe::{BrokerSeen, ClusterSeen, From, Observed};
-use super::{Configured, Finding, Level};
+use super::{AppPiece, Configured, Finding, Level, Sourced, Topic};
 use crate::transport::Endpoint;
 
 /// An installation with what is to be said about it.
@@ -21,6 +22,7 @@ pub(super) struct Resolved {
     /// The search server with its login.
     pub(super) search: Endpoint,
     pub(super) findings: Vec<Finding>,
+    pub(super) brokers_expected: Option<u32>,
 }
 
 const DOING: &str = "resolving the installation";
@@ -40,16 +42,45 @@ const NEVER_COVERED: [(&str, &str); 5] = [
     ("Connectors and Console", "outside this procedure: they are deployed again"),
 ];
 
-pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Result<Resolved, Fault> {
+/// What an installation is made of, each as far as it is told.
+pub(super) struct Pieces {
+    pub(super) brokers: Vec<BrokerAddress>,
+    pub(super) brokers_expected: Option<u32>,
+    pub(super) search: Result<search::Chosen, Fault>,
+    pub(super) records: Result<Sourced<Records>, Fault>,
+    pub(super) apps: Result<Vec<(HistoryApp, AppPiece)>, Fault>,
+    pub(super) repository: Result<Sourced<String>, Fault>,
+    pub(super) findings: Vec<Finding>,
+}
+
+pub(super) fn pieces(configured: &Configured, observed: &Observed) -> Pieces {
     let mut findings = Vec::new();
-    refuse_own_ids(&observed.cluster)?;
     cluster_findings(&observed.cluster, &mut findings);
     let brokers = brokers(configured, observed, &mut findings);
-    let search = search::choose(configured, observed, &mut findings)?;
-    let records = records::choose(configured, observed, &mut findings)?;
+    let search = search::choose(configured, observed, &mut findings);
+    let records = records::choose(configured, observed, &mut findings);
+    let apps = apps::choose(configured, observed, &mut findings);
+    let repository = apps::repository(configured, observed, &mut findings);
+    let brokers_expected = brokers_expected(&observed.cluster);
+    shown_secrets(observed, &mut findings);
+    Pieces { brokers, brokers_expected, search, records, apps, repository, findings }
+}
+
+pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Result<Resolved, Fault> {
+    refuse_own_ids(&observed.cluster)?;
+    let pieces = pieces(configured, observed);
+    let Pieces { brokers, brokers_expected, search, records, apps, repository, findings } = pieces;
+    let (search, records) = (search?, records?.value);
     let mut not_covered = Vec::new();
-    let apps = apps::choose(configured, observed, &mut findings, &mut not_covered)?;
-    let repository = apps::repository(configured, observed, &mut findings)?;
+    let mut there = Vec::new();
+    for (_, piece) in apps? {
+        match piece {
+            AppPiece::There(app) => there.push(app),
+            AppPiece::Out(left_out) => not_covered.extend(left_out),
+            AppPiece::Missing(fault) => return Err(fault),
+        }
+    }
+    let (apps, repository) = (there, repository?.value);
     if let Records::Excluded { reason } = &records {
         not_covered.push(NotCovered { what: "exported records".into(), why: reason.clone() });
     }
@@ -69,7 +100,7 @@ pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Result<Re
         records,
         not_covered,
     };
-    Ok(Resolved { installation, search: search.endpoint, findings })
+    Ok(Resolved { installation, search: search.endpoint, findings, brokers_expected })
 }
 
 /// A cluster that makes its own ids would refuse ours inside the pause.
@@ -106,18 +137,18 @@ fn cluster_findings(cluster: &ClusterSeen, findings: &mut Vec<Finding>) {
         );
         findings.push(Finding::new(Level::Note, what, cluster.management.address()));
     }
+    findings.extend(broker_versions(cluster));
     match &cluster.rest {
         Ok(rest) => findings.push(Finding::new(
             Level::Found,
             "the topology, which tells whether all brokers are there",
             rest.join("/v2/topology"),
         )),
-        Err(why) => findings.push(Finding::new(
-            Level::Note,
-            "whether all brokers are there cannot be told before the pause: the application port is out of reach; \
-             set `rest` to it",
-            why,
-        )),
+        Err(why) => {
+            let what = "whether all brokers are there cannot be told before the pause: the application port is out of \
+                        reach; set `rest` to it";
+            findings.push(Finding::new(Level::Note, what, why).about(Topic::Brokers));
+        }
     }
     if let Some(broker) = cluster.told.as_ref().and_then(|told| told.broker.as_ref())
         && let Some(store) = &broker.store
@@ -126,6 +157,23 @@ fn cluster_findings(cluster: &ClusterSeen, findings: &mut Vec<Finding>) {
         let source = cluster.management.join("/actuator/configprops");
         findings.push(Finding::new(Level::Found, format!("backup store {store}{location}"), source));
     }
+}
+
+/// Brokers of several versions are in the middle of an upgrade; their backup could be restored into neither.
+fn broker_versions(cluster: &ClusterSeen) -> Option<Finding> {
+    let mut nodes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for broker in cluster.topology.iter().flat_map(|topology| &topology.brokers) {
+        nodes.entry(broker.version.as_deref()?).or_default().push(broker.node.to_string());
+    }
+    if nodes.len() < 2 {
+        return None;
+    }
+    let each: Vec<String> =
+        nodes.iter().map(|(version, nodes)| format!("{version} ({})", nodes.join(", "))).collect();
+    let what = format!("the brokers are of different versions: {}", each.join(", "));
+    let source = cluster.rest.as_ref().map_or_else(|_| String::new(), |rest| rest.join("/v2/topology"));
+    let todo = "wait for the end of the upgrade, then take a backup";
+    Some(Finding::new(Level::Contradiction, what, source).with_todo(todo))
 }
 
 /// The brokers for the witness. One that was found and is out of reach is neither dead nor listed; a configured one is
@@ -152,11 +200,8 @@ fn brokers(configured: &Configured, observed: &Observed, findings: &mut Vec<Find
         if let Some(why) = &seen.unread {
             // A gateway of its own is no broker; that is no news.
             if seen.from != From::Management {
-                findings.push(Finding::new(
-                    Level::Note,
-                    format!("broker out of reach from here: {why}"),
-                    address,
-                ));
+                let what = format!("broker out of reach from here: {why}");
+                findings.push(Finding::new(Level::Note, what, address).about(Topic::Brokers));
             }
         } else if twice {
             continue;
@@ -176,6 +221,35 @@ fn brokers(configured: &Configured, observed: &Observed, findings: &mut Vec<Find
     brokers
 }
 
+/// Servers that show the passwords of their configuration to whoever reaches the port. Only names are told.
+fn shown_secrets(observed: &Observed, findings: &mut Vec<Finding>) {
+    const TODO: &str = "keep these ports private, or hide the values (management.endpoint.configprops.show-values: never); \
+                        before that, let `c8keep init` write down what c8keep reads there";
+    let cluster = (&observed.cluster.management, &observed.cluster.told);
+    let brokers = observed.brokers.iter().map(|seen| (&seen.endpoint, &seen.told));
+    let apps = observed.apps.values().map(|seen| (&seen.endpoint, &seen.told));
+    let mut shown = BTreeMap::new();
+    for (endpoint, told) in std::iter::once(cluster).chain(brokers).chain(apps) {
+        let Some(told) = told.as_ref().filter(|told| !told.shown_secrets.is_empty()) else { continue };
+        shown.entry(endpoint.address()).or_insert_with(|| told.shown_secrets.join(", "));
+    }
+    if shown.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = shown.values().map(String::as_str).collect();
+    let what = format!("management ports show secrets to whoever asks: {}", names.join("; "));
+    let ports: Vec<&str> = shown.keys().copied().collect();
+    let source = format!("/actuator/configprops of {}", ports.join(", "));
+    findings.push(Finding::new(Level::Warning, what, source).about(Topic::Secrecy).with_todo(TODO));
+}
+
+fn brokers_expected(cluster: &ClusterSeen) -> Option<u32> {
+    let told = cluster.told.as_ref().and_then(|told| told.broker.as_ref());
+    let members = cluster.members.as_ref().map(|m| m.count);
+    let size = cluster.topology.as_ref().and_then(|t| t.size);
+    members.or(size).or(told.and_then(|broker| broker.cluster_size))
+}
+
 fn note_partial(
     configured: &Configured,
     observed: &Observed,
@@ -183,13 +257,7 @@ fn note_partial(
     findings: &mut Vec<Finding>,
 ) {
     let cluster = &observed.cluster;
-    let told = cluster.told.as_ref().and_then(|told| told.broker.as_ref());
-    let expected = cluster
-        .members
-        .as_ref()
-        .map(|m| m.count)
-        .or(cluster.topology.as_ref().and_then(|t| t.size))
-        .or(told.and_then(|broker| broker.cluster_size));
+    let expected = brokers_expected(cluster);
     let reached = brokers.iter().filter(|b| b.reached).count();
     let source = cluster.management.join("/actuator/cluster");
     let how = if configured.brokers.is_empty() {
@@ -202,11 +270,11 @@ fn note_partial(
             let what = format!(
                 "{reached} of {expected} brokers are reached, so the proof that the pause held may stay partial; {how}"
             );
-            findings.push(Finding::new(Level::Note, what, source));
+            findings.push(Finding::new(Level::Note, what, source).about(Topic::Brokers));
         }
         None if reached == 0 => {
             let what = format!("no broker is reached, so nothing can prove that the pause held; {how}");
-            findings.push(Finding::new(Level::Note, what, source));
+            findings.push(Finding::new(Level::Note, what, source).about(Topic::Brokers));
         }
         _ => {}
     }

@@ -61,6 +61,11 @@ impl SqliteJournal {
         Ok(SqliteJournal::over(path, connection, false))
     }
 
+    /// One without a file, for whoever has told why it cannot be opened and goes on: nothing is in it, and nothing is taken.
+    pub fn without_file(path: impl Into<PathBuf>) -> SqliteJournal {
+        SqliteJournal::over(path.into(), None, false)
+    }
+
     /// Ends the claims and leaves one file without side files. Not needed for anything to be durable.
     pub async fn close(self) -> Result<(), Fault> {
         let Some(connection) = self.inner.into_inner().connection else { return Ok(()) };

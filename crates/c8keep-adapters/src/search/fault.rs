@@ -2,12 +2,13 @@
 //! and a read-only repository are 500 and will never pass, a busy repository is 503 and will.
 
 use c8keep_core::fault::{Effect, Fault, FaultKind, Retry};
+use c8keep_core::installation::SearchProduct;
 
 use super::wire::{Cause, ErrorAnswer, ErrorWire};
 use crate::transport::{Request, Response, excerpt, status_fault};
 
-/// What the server's error means for a request about a repository.
-pub(super) fn refusal(doing: &str, repository: &str, request: &Request, response: &Response) -> Fault {
+/// What the server's error means.
+pub(super) fn refusal(doing: &str, request: &Request, response: &Response) -> Fault {
     let plain = status_fault(doing, request, response);
     let Some(cause) = cause_of(response) else { return plain };
     let fault = Fault { answer: told(response.status, &cause), ..plain };
@@ -21,9 +22,6 @@ pub(super) fn refusal(doing: &str, repository: &str, request: &Request, response
     };
     let later = |kind, hint: &str| Fault { retry: Retry::Again, ..never(kind, hint) };
     match cause.kind.as_str() {
-        "repository_missing_exception" => {
-            never(FaultKind::Precondition, &how_to_register(request, repository))
-        }
         "repository_verification_exception" => never(
             FaultKind::Precondition,
             "a node cannot reach the repository: check path.repo, permissions, bucket and credentials on every node",
@@ -73,13 +71,30 @@ pub(super) fn is_missing_index(response: &Response) -> bool {
     response.status == 404 && cause_of(response).is_some_and(|c| c.kind == "index_not_found_exception")
 }
 
-/// The command that registers a repository, with the names filled in.
-pub(super) fn how_to_register(request: &Request, repository: &str) -> String {
+/// Whether the server says that no repository of that name is registered.
+pub(super) fn is_missing_repository(response: &Response) -> bool {
+    response.status == 404 && cause_of(response).is_some_and(|c| c.kind == "repository_missing_exception")
+}
+
+/// A repository that is not registered, with the command that registers it. Which call found it out matters to nobody.
+pub(super) fn missing_repository(
+    doing: &str,
+    product: SearchProduct,
+    request: &Request,
+    repository: &str,
+) -> Fault {
     let base = request.url.split_once("/_snapshot").map_or(request.url.as_str(), |(base, _)| base);
-    format!(
+    let variable = match product {
+        SearchProduct::Elasticsearch => "ELASTIC_SNAPSHOT_REPOSITORY",
+        SearchProduct::Opensearch => "OPENSEARCH_SNAPSHOT_REPOSITORY",
+    };
+    let hint = format!(
         "register it: curl -X PUT '{base}/_snapshot/{repository}' -H 'Content-Type: application/json' \
-         -d '{{\"type\":\"fs\",\"settings\":{{\"location\":\"/a/path/below/path.repo\"}}}}' (or type s3, gcs, azure)"
-    )
+         -d '{{\"type\":\"fs\",\"settings\":{{\"location\":\"/a/path/below/path.repo\"}}}}' (or type s3, gcs, azure); \
+         if it has another name there, set {variable} or `search.repository`"
+    );
+    let answer = format!("{product} has no snapshot repository named {repository}");
+    Fault::precondition(doing, base, answer, hint)
 }
 
 fn cause_of(response: &Response) -> Option<Cause> {

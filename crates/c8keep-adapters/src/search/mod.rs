@@ -23,7 +23,9 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use self::fault::{how_to_register, is_missing_index, is_missing_snapshot, refusal};
+use self::fault::{
+    is_missing_index, is_missing_repository, is_missing_snapshot, missing_repository, refusal,
+};
 use crate::transport::{
     Endpoint, Method, Request, Response, Transport, ask, json as read_json, path_segment,
 };
@@ -78,7 +80,7 @@ impl SearchClient {
         if response.status == 405 {
             return self.identity_of_a_bare_elasticsearch(doing).await;
         }
-        let root: wire::Root = read(doing, "", &request, &response)?;
+        let root: wire::Root = read(doing, &request, &response)?;
         if root.version.number.is_empty() {
             let answer = format!("{} without a version", response.status);
             return Err(Fault::new(FaultKind::Strange, doing, request.describe(), answer)
@@ -97,14 +99,14 @@ impl SearchClient {
         let request = self.endpoint.get("/_snapshot");
         let doing = "listing the snapshot repositories";
         let response = ask(&*self.transport, doing, &request).await?;
-        let told: BTreeMap<String, wire::RepositoryWire> = read(doing, "", &request, &response)?;
+        let told: BTreeMap<String, wire::RepositoryWire> = read(doing, &request, &response)?;
         Ok(told.into_iter().map(|(name, wire)| repository_of(name, &wire)).collect())
     }
 
     async fn identity_of_a_bare_elasticsearch(&self, doing: &str) -> Result<SearchIdentity, Fault> {
         let request = self.endpoint.get("/_nodes/_local?filter_path=cluster_name,nodes.*.version");
         let response = ask(&*self.transport, doing, &request).await?;
-        let nodes: wire::Nodes = read(doing, "", &request, &response)?;
+        let nodes: wire::Nodes = read(doing, &request, &response)?;
         let version = nodes.nodes.into_values().map(|n| n.version).find(|v| !v.is_empty());
         let Some(version) = version else {
             return Err(Fault::new(FaultKind::Strange, doing, request.describe(), "200 without a version")
@@ -112,7 +114,7 @@ impl SearchClient {
         };
         let request = self.endpoint.get("/_cluster/state/version?filter_path=cluster_uuid");
         let response = ask(&*self.transport, doing, &request).await?;
-        let state: wire::ClusterState = read(doing, "", &request, &response)?;
+        let state: wire::ClusterState = read(doing, &request, &response)?;
         let product = SearchProduct::Elasticsearch;
         Ok(SearchIdentity { product, version, cluster_uuid: state.cluster_uuid })
     }
@@ -126,8 +128,7 @@ impl SearchStore for Search {
         let request = self.get(&format!("/_snapshot/{}", path_segment(name)));
         let told: BTreeMap<String, wire::RepositoryWire> = self.ask(doing, name, &request).await?;
         let Some(wire) = told.get(name) else {
-            let hint = how_to_register(&request, name);
-            return Err(Fault::precondition(doing, request.describe(), "200 without this repository", hint));
+            return Err(missing_repository(doing, self.product, &request, name));
         };
         // A read-only repository takes no snapshot; better known before the pause than inside it.
         if wire.settings.get("readonly").is_some_and(|v| v == "true" || v == &Value::Bool(true)) {
@@ -149,6 +150,21 @@ impl SearchStore for Search {
             return Err(Fault::new(FaultKind::Strange, doing, request.describe(), "200 without any node"));
         }
         Ok(())
+    }
+
+    async fn lacks(&self, indices: &[String]) -> Result<Option<Vec<String>>, Fault> {
+        if self.product != SearchProduct::Elasticsearch || self.client.endpoint.access().who().is_nobody() {
+            return Ok(None);
+        }
+        // Elasticsearch docs, "Check user privileges": everybody may ask for himself, and it changes nothing.
+        let doing = "asking for the rights of the login";
+        let request = self.client.endpoint.post("/_security/user/_has_privileges").with_body(json!({
+            "cluster": ["monitor", "create_snapshot"],
+            "index": [{"names": indices, "privileges": ["monitor", "view_index_metadata"]}],
+        }));
+        let response = ask(&*self.client.transport, doing, &request).await;
+        let told = response.and_then(|response| read::<wire::Privileges>(doing, &request, &response));
+        Ok(Some(told.map_err(|fault| Fault { effect: Effect::None, ..fault })?.lacking()))
     }
 
     async fn indices(&self, patterns: &[String]) -> Result<Vec<IndexCount>, Fault> {
@@ -189,7 +205,7 @@ impl SearchStore for Search {
         if is_missing_snapshot(&response) {
             return Ok(None);
         }
-        let told: wire::ListWire = read(doing, repository, &request, &response)?;
+        let told: wire::ListWire = self.told(doing, repository, &request, &response)?;
         Ok(told.all().find(|s| s.snapshot == name).map(|s| view_of(repository, s)))
     }
 
@@ -209,7 +225,7 @@ impl SearchStore for Search {
         if matches!(response.status, 401 | 403 | 404 | 429) {
             return Ok(None);
         }
-        let told: wire::Statuses = read(doing, repository, &request, &response)?;
+        let told: wire::Statuses = self.told(doing, repository, &request, &response)?;
         Ok(told.snapshots.first().map(progress_of))
     }
 
@@ -224,7 +240,7 @@ impl SearchStore for Search {
         if is_missing_snapshot(&response) {
             return Ok(Vec::new());
         }
-        let told: wire::ListWire = read(doing, repository, &request, &response)?;
+        let told: wire::ListWire = self.told(doing, repository, &request, &response)?;
         if told.remaining > 0 {
             let answer = format!("a list from which {} snapshots are missing", told.remaining);
             return Err(Fault::new(FaultKind::Strange, doing, request.describe(), answer).with_hint(
@@ -255,7 +271,20 @@ impl Search {
         request: &Request,
     ) -> Result<T, Fault> {
         let response = ask(&*self.client.transport, doing, request).await?;
-        read(doing, repository, request, &response)
+        self.told(doing, repository, request, &response)
+    }
+
+    fn told<T: DeserializeOwned>(
+        &self,
+        doing: &str,
+        repository: &str,
+        request: &Request,
+        response: &Response,
+    ) -> Result<T, Fault> {
+        if is_missing_repository(response) {
+            return Err(missing_repository(doing, self.product, request, repository));
+        }
+        read(doing, request, response)
     }
 
     /// Everything that has a default is said, because the two products differ in defaults: without `expand_wildcards`
@@ -297,7 +326,7 @@ impl Search {
             }
             return Ok(());
         }
-        let lines: Vec<wire::CatIndex> = read(doing, "", &request, &response)?;
+        let lines: Vec<wire::CatIndex> = read(doing, &request, &response)?;
         for line in lines.into_iter().filter(|line| !line.index.is_empty()) {
             let docs = line.docs.and_then(|d| d.parse().ok());
             let primaries = line.pri.and_then(|p| p.parse().ok()).unwrap_or(0);
@@ -307,18 +336,13 @@ impl Search {
     }
 }
 
-fn read<T: DeserializeOwned>(
-    doing: &str,
-    repository: &str,
-    request: &Request,
-    response: &Response,
-) -> Result<T, Fault> {
+fn read<T: DeserializeOwned>(doing: &str, request: &Request, response: &Response) -> Result<T, Fault> {
     // A web page with 404 is a wrong address and says so; with 401, 429 or 5xx it is a proxy in front of the right one.
     let is_wrong_place = response.is_html() && matches!(response.status, 400 | 404..=428);
     if response.is_success() || is_wrong_place {
         return read_json(doing, request, response);
     }
-    Err(refusal(doing, repository, request, response))
+    Err(refusal(doing, request, response))
 }
 
 fn snapshot_path(repository: &str, name: &str) -> String {
@@ -333,7 +357,10 @@ fn repository_of(name: String, wire: &wire::RepositoryWire) -> Repository {
         Some(below) => format!("{place}/{}", below.trim_start_matches('/')),
         None => place.to_owned(),
     });
-    Repository { name, kind: wire.kind.clone(), location }
+    // Both names of OpenSearch's switch (its docs, "Shallow snapshots"); settings come as texts.
+    let on = |key: &str| wire.settings.get(key).is_some_and(|v| v == "true" || v == &Value::Bool(true));
+    let is_shallow = ["remote_store_index_shallow_copy", "shallow_snapshot_v2"].into_iter().any(on);
+    Repository { name, kind: wire.kind.clone(), location, is_shallow, is_unverified: false }
 }
 
 fn view_of(repository: &str, wire: wire::SnapshotWire) -> SnapshotView {

@@ -1,5 +1,7 @@
 //! Each trap of the two products as a test, fed with what real servers answered (`fixtures/`).
 
+mod told;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -178,6 +180,8 @@ async fn a_repository_that_is_not_registered_is_a_precondition_with_the_remedy()
         assert_eq!(judged(&fault), (FaultKind::Precondition, Retry::Never, Effect::None));
         let remedy = "curl -X PUT 'http://search.example:9200/_snapshot/camunda'";
         assert!(fault.hint.contains(remedy), "{}", fault.hint);
+        assert_eq!(fault.target, "http://search.example:9200", "no listing's long address");
+        assert_eq!(fault.answer, format!("{product} has no snapshot repository named camunda"));
 
         let (search, _) = server(name, product, "create-missing-repo");
         let fault = search.create_snapshot(&wanted("nope", "x")).await.unwrap_err();

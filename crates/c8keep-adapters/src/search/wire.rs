@@ -52,6 +52,25 @@ pub(super) struct RepositoryWire {
     pub(super) settings: BTreeMap<String, Value>,
 }
 
+/// `POST /_security/user/_has_privileges`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Privileges {
+    cluster: BTreeMap<String, bool>,
+    index: BTreeMap<String, BTreeMap<String, bool>>,
+}
+
+impl Privileges {
+    /// What was asked for and is not granted.
+    pub(super) fn lacking(&self) -> Vec<String> {
+        let of_cluster = self.cluster.iter().map(|(privilege, has)| (privilege.clone(), *has));
+        let of_indices = self.index.iter().flat_map(|(index, privileges)| {
+            privileges.iter().map(move |(privilege, has)| (format!("{privilege} of {index}"), *has))
+        });
+        of_cluster.chain(of_indices).filter(|(_, has)| !has).map(|(privilege, _)| privilege).collect()
+    }
+}
+
 /// `GET /_snapshot/{repository}/{snapshots}`, in both forms: ES 7 nests the snapshots in one response a repository.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

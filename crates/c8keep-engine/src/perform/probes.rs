@@ -35,11 +35,14 @@ pub async fn check(world: &World, plan: &Plan) -> Vec<(StepName, Result<(), Faul
     checked
 }
 
-pub(crate) async fn cluster(world: &World) -> Performed {
+/// The cluster, if all of it is there and stays as it is.
+pub(crate) async fn whole_cluster(world: &World) -> Result<Cluster, Fault> {
     let cluster = world.camunda.cluster().await?;
-    if let Some(fault) = cluster_problem(world, &cluster) {
-        return Err(fault);
-    }
+    cluster_problem(world, &cluster).map_or(Ok(cluster), Err)
+}
+
+pub(super) async fn cluster(world: &World) -> Performed {
+    let cluster = whole_cluster(world).await?;
     let disk = disk::tightest(&world.camunda.machines(&world.installation.brokers).await);
     match disk.filter(disk::Disk::is_scarce) {
         Some(disk) => Err(disk.fault()),
@@ -78,22 +81,20 @@ pub(super) async fn exporting(world: &World) -> Performed {
     let Ok(positions) = world.camunda.positions(&world.installation.brokers, world.clock.now()).await else {
         return Ok(Answer::Done { facts: Vec::new() });
     };
-    foreign_pause(world, &positions).map_or(Ok(Answer::Done { facts: Vec::new() }), Err)
+    foreign_pause(&world.installation.management, &positions)
+        .map_or(Ok(Answer::Done { facts: Vec::new() }), Err)
 }
 
-/// How a pause that is not this process's own is told.
-pub const FOREIGN_PAUSE: &str = "exporting is already paused, and not by c8keep";
-
 /// What to say of a pause that stands where this process holds none.
-pub(crate) fn foreign_pause(world: &World, positions: &Positions) -> Option<Fault> {
+pub(crate) fn foreign_pause(management: &str, positions: &Positions) -> Option<Fault> {
     let paused = super::exporting::paused_now(positions);
     if paused.is_empty() {
         return None;
     }
-    Some(Fault::precondition(
-        "checking that exporting runs",
-        format!("{}/actuator/partitions", world.installation.management),
-        format!("{FOREIGN_PAUSE}: {paused}"),
+    let target = format!("{management}/actuator/partitions");
+    let answer = format!("exporting is already paused, and not by c8keep: {paused}");
+    let fault = Fault::new(FaultKind::ForeignPause, "checking that exporting runs", target, answer);
+    Some(fault.with_hint(
         "find out who paused it (another backup?); if nobody needs the pause, run `c8keep resume-exporting --yes`",
     ))
 }
@@ -104,10 +105,10 @@ pub(crate) async fn store(world: &World) -> Performed {
 
 /// Registered, reachable from every node, and the one that every component names.
 pub(crate) async fn repository(world: &World, name: &str) -> Performed {
-    let repository = world.search.repository(name).await?;
+    let mut repository = world.search.repository(name).await?;
     match world.search.verify_repository(name).await {
         // Verifying needs more rights than snapshotting; being registered already proved it once.
-        Err(fault) if fault.kind == FaultKind::Unauthorised => {}
+        Err(fault) if fault.kind == FaultKind::Unauthorised => repository.is_unverified = true,
         other => other?,
     }
     for app in &world.installation.apps {
@@ -158,11 +159,16 @@ pub(crate) async fn census(world: &World, records: Option<&str>) -> Performed {
              if nothing is exported, set `records: {enabled: false}`",
         ));
     }
-    let patterns: BTreeSet<String> =
-        world.installation.apps.iter().flat_map(|a| index_prefixes(a.app)).map(|p| format!("{p}*")).collect();
-    let patterns: Vec<String> = patterns.into_iter().collect();
+    let patterns = app_patterns(world);
     let apps = if patterns.is_empty() { Vec::new() } else { world.search.indices(&patterns).await? };
     Ok(Fact::Census(Census { at, records: records_found, apps }).into())
+}
+
+/// Patterns of the applications' indices.
+pub(crate) fn app_patterns(world: &World) -> Vec<String> {
+    let prefixes = world.installation.apps.iter().flat_map(|a| index_prefixes(a.app));
+    let patterns: BTreeSet<String> = prefixes.map(|prefix| format!("{prefix}*")).collect();
+    patterns.into_iter().collect()
 }
 
 /// What the names of an application's indices begin with (Camunda docs, "Restore": the indices to delete).

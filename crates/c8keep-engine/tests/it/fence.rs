@@ -213,8 +213,22 @@ async fn who_is_alive_keeps_its_claim() {
     let scene = Scene::new();
     let _a = scene.owner("a").await;
     let (claimed, seconds) = scene.claims(&scene.host("b")).await;
-    assert_eq!(claimed.unwrap_err().kind, FaultKind::Locked);
+    let fault = claimed.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Locked);
+    assert!(fault.answer.contains("has not paused exporting"), "{fault}");
     assert!((15..=25).contains(&seconds), "told by the next renewal, after {seconds} s");
+}
+
+/// Whoever is locked out hears whether the other one keeps exporting paused.
+#[tokio::test]
+async fn who_is_locked_out_hears_of_the_pause() {
+    let scene = Scene::new();
+    let a = scene.owner("a").await;
+    a.open(&scene.hands).await;
+    a.pause(&scene.hands).await.unwrap();
+    let fault = scene.claims(&scene.host("b")).await.0.unwrap_err();
+    let told = format!("its run {} has kept exporting paused since", run());
+    assert!(fault.kind == FaultKind::Locked && fault.answer.contains(&told), "{fault}");
 }
 
 #[tokio::test]

@@ -272,7 +272,13 @@ impl Camunda for Memory {
 #[async_trait]
 impl SearchStore for Memory {
     async fn repository(&self, name: &str) -> Result<Repository, Fault> {
-        Ok(Repository { name: name.into(), kind: "fs".into(), location: None })
+        Ok(Repository {
+            name: name.into(),
+            kind: "fs".into(),
+            location: None,
+            is_shallow: false,
+            is_unverified: false,
+        })
     }
 
     async fn verify_repository(&self, _: &str) -> Result<(), Fault> {

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use c8keep_core::fault::FaultKind;
+use c8keep_core::Outcome;
+use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::Kind;
 use c8keep_core::run::StepState;
-use c8keep_core::{Outcome, Run};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End};
 use c8keep_engine::fence::Fence;
 use c8keep_engine::ids;
-use c8keep_engine::open_runs;
+use c8keep_engine::open_runs::{self, Open};
 use c8keep_engine::ports::{Journal, Term};
 
 use super::take_over::{How, Taken, take_over, tell_left_open, tell_unreleased};
-use crate::cli::{BackupArgs, Global, Output};
+use crate::cli::{BackupArgs, Global, OnOpen, Output};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
 use crate::session::{self, Session, actor};
@@ -47,24 +47,27 @@ async fn claimed(
     let claim = journal.claim(settings.name(), &by);
     let term = signals::or_stop(interrupted_with(&left), claim).await??;
     let open = open_runs::open(&**journal, settings.name()).await?;
-    let inherited = super::inherited::of(journal, &open).await;
-    let paused = inherited.is_some() || open.iter().any(|(run, _)| run.hold().is_open());
+    let inherited = super::inherited::of(journal, &open.runs).await;
+    let paused = inherited.is_some() || open.has_hold();
     signals::guard(paused);
     let guarded = |stop: Stop| if paused { stop.while_paused() } else { stop };
     let interrupted = if inherited.is_some() { exit::MAY_BE_PAUSED } else { interrupted_with(&open) };
     let assembled = signals::or_stop(interrupted, session::assemble(settings, journal.clone())).await?;
-    let Session { world, findings } = assembled.map_err(|fault| guarded(fault.into()))?;
+    let Session { world, findings, .. } = assembled.map_err(|fault| guarded(fault.into()))?;
     let is_first = world.journal.runs(settings.name(), 1).await?.is_empty();
     session::announce(&world.installation, &findings, is_first || global.verbose > 0, printer);
     if let Some(held) = inherited {
         super::inherited::release(settings, &world, journal, &held, args.release_wait, printer).await?;
     }
-    let how = How { on_open: args.on_open, term, release_wait: args.release_wait, printer };
-    let was_open = !open.is_empty();
-    for (run, seq) in open {
+    let how = How { on_open: on_open(args, &open), term, release_wait: args.release_wait, printer };
+    let was_open = !open.runs.is_empty();
+    for (run, seq) in open.runs {
         if let Taken::Finished(driven) = take_over(&world, run, seq, &how).await? {
             return Ok(tell(&world, settings, &driven, args, printer));
         }
+    }
+    if !open.unreadable.is_empty() {
+        return Err(beside_unreadable(&world, open.unreadable, printer).await);
     }
     if let (true, Some(id)) = (was_open, args.plan.id()) {
         // Where the servers do not tell, the refusal of the next start does.
@@ -93,9 +96,29 @@ async fn claimed(
 }
 
 /// The exit code of a signal before these runs are ended.
-fn interrupted_with(open: &[(Run, u64)]) -> u8 {
-    let paused = open.iter().any(|(run, _)| run.hold().is_open());
-    if paused { exit::MAY_BE_PAUSED } else { exit::INTERRUPTED }
+fn interrupted_with(open: &Open) -> u8 {
+    if open.has_hold() { exit::MAY_BE_PAUSED } else { exit::INTERRUPTED }
+}
+
+/// With a run beside it that nobody can read, an open run is ended and not finished: whose the pause is that it would go on
+/// under cannot be told.
+fn on_open(args: &BackupArgs, open: &Open) -> Option<OnOpen> {
+    match args.on_open {
+        Some(OnOpen::Fail) => Some(OnOpen::Fail),
+        _ if !open.unreadable.is_empty() => Some(OnOpen::Release),
+        wished => wished,
+    }
+}
+
+/// No backup begins beside a run that nobody can read: it may have paused exporting. Those that can be read have been
+/// released by then.
+async fn beside_unreadable(world: &World, faults: Vec<Fault>, printer: Printer) -> Stop {
+    let positions = world.camunda.positions(&world.installation.brokers, world.clock.now()).await;
+    let paused = positions.is_ok_and(|positions| !positions.paused().is_empty());
+    let mut faults = faults.into_iter();
+    let first = faults.next().map_or_else(|| Stop::with(exit::FAILED), Stop::from);
+    faults.for_each(|fault| printer.fault(&fault));
+    if paused { first.while_paused() } else { first }
 }
 
 async fn one(
@@ -115,7 +138,11 @@ fn is_worth_another_id(driven: &Driven) -> bool {
     let End::Closed(Outcome::Failed { fault, .. }) = &driven.end else { return false };
     !matches!(
         fault.kind,
-        FaultKind::Precondition | FaultKind::Unauthorised | FaultKind::Usage | FaultKind::Locked
+        FaultKind::Precondition
+            | FaultKind::ForeignPause
+            | FaultKind::Unauthorised
+            | FaultKind::Usage
+            | FaultKind::Locked
     )
 }
 

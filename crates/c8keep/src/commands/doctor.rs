@@ -1,10 +1,11 @@
 //! `doctor`: everything that a backup needs, one line each, with what to do. Writes nothing but one object that the check of
 //! the vault removes again.
 
+use c8keep_adapters::discovery::Topic;
 use c8keep_core::fault::Fault;
 use c8keep_core::run::Run;
-use c8keep_engine::doctor::{Check, Verdict, examine};
-use c8keep_engine::open_runs;
+use c8keep_engine::doctor::{Check, Verdict, examine, exporting_alone, one_cause_one_line, vault_of};
+use c8keep_engine::open_runs::{self, Open};
 use jiff::{SignedDuration, Timestamp};
 
 use super::catalog::{self, Catalog};
@@ -32,9 +33,9 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
 }
 
 async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
-    let journal = match session::journal_to_read(settings).await {
-        Ok(journal) => journal,
-        Err(fault) => return vec![Check::bad("journal", fault)],
+    let (journal, unread) = match session::journal_to_read(settings).await {
+        Ok(journal) => (journal, None),
+        Err(fault) => (session::no_journal(settings), Some(fault)),
     };
     let vault = session::vault(settings).await;
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
@@ -42,17 +43,22 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
     let open = open_runs::open(&*journal, settings.name()).await.unwrap_or_default();
     let holder = session::holder(settings).unwrap_or_default();
     let mut checks = match session::assemble(settings, journal).await {
-        Err(fault) => vec![Check::bad("installation", fault)],
-        Ok(Session { world, findings }) => {
+        Err(fault) => without_installation(settings, fault).await,
+        Ok(Session { world, findings, reach }) => {
             let mut checks = vec![installation(&world.installation)];
-            checks.extend(findings.iter().filter(|f| f.level != "found").map(contradiction));
-            checks.extend(
-                examine(&world).await.into_iter().map(|check| own_pause(check, holder.as_deref(), &open)),
-            );
+            // How far the brokers are reached has lines of its own.
+            let others = findings.iter().filter(|f| f.level != "found" && f.topic != Topic::Brokers);
+            checks.extend(others.map(told_of));
+            checks.extend(examine(&world, &reach).await);
             checks
         }
     };
-    checks.push(runs(holder.as_deref(), &open));
+    checks = one_cause_one_line(checks);
+    checks = checks.into_iter().map(|check| own_pause(check, holder.as_deref(), &open.runs)).collect();
+    match unread {
+        Some(fault) => checks.push(Check::bad("journal", fault)),
+        None => checks.extend(runs(holder.as_deref(), open)),
+    }
     checks.push(last_backup(&catalog, now));
     checks.extend(hold_budget(&catalog));
     checks.extend(catalog.faults.into_iter().map(|fault| Check::bad("catalog", fault)));
@@ -70,15 +76,40 @@ fn installation(installation: &c8keep_core::Installation) -> Check {
     )
 }
 
-fn contradiction(finding: &Finding) -> Check {
+/// What can be judged where the installation cannot be put together: whether exporting runs, and the vault. All else waits
+/// for what is wrong.
+async fn without_installation(settings: &Settings, fault: Fault) -> Vec<Check> {
+    let mut checks = vec![Check::bad("installation", fault)];
+    checks.extend(["brokers", "leaders"].map(|subject| Check::not_judged(subject, "installation")));
+    checks.push(match session::management_only(settings).await {
+        Ok(management) => {
+            let positions = management.camunda.positions(&management.brokers, session::now()).await;
+            exporting_alone(&management.address, &positions)
+        }
+        Err(fault) => Check::untold("exporting", &fault),
+    });
+    let others = ["backup store", "repository", "indices", "ids"];
+    checks.extend(others.map(|subject| Check::not_judged(subject, "installation")));
+    checks.push(match session::vault(settings).await {
+        Ok(vault) => vault_of(&vault.place(), vault.check(settings.name()).await),
+        Err(fault) => Check::bad("vault", fault),
+    });
+    checks.extend(["disk", "clock"].map(|subject| Check::not_judged(subject, "installation")));
+    checks
+}
+
+fn told_of(finding: &Finding) -> Check {
+    let subject = if finding.topic == Topic::Secrecy { "secrecy" } else { "settings" };
     let says = format!("{} ({})", finding.what, finding.source);
+    let todo = match (finding.level.as_str(), finding.todo.is_empty()) {
+        ("contradiction", true) => {
+            "make both say the same; until then what is configured here, or was named first, is used"
+        }
+        _ => finding.todo.as_str(),
+    };
     match finding.level.as_str() {
-        "contradiction" => Check::warning(
-            "settings",
-            says,
-            "make both say the same; until then what is configured here, or was named first, is used",
-        ),
-        _ => Check::cannot_tell("settings", says, ""),
+        "contradiction" | "warning" => Check::warning(subject, says, todo),
+        _ => Check::cannot_tell(subject, says, todo),
     }
 }
 
@@ -100,17 +131,24 @@ fn own_pause(check: Check, holder: Option<&str>, open: &[(Run, u64)]) -> Check {
     }
 }
 
-fn runs(holder: Option<&str>, open: &[(Run, u64)]) -> Check {
-    let left: Vec<String> = open.iter().map(|(run, _)| run.id().to_string()).collect();
-    match (holder, left.is_empty()) {
+/// A run that nobody can read keeps a backup from starting; one that is open does not.
+fn runs(holder: Option<&str>, open: Open) -> Vec<Check> {
+    let left: Vec<String> = open.runs.iter().map(|(run, _)| run.id().to_string()).collect();
+    let readable = match (holder, left.is_empty()) {
         (Some(holder), _) => Check::ok("runs", format!("{holder} is at work")),
-        (None, true) => Check::ok("runs", "none is open"),
+        (None, true) if open.unreadable.is_empty() => Check::ok("runs", "none is open"),
+        (None, true) => return unreadable(open),
         (None, false) => Check::warning(
             "runs",
             format!("left open: {}", left.join(", ")),
             "`c8keep status` shows it; the next `c8keep backup` ends it",
         ),
-    }
+    };
+    std::iter::once(readable).chain(unreadable(open)).collect()
+}
+
+fn unreadable(open: Open) -> Vec<Check> {
+    open.unreadable.into_iter().map(|fault| Check::bad("runs", fault)).collect()
 }
 
 fn last_backup(catalog: &Catalog, now: Timestamp) -> Check {

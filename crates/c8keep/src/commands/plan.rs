@@ -1,11 +1,10 @@
 //! `plan`: what a backup would do, and what was found. Reads only.
 
-use c8keep_core::fault::Fault;
+use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::Installation;
 use c8keep_core::plan::StepName;
 use c8keep_core::recipe::{self, Request};
 use c8keep_core::{BackupId, Plan, Run};
-use c8keep_engine::perform::FOREIGN_PAUSE;
 use c8keep_engine::{World, ids, open_runs, perform};
 use serde::Serialize;
 
@@ -34,7 +33,7 @@ struct Check {
 pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
     let journal = session::journal_to_read(&settings).await?;
-    let Session { world, findings } = session::assemble(&settings, journal).await?;
+    let Session { world, findings, .. } = session::assemble(&settings, journal).await?;
     session::announce(&world.installation, &findings, true, printer);
     let plan = match make(&world, &settings, args).await {
         // What keeps the highest id from being read is told by the checks below; the plan is worth seeing all the same.
@@ -44,7 +43,7 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
         made => made?,
     };
     let made = perform::check(&world, &plan).await;
-    let open = open_runs::open(&*world.journal, &world.installation.name).await.unwrap_or_default();
+    let open = open_runs::open(&*world.journal, &world.installation.name).await.unwrap_or_default().runs;
     let made = made.into_iter().map(|(step, result)| {
         let fault = result.err().map(|fault| of_our_own(fault, &open));
         Check { step, ok: fault.is_none(), fault }
@@ -74,14 +73,10 @@ fn text(checks: &[Check]) -> String {
 /// A pause that one of our own runs has left is told as that.
 pub(super) fn of_our_own(fault: Fault, open: &[(Run, u64)]) -> Fault {
     let left = open.iter().find(|(run, _)| run.hold().is_open());
-    match (left, fault.answer.split_once(FOREIGN_PAUSE)) {
-        (Some((run, _)), Some((_, places))) => {
-            let answer = format!("exporting is paused by run {}, which was left open{places}", run.id());
-            Fault { answer, ..fault }
-                .with_hint("`c8keep resume-exporting` lets it run again; `c8keep backup` takes the run over")
-        }
-        _ => fault,
-    }
+    let Some((run, _)) = left.filter(|_| fault.kind == FaultKind::ForeignPause) else { return fault };
+    let answer = format!("exporting is paused by run {}, which was left open", run.id());
+    Fault { kind: FaultKind::Precondition, answer, ..fault }
+        .with_hint("`c8keep resume-exporting` lets it run again; `c8keep backup` takes the run over")
 }
 
 /// The plan that the settings and the options ask for.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use c8keep_adapters::clock::SystemClock;
-use c8keep_core::Run;
 use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_engine::World;
 use c8keep_engine::fence::Fence;
+use c8keep_engine::open_runs::{self, Open};
 use c8keep_engine::ports::{Clock, Journal, Term};
-use c8keep_engine::{World, open_runs};
 use jiff::SignedDuration;
 use serde::Serialize;
 
@@ -93,9 +93,11 @@ async fn release(
             return by_the_brokers(settings, args, Owner::Unknown, printer).await;
         }
     };
-    let inherited = inherited::of(&journal, &open).await;
-    if inherited.is_none() && !open.iter().any(|(run, _)| run.hold().is_open()) {
-        return by_the_brokers(settings, args, Owner::NotUs, printer).await;
+    open.unreadable.iter().for_each(|fault| printer.fault(fault));
+    let inherited = inherited::of(&journal, &open.runs).await;
+    if inherited.is_none() && !open.has_hold() {
+        let owner = if open.unreadable.is_empty() { Owner::NotUs } else { Owner::Unknown };
+        return by_the_brokers(settings, args, owner, printer).await;
     }
     let as_journal: Arc<dyn Journal> = journal.clone();
     let world = match identify(settings, &as_journal, args, printer).await? {
@@ -106,7 +108,7 @@ async fn release(
         inherited::release(settings, &world, &journal, &held, args.release_wait, printer).await?;
     }
     let how = How { on_open: Some(OnOpen::Release), term, release_wait: args.release_wait, printer };
-    for (run, seq) in open {
+    for (run, seq) in open.runs {
         match take_over(&world, run, seq, &how).await {
             Ok(Taken::Released | Taken::Finished(_)) => {}
             // The run is ours and this is its installation; a journal that takes nothing more changes neither.
@@ -123,7 +125,7 @@ async fn release(
 const RESUMED: Resumed = Resumed { resumed: true, said: "exporting runs" };
 const TRY_EVERY: SignedDuration = SignedDuration::from_secs(2);
 
-type Claimed = (Arc<Fence>, Term, Vec<(Run, u64)>);
+type Claimed = (Arc<Fence>, Term, Open);
 
 async fn claim(settings: &Settings, printer: Printer) -> Result<Claimed, Fault> {
     let claimed = async {

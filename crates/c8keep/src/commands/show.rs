@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::manifest::{Manifest, Release};
-use c8keep_core::run::{Mark, Outcome, StepState};
+use c8keep_core::run::{Hold, Mark, Outcome, StepState};
 use c8keep_core::{BackupId, Run};
 use serde::Serialize;
 
 use super::catalog::{self, Entry};
+use super::take_over::{describe, what_to_do};
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -24,12 +25,22 @@ struct Shown<'a> {
     backup: BackupId,
     complete: bool,
     outcome: Option<&'a Outcome>,
+    /// Only of a run that has not ended.
+    open: Option<OpenShown>,
     manifest: Option<&'a Manifest>,
     release: Option<&'a Release>,
     steps: Vec<StepShown<'a>>,
     witness: Option<&'a c8keep_core::witness::Witness>,
     /// What of it cannot be read.
     fault: Option<&'a Fault>,
+}
+
+#[derive(Serialize)]
+struct OpenShown {
+    #[serde(flatten)]
+    hold: Hold,
+    /// Who is at work on this host; if nobody, the run was left open.
+    holder: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -58,10 +69,13 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
         printer.say(&format!("backup {} is newer, but cannot be read: `c8keep show {0}`", newer.backup));
     }
     let run = entry.run.as_ref();
+    let holder = session::holder(&settings).unwrap_or_default();
+    let open = run.filter(|run| run.outcome().is_none());
     let shown = Shown {
         backup: entry.backup,
         complete: entry.manifest.is_some(),
         outcome: run.and_then(Run::outcome),
+        open: open.map(|run| OpenShown { hold: run.hold(), holder: holder.clone() }),
         manifest: entry.manifest.as_ref(),
         release: entry.release.as_ref(),
         steps: run
@@ -72,10 +86,13 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
         witness: run.and_then(|run| run.facts().witness.as_ref()),
         fault: entry.fault.as_ref(),
     };
-    let text = match &entry.manifest {
+    let mut text = match &entry.manifest {
         Some(manifest) => of_manifest(manifest, entry.release.as_ref(), &vault.place()),
         None => run.map_or_else(|| format!("backup {}", entry.backup), of_run),
     };
+    if let Some(run) = open {
+        text.push_str(&of_open(run, holder.as_deref()));
+    }
     printer.result(&text, &shown);
     let Some(fault) = &entry.fault else { return Ok(exit::DONE) };
     printer.fault(fault);
@@ -183,6 +200,16 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
         let _ = writeln!(text, "in no snapshot: {}", m.uncovered_indices.join(", "));
     }
     text
+}
+
+/// What to know of a run that has not ended.
+fn of_open(run: &Run, holder: Option<&str>) -> String {
+    match holder {
+        Some(holder) => {
+            format!("open: {holder} is at work on it\n  next wait for its end; `c8keep status` shows it\n")
+        }
+        None => format!("open: {}\n  next {}\n", describe(run, session::now()), what_to_do(run.hold())),
+    }
 }
 
 fn of_run(run: &Run) -> String {

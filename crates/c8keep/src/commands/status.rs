@@ -9,11 +9,12 @@ use c8keep_core::facts::Positions;
 use c8keep_core::fault::Fault;
 use c8keep_core::run::Hold;
 use c8keep_engine::fence::newest_claim;
-use c8keep_engine::open_runs;
+use c8keep_engine::open_runs::{self, Open};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::catalog;
+use super::take_over::what_to_do;
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -89,13 +90,14 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let open = match &journal {
         Ok(journal) => open_runs::open(&**journal, settings.name()).await,
         // Told below, by whoever reads the catalog.
-        Err(_) => Ok(Vec::new()),
+        Err(_) => Ok(Open::default()),
     };
     let open = open.unwrap_or_else(|fault| {
         unread("journal", fault);
-        Vec::new()
+        Open::default()
     });
-    let open: Vec<OpenRun> = open.iter().map(|(run, _)| open_run(run, holder.is_some(), now)).collect();
+    open.unreadable.into_iter().for_each(|fault| unread("journal", fault));
+    let open: Vec<OpenRun> = open.runs.iter().map(|(run, _)| open_run(run, holder.is_some(), now)).collect();
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
     let vault = session::vault(&settings).await;
     let claim = match &vault {
@@ -124,7 +126,10 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         witness: m.witness.witness.verdict.name().into(),
     });
     for fault in catalog.entries.into_iter().filter_map(|e| e.fault) {
-        unread("backup", fault);
+        // A run that cannot be read has been told of, with its name.
+        if !faults.iter().any(|known: &Unread| known.fault.answer == fault.answer) {
+            faults.push(Unread { what: "backup", fault });
+        }
     }
     let exporting = exporting(&settings).await;
     let name = settings.name().into();
@@ -251,13 +256,7 @@ fn text(status: &Status, now: Timestamp) -> String {
             ago(run.last_event_at, now)
         ));
         if !run.alive {
-            // Without a pause there is nothing to release.
-            let next = if run.hold.is_open() {
-                "`c8keep resume-exporting` releases it; `c8keep backup` takes it over"
-            } else {
-                "`c8keep backup` ends it; it holds no pause"
-            };
-            lines.push(format!("  next        {next}"));
+            lines.push(format!("  next        {}", what_to_do(run.hold)));
         }
     }
     lines.push(match &status.last_backup {

@@ -101,7 +101,8 @@ async fn choose(how: &How, why_not: Option<&str>) -> Result<OnOpen, Stop> {
         None => {
             let finish = if why_not.is_none() { "[f]inish it, " } else { "" };
             let question = format!("{finish}[r]elease and end it, or [q]uit? (r)");
-            match signals::or_stop(exit::INTERRUPTED, how.printer.ask(question)).await?.as_str() {
+            let answer = signals::or_stop(exit::INTERRUPTED, how.printer.ask(question)).await?;
+            match answer.to_lowercase().as_str() {
                 "f" | "finish" if why_not.is_none() => OnOpen::Finish,
                 "q" | "quit" => OnOpen::Fail,
                 _ => OnOpen::Release,
@@ -148,6 +149,15 @@ pub(super) fn tell_left_open(driven: &Driven, printer: Printer) {
 
 fn is_under_way(state: &StepState) -> bool {
     state.since().is_some() && !state.is_settled()
+}
+
+/// What to do about an open run of which no process is alive. Without a pause there is nothing to release.
+pub(super) fn what_to_do(hold: Hold) -> &'static str {
+    if hold.is_open() {
+        "`c8keep resume-exporting` releases it; `c8keep backup` takes it over"
+    } else {
+        "`c8keep backup` ends it; it holds no pause"
+    }
 }
 
 /// What is said when a release could not be confirmed.

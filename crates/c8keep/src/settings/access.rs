@@ -353,6 +353,35 @@ impl From<&Reference> for Secret {
     }
 }
 
+/// An entry in one line, for whoever is asked for one: `basic:USER:SECRET`, `bearer:SECRET` or `api-key:SECRET`, where the
+/// secret is `env:NAME`, `file:/path` or `command:program argument`. `None` for anything else, which may be a secret.
+pub fn credential(text: &str) -> Option<Entry> {
+    let (way, rest) = text.trim().split_once(':')?;
+    let mut entry = Entry::default();
+    match way {
+        "basic" => {
+            let (user, secret) = rest.split_once(':')?;
+            entry.basic = Some(Basic { user: user.to_owned(), password: found(secret)? });
+        }
+        "bearer" => entry.bearer = Some(found(rest)?),
+        "api-key" | "api_key" => entry.api_key = Some(found(rest)?),
+        _ => return None,
+    }
+    Some(entry)
+}
+
+fn found(text: &str) -> Option<Reference> {
+    let (place, rest) = text.split_once(':')?;
+    let rest = rest.trim();
+    match place {
+        _ if rest.is_empty() => None,
+        "env" => Some(Reference::Env(rest.into())),
+        "file" => Some(Reference::File(rest.into())),
+        "command" => Some(Reference::Command(rest.split_whitespace().map(str::to_owned).collect())),
+        _ => None,
+    }
+}
+
 const PLAIN_SECRET: &str = "the file holds no secrets: write {env: NAME}, {file: /path} or {command: [program, argument]} instead of the value";
 
 /// Whether a header of this name usually carries something that gives access.

@@ -84,7 +84,15 @@ fn a_refused_connection() {
 #[test]
 fn a_repository_that_is_not_registered() {
     let theatre = changed(|config| config.repositories.registered.clear());
-    theatre.run(&["backup"]).expect(10, &["camunda", "/_snapshot"]);
+    let words = [
+        "Elasticsearch has no snapshot repository named camunda",
+        "curl -X PUT",
+        "ELASTIC_SNAPSHOT_REPOSITORY",
+    ];
+    for verb in ["backup", "plan"] {
+        let ended = theatre.run(&[verb]).expect(10, &words);
+        assert!(!ended.said().contains("verbose"), "no listing's long address: {}", ended.said());
+    }
     assert!(!theatre.is_paused());
 }
 

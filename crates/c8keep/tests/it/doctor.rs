@@ -17,7 +17,7 @@ fn theatre() -> Theatre {
 #[test]
 fn a_healthy_installation_wants_its_first_backup_and_then_nothing() {
     let theatre = theatre();
-    theatre.run(&["doctor"]).expect(0, &["ok    vault", "WARN  last backup", "1 to look into"]);
+    theatre.run(&["doctor"]).expect(0, &["ok    vault", "WARN  last backup", "2 to look into"]);
     theatre.run(&["backup"]).expect(0, &[]);
     let ended = theatre.run(&["doctor"]);
     for subject in [
@@ -34,7 +34,10 @@ fn a_healthy_installation_wants_its_first_backup_and_then_nothing() {
     ] {
         assert!(ended.said().contains(&format!("ok    {subject}")), "{subject}: {}", ended.said());
     }
-    ended.expect(0, &["ok    last backup", "witness proven", "ok    hold budget", "a backup can be taken\n"]);
+    ended.expect(
+        0,
+        &["ok    last backup", "witness proven", "ok    hold budget", "WARN  secrecy", "1 to look into"],
+    );
 }
 
 #[test]
@@ -75,8 +78,107 @@ fn a_single_port_is_enough() {
     config.brokers = 3;
     config.partitions = 3;
     let theatre = Theatre::new(config);
-    theatre.run(&["doctor"]).expect(0, &["WARN  leaders", "set `brokers`"]);
+    let ended = theatre.run(&["doctor"]);
+    let brokers: Vec<&str> = ended.stdout.lines().filter(|line| line.contains("brokers  ")).collect();
+    assert!(brokers.len() == 1 && brokers[0].contains("1 of 3 are reached from here"), "{}", ended.said());
+    assert!(!ended.said().contains("topology is out of reach"), "one line says it: {}", ended.said());
+    ended.expect(0, &["?     brokers", "set `rest`", "WARN  leaders", "(`brokers`)"]);
     theatre.run(&["backup"]).expect(0, &[]);
+}
+
+/// One cause, one line; what could not be judged because of it is named, and what does not depend on it is judged.
+#[test]
+fn one_cause_is_told_once() {
+    let mut theatre = theatre();
+    theatre.world().faults.unreachable.insert(Host::Search);
+    let search = theatre.url(Host::Search);
+    let ended = theatre.run(&["doctor"]);
+    assert_eq!(ended.stdout.matches(&format!("{search}/:")).count(), 1, "{}", ended.said());
+    assert_eq!(ended.stdout.matches("not judged: see installation").count(), 8, "{}", ended.said());
+    let words = ["BAD   installation", "ok    exporting", "ok    vault", "?     indices       not judged"];
+    ended.expect(13, &words).expect(13, &["a backup cannot be taken: 1 to mend"]);
+    theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/pause?soft=true");
+    theatre.run(&["doctor"]).expect(13, &["BAD   exporting", "2 to mend"]);
+    theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", "http://127.0.0.1:1");
+    theatre.unset("C8KEEP_CONFIG");
+    let ended = theatre.run(&["doctor"]);
+    assert_eq!(ended.stdout.matches("refused").count(), 1, "{}", ended.said());
+    ended.expect(13, &["?     exporting     not judged: see installation"]);
+}
+
+/// A broker that is down is one line, whoever else misses it.
+#[test]
+fn a_broker_that_is_down_is_told_once() {
+    let mut config: Config = Theatre::quick("8.8.0");
+    config.optimize = false;
+    let mut theatre = Theatre::new(config);
+    let brokers: Vec<String> =
+        (0..3).map(|node| format!("\"{}\"", theatre.url(Host::Broker(node)))).collect();
+    let file = theatre.home().join("c8keep.yaml");
+    let text = format!("brokers: [{}]\nrest: \"{}\"\n", brokers.join(", "), theatre.url(Host::Rest));
+    std::fs::write(&file, text).unwrap();
+    theatre.set("C8KEEP_CONFIG", file.to_str().unwrap());
+    theatre.run(&["doctor"]).expect(0, &["ok    brokers", "ok    leaders"]);
+    theatre.world().faults.brokers_down.insert(2);
+    let ended = theatre
+        .run(&["doctor"])
+        .expect(10, &["missing: broker 2", "?     leaders       not judged: see brokers"]);
+    assert!(!ended.stdout.contains(&theatre.url(Host::Broker(2))), "{}", ended.said());
+}
+
+/// The management ports of 8.6.0 show passwords; the doctor shows their names, and nobody else says it each night.
+#[test]
+fn a_port_that_shows_passwords() {
+    let theatre = theatre();
+    let ended = theatre.run(&["doctor"]).expect(0, &["camunda.operate.password", "keep these ports private"]);
+    assert!(!ended.said().contains("demo"), "{}", ended.said());
+    theatre.run(&["backup"]).expect(0, &[]);
+    assert!(!theatre.run(&["backup"]).expect(0, &[]).said().contains("password"));
+}
+
+#[test]
+fn a_repository_of_shallow_snapshots() {
+    let mut config: Config = Theatre::quick("8.6.0");
+    config.search = c8keep_twin::Product::OpenSearch;
+    let theatre = Theatre::new(config);
+    let settings = serde_json::json!({"location": "/x", "remote_store_index_shallow_copy": "true"});
+    let mut register = c8keep_twin::Request::new("PUT", "/_snapshot/camunda");
+    register.body = serde_json::json!({"type": "fs", "settings": settings}).to_string().into();
+    c8keep_twin::handle(&mut theatre.world(), Host::Search, &register, jiff::Timestamp::now());
+    theatre.run(&["doctor"]).expect(0, &["WARN  repository", "shallow snapshots"]);
+}
+
+#[test]
+fn a_login_that_may_not_do_enough() {
+    let mut theatre = theatre();
+    let answer = |grants: bool| {
+        move |request: &str| {
+            let asked = request.starts_with("POST /_security/user/_has_privileges");
+            let indices = serde_json::json!({"zeebe-record*": {"monitor": true}});
+            let told = serde_json::json!({"cluster": {"monitor": true, "create_snapshot": grants}, "index": indices});
+            asked.then(|| (200, told.to_string()))
+        }
+    };
+    let guard = crate::guard::Guard::before(&theatre.url(Host::Search), answer(false));
+    theatre.run(&["doctor"]).expect(0, &["ok    repository"]);
+    theatre.set("ELASTIC_ENDPOINT", &guard.url().replace("://", "://elastic:canary@"));
+    let ended = theatre
+        .run(&["doctor"])
+        .expect(12, &["BAD   rights", "the login lacks create_snapshot", "docs/access.md"]);
+    assert!(!ended.said().contains("canary"), "{}", ended.said());
+    guard.replace(answer(true));
+    theatre.run(&["doctor"]).expect(0, &["ok    rights"]);
+}
+
+/// A component that differs stands in the way of a backup, and not in that of the doctor.
+#[test]
+fn components_that_differ() {
+    let mut config: Config = Theatre::quick("8.6.0");
+    config.repositories.tasklist = "other".into();
+    let theatre = Theatre::new(config);
+    theatre
+        .run(&["doctor"])
+        .expect(10, &["BAD   installation", "says other", "ok    vault", "ok    exporting"]);
 }
 
 #[test]
@@ -90,6 +192,7 @@ fn a_wrong_answer_does_not_hide_the_others() {
         check["verdict"].as_str().unwrap().to_owned()
     };
     assert_eq!(verdict("backup store"), "bad");
+    assert_eq!(verdict("ids"), "cannot-tell", "for the same reason");
     assert_eq!(verdict("repository"), "ok");
     assert_eq!(verdict("vault"), "ok");
 }

@@ -40,6 +40,10 @@ fn a_killed_run_is_reported_and_released() {
     assert!(theatre.is_paused());
     theatre.run(&["status"]).expect(20, &["backup-1000", "LEFT OPEN", "resume-exporting"]);
     theatre.run(&["list"]).expect(0, &["open, exporting paused"]);
+    let words = ["open: run backup-1000", "it paused exporting", "next `c8keep resume-exporting`"];
+    theatre.run(&["show", "1000"]).expect(0, &words);
+    let shown = theatre.run(&["show", "1000", "-o", "json"]).json();
+    assert_eq!((&shown["open"]["hold"], shown["open"]["holder"].is_null()), (&"open".into(), true));
     for verb in ["plan", "doctor"] {
         let ended = theatre.run(&[verb]).expect(10, &["by run backup-1000", "`c8keep resume-exporting`"]);
         assert!(!ended.said().contains("not by c8keep"), "{}", ended.said());
@@ -207,12 +211,45 @@ fn an_output_that_nobody_reads_holds_nothing_up() {
 fn a_second_run_at_the_same_time() {
     let theatre = Theatre::new(slow());
     let first = paused(&theatre, &["backup"]);
-    theatre.run(&["backup"]).expect(11, &[]);
-    theatre.run(&["resume-exporting"]).expect(11, &["--force"]);
+    let words = ["its run backup-", "has kept exporting paused since 20"];
+    theatre.run(&["backup"]).expect(11, &words);
+    theatre.run(&["resume-exporting"]).expect(11, &words).expect(11, &["--force"]);
     theatre.run(&["status"]).expect(0, &["at work"]);
+    let id = theatre.run(&["list", "-o", "json"]).json()[0]["backup"].to_string();
+    let shown = theatre.run(&["show", &id]).expect(0, &["at work on it", "wait for its end"]);
+    assert!(!shown.said().contains("resume-exporting`"), "{}", shown.said());
     assert!(theatre.is_paused(), "the first run's pause was lifted");
     signal(&first, "-TERM");
     finish(first).expect(130, &[]);
+}
+
+/// One that nobody can read hides no other: a pause of ours is lifted, and then that one is named instead of a new backup.
+#[test]
+fn an_unreadable_run_beside_one_that_is_open() {
+    let theatre = Theatre::new(slow());
+    kill(paused(&theatre, &["backup", "--id", "1000"]));
+    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
+        c.execute(\"INSERT INTO run (run, installation, fingerprint, closed) VALUES ('backup-999', 'default', 'x', 0)\"); \
+        c.execute(\"INSERT INTO event (run, seq, term, at, body) VALUES ('backup-999', 1, 1, '', 'cut')\"); c.commit()";
+    let journal = theatre.home().join(".local/state/c8keep/journal.db");
+    let damaged = std::process::Command::new("python3").args(["-c", script]).arg(journal).status().unwrap();
+    assert!(damaged.success());
+    let words = ["backup-999 cannot be read", "LEFT OPEN", "backup-1000"];
+    let status = theatre.run(&["status"]).expect(20, &words);
+    assert_eq!(status.said().matches("backup-999").count(), 1, "told once: {}", status.said());
+    theatre
+        .run(&["doctor"])
+        .expect(14, &["WARN  runs          left open: backup-1000", "BAD   runs", "event 1 of backup-999"]);
+    let ended = theatre.run(&["backup", "--on-open", "finish"]);
+    ended.expect(14, &["reading run backup-999", "move it away", "run backup-1000"]);
+    assert!(!theatre.is_paused(), "a pause of ours comes first");
+    theatre.run(&["list"]).expect(14, &["1000", "stopped", "999", "damaged"]);
+    // Whose pause it is can then be told by nobody.
+    theatre.by_hand(c8keep_twin::Host::Gateway, "POST", "/actuator/exporting/pause?soft=true");
+    theatre.run(&["resume-exporting"]).expect(20, &["reading run backup-999", "--yes"]);
+    theatre.run(&["backup"]).expect(20, &["reading run backup-999"]);
+    assert!(theatre.is_paused());
+    theatre.run(&["resume-exporting", "--yes"]).expect(0, &["exporting runs"]);
 }
 
 /// What was left open on one cluster is never released on another.

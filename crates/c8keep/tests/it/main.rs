@@ -7,6 +7,7 @@ mod backup;
 mod bad_input;
 mod doctor;
 mod guard;
+mod init;
 mod interrupted;
 mod misbehaving;
 mod optional;

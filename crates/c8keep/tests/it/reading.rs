@@ -95,6 +95,8 @@ fn a_damaged_journal_does_not_keep_exporting_paused() {
     assert!(!theatre.is_paused());
     theatre.run(&["resume-exporting"]).expect(0, &["nothing to do"]);
     theatre.run(&["status"]).expect(14, &["exporting     runs", "cannot be read"]);
+    let doctor = theatre.run(&["doctor"]).expect(14, &["BAD   journal", "ok    exporting", "ok    vault"]);
+    assert_eq!(doctor.stdout.matches("journal.db").count(), 1, "told once: {}", doctor.said());
 }
 
 #[test]
@@ -126,12 +128,15 @@ fn a_damaged_journal_does_not_hide_a_run_that_is_alive() {
 #[test]
 fn brokers_that_cannot_be_read() {
     let mut theatre = theatre();
+    let gateway = theatre.url(Host::Gateway);
     theatre.world().faults.html.insert(Host::Gateway);
     for arguments in [&["resume-exporting"][..], &["resume-exporting", "--yes"]] {
-        let ended = theatre.run(arguments).expect(13, &["cannot tell whether exporting is paused"]);
+        let words = ["cannot tell whether exporting is paused", &gateway, "HTML"];
+        let ended = theatre.run(arguments).expect(13, &words);
         assert!(!ended.said().contains("did not make"), "{}", ended.said());
     }
-    theatre.run(&["status"]).expect(13, &["unknown"]);
+    let status = theatre.run(&["status"]).expect(13, &["unknown", &gateway, "HTML", "`management`"]);
+    assert!(!status.said().contains("`brokers`"), "another address helps nobody: {}", status.said());
     theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", "http://127.0.0.1:1");
     theatre.run(&["resume-exporting"]).expect(13, &["127.0.0.1:1", "refused"]);
     let locked = Stub::new("401 Unauthorized");

@@ -11,7 +11,18 @@ fn c8keep(arguments: &[&str]) -> (Option<i32>, String) {
 fn help_names_every_verb() {
     let (code, help) = c8keep(&["--help"]);
     assert_eq!(code, Some(0));
-    for verb in ["plan", "backup", "status", "list", "show", "resume-exporting", "demo", "completions"] {
+    for verb in [
+        "init",
+        "doctor",
+        "plan",
+        "backup",
+        "status",
+        "list",
+        "show",
+        "resume-exporting",
+        "demo",
+        "completions",
+    ] {
         assert!(help.contains(verb), "{verb}");
     }
 }

@@ -17,6 +17,21 @@ fn only_the_topology_tells_who_is_there() {
         (down.brokers.len(), down.size, down.partitions, down.replication),
         (2, Some(3), Some(3), Some(3))
     );
+    assert!(down.brokers.iter().all(|broker| broker.version.as_deref() == Some("8.6.0")));
+}
+
+/// As 8.6.0 shows them: the brokers hide theirs, the applications do not.
+#[test]
+fn secrets_that_are_shown_are_told_by_name_and_never_by_value() {
+    let shown = |name: &str| {
+        let told = recorded(&format!("self-description/{name}-configprops"), configprops::told).unwrap();
+        told.shown_secrets
+    };
+    assert_eq!(shown("operate"), ["camunda.operate.password"]);
+    let names =
+        ["operatorPassword", "password", "readerPassword"].map(|name| format!("camunda.tasklist.{name}"));
+    assert_eq!(shown("tasklist"), names);
+    assert_eq!(shown("broker"), [""; 0]);
 }
 
 #[test]

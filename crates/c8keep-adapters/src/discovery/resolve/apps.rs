@@ -4,21 +4,20 @@
 use std::collections::BTreeSet;
 
 use c8keep_core::backup::HistoryApp;
-use c8keep_core::capability::Dialect;
+use c8keep_core::capability::{CamundaVersion, Dialect};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{AppAddress, NotCovered};
 
 use super::DOING;
 use crate::camunda::configprops::Told;
 use crate::discovery::observe::{AppSeen, INDEX_PATTERNS, Observed};
-use crate::discovery::{Configured, Finding, Level, hints};
+use crate::discovery::{AppPiece, Configured, Finding, Level, Sourced, hints};
 
 pub(in crate::discovery) fn choose(
     configured: &Configured,
     observed: &Observed,
     findings: &mut Vec<Finding>,
-    not_covered: &mut Vec<NotCovered>,
-) -> Result<Vec<AppAddress>, Fault> {
+) -> Result<Vec<(HistoryApp, AppPiece)>, Fault> {
     let cluster = &observed.cluster;
     let wanted: &[HistoryApp] = match cluster.dialect {
         Dialect::SplitActuators => &[HistoryApp::Operate, HistoryApp::Tasklist, HistoryApp::Optimize],
@@ -39,19 +38,23 @@ pub(in crate::discovery) fn choose(
     for app in wanted {
         if configured.off.contains(app) {
             let why = "switched off in the configuration".into();
-            not_covered.push(NotCovered { what: app.to_string(), why });
+            apps.push((*app, AppPiece::Out(Some(NotCovered { what: app.to_string(), why }))));
         } else if let Some(seen) = observed.apps.get(app) {
             mistaken(*app, observed)?;
             let repository = seen.told.as_ref().and_then(|told| own_repository(*app, told));
             findings.push(finding_of(*app, seen));
-            apps.push(AppAddress {
+            findings.extend(other_version(*app, seen, &cluster.version));
+            let there = AppAddress {
                 app: *app,
                 address: seen.endpoint.address().to_owned(),
                 repository: repository.map(|(_, name)| name.clone()),
                 required: !configured.optional.contains(app),
-            });
+            };
+            apps.push((*app, AppPiece::There(there)));
         } else {
-            absent(*app, observed, findings)?;
+            let piece =
+                absent(*app, observed, findings).map_or_else(AppPiece::Missing, |()| AppPiece::Out(None));
+            apps.push((*app, piece));
         }
     }
     for (app, address) in
@@ -75,6 +78,19 @@ fn finding_of(app: HistoryApp, seen: &AppSeen) -> Finding {
     }
     let version = seen.version.as_deref().map_or_else(String::new, |v| format!(" {v}"));
     Finding::new(Level::Found, format!("{app}{version}"), address)
+}
+
+/// Parts of different minor versions are restored into neither. Patches may differ, and up to 8.5 Optimize counted by itself
+/// (3.13 belongs to 8.5).
+fn other_version(app: HistoryApp, seen: &AppSeen, cluster: &CamundaVersion) -> Option<Finding> {
+    let version: CamundaVersion = seen.version.as_ref()?.parse().ok()?;
+    let minor = |version: &CamundaVersion| (version.numbers.0, version.numbers.1);
+    if minor(&version) == minor(cluster) || app == HistoryApp::Optimize && version.numbers.0 < 8 {
+        return None;
+    }
+    let what = format!("{app} is {version}, the cluster {cluster}");
+    let todo = "bring all components to one minor version: a backup is restored into the versions that it was taken from";
+    Some(Finding::new(Level::Contradiction, what, seen.endpoint.address()).with_todo(todo))
 }
 
 /// Operate and Tasklist have the same paths: with their addresses exchanged or the same twice, one of them would be
@@ -149,7 +165,7 @@ pub(in crate::discovery) fn repository(
     configured: &Configured,
     observed: &Observed,
     findings: &mut Vec<Finding>,
-) -> Result<String, Fault> {
+) -> Result<Sourced<String>, Fault> {
     let mut said: Vec<(String, String)> = Vec::new();
     if let Some(name) = &configured.repository {
         said.push(("the configuration".into(), name.clone()));
@@ -168,12 +184,9 @@ pub(in crate::discovery) fn repository(
     match names.into_iter().collect::<Vec<_>>().as_slice() {
         [name] => {
             let sources: Vec<&str> = said.iter().map(|(source, _)| source.as_str()).collect();
-            findings.push(Finding::new(
-                Level::Found,
-                format!("snapshot repository {name}"),
-                sources.join(", "),
-            ));
-            Ok((*name).to_owned())
+            let source = sources.join(", ");
+            findings.push(Finding::new(Level::Found, format!("snapshot repository {name}"), &source));
+            Ok(Sourced { value: (*name).to_owned(), source })
         }
         [] => {
             let registered = if observed.repositories.is_empty() {

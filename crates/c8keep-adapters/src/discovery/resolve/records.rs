@@ -1,8 +1,9 @@
 //! Where the exported records are. A wrong prefix is a successful snapshot of nothing, so it is taken from the
 //! exporter itself, and two different ones are never mixed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use c8keep_core::backup::HistoryApp;
 use c8keep_core::capability::Dialect;
 use c8keep_core::fault::Fault;
 use c8keep_core::installation::Records;
@@ -10,7 +11,7 @@ use c8keep_core::installation::Records;
 use super::DOING;
 use crate::camunda::configprops::Exporter;
 use crate::discovery::observe::{ClusterSeen, Observed};
-use crate::discovery::{Configured, Finding, Level, RecordsChoice};
+use crate::discovery::{Configured, Finding, Level, RecordsChoice, Sourced};
 
 /// The exporters' own default (Camunda docs, "Elasticsearch exporter").
 const PREFIX_DEFAULT: &str = "zeebe-record";
@@ -19,43 +20,51 @@ pub(in crate::discovery) fn choose(
     configured: &Configured,
     observed: &Observed,
     findings: &mut Vec<Finding>,
-) -> Result<Records, Fault> {
+) -> Result<Sourced<Records>, Fault> {
     let told = &observed.cluster.told;
     let source = observed.cluster.management.join("/actuator/configprops");
     let exporters: Vec<(&String, &Exporter)> = told.iter().flat_map(|told| &told.exporters).collect();
+    let mut disabled = Vec::new();
     let enabled: Vec<(&String, &Exporter)> = exporters
         .iter()
-        .filter(|(id, e)| writes_records(e) && is_enabled(observed, id, findings))
+        .filter(|(id, e)| writes_records(e) && is_enabled(observed, id, &mut disabled))
         .copied()
         .collect();
+    if configured.records != Some(RecordsChoice::Off) {
+        findings.extend(disabled);
+    }
     let prefixes: BTreeSet<&str> =
         enabled.iter().map(|(_, e)| e.prefix.as_deref().unwrap_or(PREFIX_DEFAULT)).collect();
+    let told_by = |value: Records| Sourced { value, source: source.clone() };
+    let by_us = |value: Records| Sourced { value, source: "configured".into() };
     let records = match &configured.records {
-        Some(RecordsChoice::Off) => Records::Excluded { reason: "switched off in the configuration".into() },
+        Some(RecordsChoice::Off) => {
+            by_us(Records::Excluded { reason: "switched off in the configuration".into() })
+        }
         Some(RecordsChoice::Prefix(prefix)) => {
             for other in prefixes.iter().filter(|other| *other != prefix) {
                 let what =
                     format!("records prefix {prefix} is configured, but an exporter writes to {other}");
                 findings.push(Finding::new(Level::Contradiction, what, &source));
             }
-            Records::Prefix { prefix: prefix.clone() }
+            by_us(Records::Prefix { prefix: prefix.clone() })
         }
         None => match prefixes.iter().copied().collect::<Vec<_>>().as_slice() {
             [prefix] => {
                 let ids: Vec<&str> = enabled.iter().map(|(id, _)| id.as_str()).collect();
                 let what = format!("records in {prefix}*, written by exporter {}", ids.join(", "));
                 findings.push(Finding::new(Level::Found, what, &source));
-                Records::Prefix { prefix: (*prefix).to_owned() }
+                told_by(Records::Prefix { prefix: (*prefix).to_owned() })
             }
             [] if !exporters.is_empty() && exporters.iter().all(|(_, e)| !e.class.is_empty()) => {
-                none(&exporters)
+                told_by(none(&exporters, observed, findings))
             }
-            [] if told_without_exporters(observed) => none(&exporters),
+            [] if told_without_exporters(observed) => told_by(none(&exporters, observed, findings)),
             [] => by_the_applications(observed, findings),
             several => return Err(ambiguous(several, &source)),
         },
     };
-    compare_with_importers(observed, &records, findings);
+    compare_with_importers(observed, &records.value, findings);
     Ok(records)
 }
 
@@ -82,7 +91,11 @@ fn is_enabled(observed: &Observed, id: &str, findings: &mut Vec<Finding>) -> boo
     match status.map(|(_, status)| status.as_str()) {
         Some("DISABLED") => {
             let source = observed.cluster.management.join("/actuator/exporters");
-            findings.push(Finding::new(Level::Note, format!("exporter {id} is disabled"), source));
+            let todo = format!(
+                "let it export again (POST /actuator/exporters/{id}/enable), or leave the records out: `records: {{enabled: false}}`"
+            );
+            let what = format!("exporter {id} is configured, and disabled: it writes no records");
+            findings.push(Finding::new(Level::Contradiction, what, source).with_todo(todo));
             false
         }
         _ => true,
@@ -97,23 +110,33 @@ fn told_without_exporters(observed: &Observed) -> bool {
     told && observed.cluster.exporters.as_ref().is_some_and(std::collections::BTreeMap::is_empty)
 }
 
-fn none(exporters: &[(&String, &Exporter)]) -> Records {
+fn none(exporters: &[(&String, &Exporter)], observed: &Observed, findings: &mut Vec<Finding>) -> Records {
     let ids: Vec<String> = exporters.iter().map(|(id, e)| format!("{id} ({})", e.class)).collect();
     let configured = if ids.is_empty() { "none is configured".to_owned() } else { ids.join(", ") };
-    Records::Excluded { reason: format!("no Elasticsearch or OpenSearch exporter is enabled: {configured}") }
+    let reason = format!("no Elasticsearch or OpenSearch exporter is enabled: {configured}");
+    // Up to 8.7 Operate and Tasklist live from these records, and Optimize does in every version.
+    let reader = observed.apps.keys().find(|app| **app != HistoryApp::Webapps);
+    let finding =
+        |level, what| Finding::new(level, what, observed.cluster.management.join("/actuator/configprops"));
+    findings.push(match reader {
+        Some(app) => finding(Level::Contradiction, format!("{app} reads exported records, but {reason}"))
+            .with_todo("configure the exporter on every broker; what it has missed is in no backup of the search server"),
+        None => finding(Level::Note, format!("{reason}; a backup has no records")),
+    });
+    Records::Excluded { reason }
 }
 
 /// Nobody tells the exporters. What the applications import from is as good; else the default is tried, and the census
-/// before the pause ends the run if there is no such index.
-fn by_the_applications(observed: &Observed, findings: &mut Vec<Finding>) -> Records {
-    let read: BTreeSet<&str> = importers(observed).map(|(_, prefix)| prefix).collect();
-    let prefix = match read.into_iter().collect::<Vec<_>>().as_slice() {
-        [prefix] => (*prefix).to_owned(),
-        _ => PREFIX_DEFAULT.to_owned(),
+/// before the pause ends the run if there is no such index. A default that is merely tried is said by nobody.
+fn by_the_applications(observed: &Observed, findings: &mut Vec<Finding>) -> Sourced<Records> {
+    let read: BTreeMap<&str, String> = importers(observed).map(|(source, prefix)| (prefix, source)).collect();
+    let (prefix, source) = match read.into_iter().collect::<Vec<_>>().as_slice() {
+        [(prefix, source)] => ((*prefix).to_owned(), source.clone()),
+        _ => (PREFIX_DEFAULT.to_owned(), String::new()),
     };
     let what = format!("the brokers do not tell their exporters; records are looked for in {prefix}*");
     findings.push(Finding::new(Level::Note, what, observed.cluster.management.join("/actuator/configprops")));
-    Records::Prefix { prefix }
+    Sourced { value: Records::Prefix { prefix }, source }
 }
 
 fn ambiguous(prefixes: &[&str], source: &str) -> Fault {

@@ -14,6 +14,8 @@ use crate::transport::Endpoint;
 pub(in crate::discovery) struct Chosen {
     pub(in crate::discovery) address: SearchAddress,
     pub(in crate::discovery) endpoint: Endpoint,
+    /// Who names it.
+    pub(in crate::discovery) source: String,
 }
 
 pub(in crate::discovery) fn choose(
@@ -43,7 +45,7 @@ pub(in crate::discovery) fn choose(
         address: seen.endpoint.address().to_owned(),
         cluster_uuid: cluster_uuid.clone(),
     };
-    Ok(Chosen { address, endpoint: seen.endpoint.clone() })
+    Ok(Chosen { address, endpoint: seen.endpoint.clone(), source: seen.source.clone() })
 }
 
 fn chosen<'a>(

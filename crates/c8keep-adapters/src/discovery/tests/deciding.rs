@@ -8,7 +8,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{Installation, Records, SearchProduct};
 
 use crate::camunda::configprops::{BrokerTold, Exporter, Told};
-use crate::camunda::topology::Members;
+use crate::camunda::topology::{Members, Topology, TopologyBroker};
 use crate::discovery::observe::{AppSeen, BrokerSeen, ClusterSeen, From, Observed, SearchSeen};
 use crate::discovery::resolve::{Resolved, resolve};
 use crate::discovery::{Configured, Level, RecordsChoice};
@@ -119,6 +119,57 @@ fn the_default_prefix_is_taken_where_the_exporter_tells_none() {
     );
     let upper = exporting_with(observed(), &[("ES", exporter(OPENSEARCH, Some("c")), "ENABLED")]);
     assert_eq!(found(&upper).records, prefix("c"));
+}
+
+/// Operate lives from exported records: without them it stands still, and so does what a backup is worth.
+#[test]
+fn an_exporter_that_is_absent_or_disabled_is_a_contradiction() {
+    let told = |configured: &Configured, exporters: &[(&str, Exporter, &str)]| {
+        contradictions(&resolved(configured, &exporting_with(observed(), exporters)).unwrap())
+    };
+    let disabled = [("es", exporter(ELASTIC, None), "DISABLED")];
+    let said = told(&Configured::default(), &disabled);
+    assert!(said[0].contains("exporter es is configured, and disabled"), "{said:?}");
+    assert!(said[1].contains("operate reads exported records"), "{said:?}");
+    let off = Configured { records: Some(RecordsChoice::Off), ..Configured::default() };
+    assert_eq!(told(&off, &disabled), [""; 0], "switched off by name");
+    let mut unified = exporting_with(observed(), &[]);
+    unified.cluster.version = "8.8.0".parse().unwrap();
+    unified.cluster.dialect = Dialect::UnifiedActuators;
+    unified.cluster.endpoints.push("backupHistory".into());
+    let webapps = AppSeen { version: Some("8.8.0".into()), ..app("camunda") };
+    unified.apps = BTreeMap::from([(HistoryApp::Webapps, webapps)]);
+    let resolved = resolved(&Configured::default(), &unified).unwrap();
+    assert_eq!(contradictions(&resolved), [""; 0], "from 8.8 on nobody but Optimize reads them");
+}
+
+#[test]
+fn components_of_different_minor_versions_contradict_each_other() {
+    let with = |app_version: &str| {
+        let mut observed = observed();
+        observed.apps.get_mut(&HistoryApp::Operate).unwrap().version = Some(app_version.into());
+        contradictions(&resolved(&Configured::default(), &observed).unwrap())
+    };
+    assert_eq!(with("8.6.11"), [""; 0], "patches may differ");
+    assert_eq!(with("8.5.3"), ["operate is 8.5.3, the cluster 8.6.0"]);
+}
+
+#[test]
+fn brokers_of_different_versions_contradict_each_other() {
+    let with = |versions: [Option<&str>; 2]| {
+        let mut observed = observed();
+        let brokers = (0..).zip(versions).map(|(node, version)| {
+            let (host, version) = (format!("b{node}"), version.map(str::to_owned));
+            TopologyBroker { node, host, port: None, version }
+        });
+        let brokers = brokers.collect();
+        observed.cluster.topology = Some(Topology { brokers, ..Topology::default() });
+        contradictions(&resolved(&Configured::default(), &observed).unwrap())
+    };
+    assert_eq!(with([Some("8.6.0"), Some("8.6.0")]), [""; 0]);
+    assert_eq!(with([Some("8.6.0"), None]), [""; 0], "not told");
+    let said = ["the brokers are of different versions: 8.6.0 (0), 8.6.1 (1)"];
+    assert_eq!(with([Some("8.6.0"), Some("8.6.1")]), said);
 }
 
 #[test]

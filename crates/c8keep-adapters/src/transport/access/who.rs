@@ -14,6 +14,11 @@ pub struct Who {
 }
 
 impl Who {
+    /// Whether nobody's name is told with requests.
+    pub fn is_nobody(&self) -> bool {
+        self.name.is_none()
+    }
+
     /// What to do after a 401 or a 403.
     pub fn hint(&self, status: u16) -> String {
         let set = self.set();

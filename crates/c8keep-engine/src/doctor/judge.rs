@@ -1,0 +1,226 @@
+//! From what was seen to a line of the doctor. Pure.
+
+use std::collections::BTreeSet;
+
+use c8keep_core::backup::BackupId;
+use c8keep_core::facts::{Cluster, Fact, Positions, Repository};
+use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::run::Answer;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Check, Reach};
+use crate::disk;
+use crate::ports::Machine;
+
+/// Room above a broker's limit that a pause may need; how fast its log grows nobody tells.
+const ROOM_WANTED: u64 = 5_000_000_000;
+
+/// Clocks that differ by more make times in manifests misleading, and ids of other hosts run ahead.
+const SKEW_MAX: SignedDuration = SignedDuration::from_secs(5);
+
+/// What a probe of the backup says.
+pub(super) fn probed(subject: &'static str, performed: Result<Answer, Fault>) -> Check {
+    match performed {
+        Ok(Answer::Done { facts }) => {
+            facts.first().map_or_else(|| Check::ok(subject, ""), |fact| told(subject, fact))
+        }
+        Ok(Answer::Pending { mark }) => Check::cannot_tell(subject, mark.says, ""),
+        Ok(Answer::Fault { fault, .. }) | Err(fault) => Check::bad(subject, fault),
+    }
+}
+
+fn told(subject: &'static str, fact: &Fact) -> Check {
+    match fact {
+        Fact::Store(store) => match &store.kind {
+            Some(kind) => Check::ok(subject, format!("{kind}{}", place(store.location.as_deref()))),
+            None => Check::cannot_tell(
+                subject,
+                "it answers, but the brokers do not tell which one it is",
+                "expose configprops on the management port to see it",
+            ),
+        },
+        Fact::Repository(repository) => of_repository(subject, repository),
+        Fact::Census(census) => {
+            let docs: u64 = census.records.iter().filter_map(|index| index.docs).sum();
+            let (records, apps) = (census.records.len(), census.apps.len());
+            Check::ok(
+                subject,
+                format!("{records} of records with {docs} documents, {apps} of the applications"),
+            )
+        }
+        _ => Check::ok(subject, ""),
+    }
+}
+
+fn place(location: Option<&str>) -> String {
+    location.map_or_else(String::new, |location| format!(", {location}"))
+}
+
+fn of_repository(subject: &'static str, repository: &Repository) -> Check {
+    let place = place(repository.location.as_deref());
+    let named = format!("{} ({}{place})", repository.name, repository.kind);
+    if repository.is_shallow {
+        let says = format!("{named} makes shallow snapshots: they only refer to the remote segment store");
+        let todo = "keep that store as long as the backups, or register a repository with \
+                    remote_store_index_shallow_copy: false";
+        return Check::warning(subject, says, todo);
+    }
+    if repository.is_unverified {
+        let todo = "verify it by hand with a login that may: POST /_snapshot/<name>/_verify";
+        let says = format!("{named} is registered; the login may not ask whether every node reaches it");
+        return Check::cannot_tell(subject, says, todo);
+    }
+    Check::ok(subject, format!("{named}, reached by every node"))
+}
+
+/// Which brokers are up only the topology tells; how many are reached from here is another matter.
+pub(super) fn brokers(cluster: &Cluster, reach: &Reach, reached: usize) -> Check {
+    let subject = "brokers";
+    let partitions = cluster.partitions.map_or_else(String::new, |n| format!(", {n} partitions"));
+    let replicas = cluster.replication.map_or_else(String::new, |n| format!(", replication factor {n}"));
+    if let Some(expected) = cluster.brokers_expected {
+        let up = cluster.brokers_up.len();
+        return Check::ok(subject, format!("{up} of {expected} are up{partitions}{replicas}"));
+    }
+    let of = reach.brokers_expected.map_or_else(|| "?".into(), |n| n.to_string());
+    let why = reach.no_topology.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
+    let says = format!("{reached} of {of} are reached from here; whether all are up nobody tells{why}");
+    Check::cannot_tell(
+        subject,
+        says,
+        "set `rest` to the application port of the gateway, which tells the topology",
+    )
+}
+
+pub(super) fn leaders(cluster: Option<&Cluster>, positions: &Result<Positions, Fault>) -> Check {
+    const TODO: &str = "let c8keep reach the management addresses of all brokers (`brokers`): without its leader's own word, \
+                        nothing proves that the pause of a partition held";
+    let subject = "leaders";
+    let positions = match positions {
+        Ok(positions) => positions,
+        Err(fault) => return Check::untold(subject, fault),
+    };
+    let readings = || positions.brokers.iter().flat_map(|broker| &broker.partitions);
+    let led: BTreeSet<u32> =
+        readings().filter(|(_, r)| r.is_leader()).map(|(partition, _)| *partition).collect();
+    let read = positions.brokers.iter().filter(|broker| broker.unread.is_none()).count();
+    let all_read = cluster.and_then(|c| c.brokers_expected).is_some_and(|expected| read >= expected as usize);
+    let known: BTreeSet<u32> = match cluster.and_then(|cluster| cluster.partitions) {
+        Some(count) => (1..=count).collect(),
+        None => readings().map(|(partition, _)| *partition).collect(),
+    };
+    let without: Vec<String> = known.difference(&led).map(ToString::to_string).collect();
+    let names = without.join(", ");
+    let silent =
+        positions.brokers.iter().filter_map(|b| Some(format!("{}: {}", b.address, b.unread.as_ref()?)));
+    let silent: Vec<String> = silent.collect();
+    let silent = if silent.is_empty() { String::new() } else { format!(" ({})", silent.join("; ")) };
+    if without.is_empty() && silent.is_empty() {
+        Check::ok(subject, format!("the leaders of all {} partitions are read", known.len()))
+    } else if without.is_empty() {
+        Check::warning(subject, format!("all are read, but not every broker{silent}, and leaders move"), TODO)
+    } else if all_read {
+        let target = "GET /actuator/partitions of all brokers";
+        let answer = format!("no broker leads partition {names}");
+        let hint = "wait for the election to end; if it does not, look into the brokers' logs";
+        Check::bad(subject, Fault::precondition("looking for the leaders", target, answer, hint))
+    } else {
+        let of = if without.len() == 1 { "the leader of partition" } else { "the leaders of partitions" };
+        Check::warning(subject, format!("not read: {of} {names}{silent}"), TODO)
+    }
+}
+
+/// `foreign`: a pause that stands where this process holds none.
+pub(super) fn exporting(positions: &Result<Positions, Fault>, foreign: Option<Fault>) -> Check {
+    let subject = "exporting";
+    match (positions, foreign) {
+        (Err(fault), _) if fault.kind == FaultKind::Unauthorised => Check::bad(subject, fault.clone()),
+        (Err(fault), _) => Check::untold(subject, fault),
+        (Ok(_), Some(fault)) => Check::bad(subject, fault),
+        (Ok(positions), None) => {
+            let read = positions.brokers.iter().filter(|broker| broker.unread.is_none()).count();
+            let who =
+                if read == 1 { "says the one broker".into() } else { format!("say all {read} brokers") };
+            Check::ok(subject, format!("runs, {who} that could be read"))
+        }
+    }
+}
+
+/// What the login at the search server may do, where that is told.
+pub(super) fn rights(lacks: Result<Option<Vec<String>>, Fault>) -> Option<Check> {
+    let subject = "rights";
+    match lacks {
+        Ok(None) => None,
+        Ok(Some(lacking)) if lacking.is_empty() => {
+            Some(Check::ok(subject, "the search server grants what a backup needs"))
+        }
+        Ok(Some(lacking)) => {
+            let answer = format!("the login lacks {}", lacking.join(", "));
+            let fault = Fault::new(FaultKind::Unauthorised, "asking for rights", "the search server", answer);
+            Some(Check::bad(
+                subject,
+                fault.with_hint("grant them; docs/access.md has a role with all that is needed"),
+            ))
+        }
+        // A product without this question, or a proxy before it, says nothing of what the login may do.
+        Err(fault) if fault.kind == FaultKind::Unreachable => Some(Check::untold(subject, &fault)),
+        Err(_) => {
+            let todo = "docs/access.md lists the rights that a backup needs";
+            Some(Check::cannot_tell(subject, "the search server does not tell what the login may do", todo))
+        }
+    }
+}
+
+pub(super) fn vault(place: &str, checked: Result<(), Fault>) -> Check {
+    match checked {
+        Ok(()) => Check::ok("vault", format!("{place}: an object was written and removed")),
+        Err(fault) => Check::bad("vault", fault),
+    }
+}
+
+pub(super) fn ids(highest: Result<Option<BackupId>, Fault>) -> Check {
+    match highest {
+        Ok(Some(id)) => Check::ok("ids", format!("the highest that any server has seen is {id}")),
+        Ok(None) => Check::ok("ids", "no server has seen one"),
+        Err(fault) => Check::bad("ids", fault),
+    }
+}
+
+pub(super) fn disk(machines: &[Machine]) -> Check {
+    let subject = "disk";
+    let Some(disk) = disk::tightest(machines) else {
+        let todo = "expose prometheus and configprops on the brokers' management ports, and let the brokers measure the \
+                    disk of their data: management.metrics.system.diskspace.paths";
+        return Check::cannot_tell(subject, "no broker tells how much space is free beside its data", todo);
+    };
+    if disk.is_scarce() {
+        return Check::bad(subject, disk.fault());
+    }
+    let says = format!("{}: {disk}", disk.address);
+    if disk.free < disk.stops_at + ROOM_WANTED {
+        return Check::warning(
+            subject,
+            says,
+            "give the brokers more space: while exporting is paused their logs only grow",
+        );
+    }
+    Check::ok(subject, says)
+}
+
+pub(super) fn clock(machines: &[Machine], now: Timestamp) -> Check {
+    let subject = "clock";
+    let skew = |machine: &Machine| Some((machine.time?.duration_since(now).abs(), machine.address.clone()));
+    match machines.iter().filter_map(skew).max() {
+        None => Check::cannot_tell(
+            subject,
+            "no broker tells its time",
+            "expose prometheus on their management ports",
+        ),
+        Some((skew, address)) if skew > SKEW_MAX => Check::warning(
+            subject,
+            format!("{address} differs from this machine by {} s", skew.as_secs()),
+            "let both follow the same time server: ids and times in manifests come from this machine's clock",
+        ),
+        Some((skew, _)) => Check::ok(subject, format!("at most {} ms from the brokers'", skew.as_millis())),
+    }
+}

@@ -1,0 +1,152 @@
+use std::collections::BTreeMap;
+
+use c8keep_core::facts::{BrokerReading, Cluster, Fact, PartitionReading, Positions, Repository};
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::ports::Machine;
+
+fn unreachable(target: &str) -> Fault {
+    Fault::new(FaultKind::Unreachable, "asking", target, "connection refused").with_hint("see the address")
+}
+
+fn verdicts(checks: &[Check]) -> Vec<(&str, Verdict, &str)> {
+    checks.iter().map(|check| (check.subject, check.verdict, check.says.as_str())).collect()
+}
+
+#[test]
+fn one_cause_is_told_in_one_line() {
+    let told = one_cause_one_line(vec![
+        Check::untold("leaders", &unreachable("GET /actuator/partitions of http://b0:9600, http://b1:9600")),
+        Check::ok("exporting", "runs"),
+        Check::bad("backup store", unreachable("GET http://b1:9600/actuator/backups")),
+        Check::bad("repository", unreachable("GET http://es:9200/_snapshot/camunda")),
+        Check::bad("ids", unreachable("GET http://b1:9600/actuator/backups")),
+    ]);
+    let refused = |at: &str| format!("GET http://{at}: connection refused");
+    assert_eq!(
+        verdicts(&told),
+        [
+            ("leaders", Verdict::CannotTell, "not judged: see backup store"),
+            ("exporting", Verdict::Ok, "runs"),
+            ("backup store", Verdict::Bad, refused("b1:9600/actuator/backups").as_str()),
+            ("repository", Verdict::Bad, refused("es:9200/_snapshot/camunda").as_str()),
+            ("ids", Verdict::CannotTell, "not judged: see backup store"),
+        ]
+    );
+    assert!(
+        told[4].fault.is_none() && told[4].todo.is_empty(),
+        "the exit code comes from the line that says it"
+    );
+}
+
+/// A server that answers says different things to different questions.
+#[test]
+fn different_answers_of_one_server_are_different_causes() {
+    let no = |answer: &str| Fault::precondition("asking", "GET http://es:9200/", answer, "");
+    let told = one_cause_one_line(vec![
+        Check::bad("repository", no("no repository")),
+        Check::bad("indices", no("no index")),
+        Check::bad("ids", no("no repository")),
+    ]);
+    assert_eq!(
+        told.iter().map(|c| c.verdict).collect::<Vec<_>>(),
+        [Verdict::Bad, Verdict::Bad, Verdict::CannotTell]
+    );
+}
+
+fn cluster(expected: Option<u32>) -> Cluster {
+    Cluster {
+        version: "8.6.0".into(),
+        brokers_expected: expected,
+        brokers_up: vec![0, 1, 2],
+        partitions: Some(3),
+        replication: Some(3),
+        pending_change: None,
+    }
+}
+
+fn reading(node: u32, leads: &[u32], unread: Option<&str>) -> BrokerReading {
+    let reading = |partition: &u32| {
+        let role = serde_json::json!({"role": "LEADER", "phase": "EXPORTING", "exported": 1, "processed": 1});
+        let read: PartitionReading = serde_json::from_value(role).unwrap();
+        (*partition, read)
+    };
+    let partitions: BTreeMap<u32, PartitionReading> = leads.iter().map(reading).collect();
+    let address = format!("http://b{node}:9600");
+    BrokerReading { node: Some(node), address, unread: unread.map(Into::into), partitions }
+}
+
+fn positions(brokers: Vec<BrokerReading>) -> Positions {
+    Positions { at: Timestamp::UNIX_EPOCH, brokers }
+}
+
+#[test]
+fn what_is_reached_and_what_is_up_are_two_things() {
+    let reach = Reach { brokers_expected: Some(3), no_topology: Some("http://x:8080: refused".into()) };
+    let check = judge::brokers(&cluster(None), &reach, 1);
+    assert_eq!(check.verdict, Verdict::CannotTell);
+    assert_eq!(
+        check.says,
+        "1 of 3 are reached from here; whether all are up nobody tells (http://x:8080: refused)"
+    );
+    let check = judge::brokers(&cluster(Some(3)), &reach, 1);
+    assert_eq!(
+        (check.verdict, check.says.as_str()),
+        (Verdict::Ok, "3 of 3 are up, 3 partitions, replication factor 3")
+    );
+}
+
+#[test]
+fn leaders_are_read_missed_or_not_there() {
+    let judged = |cluster: &Cluster, brokers| judge::leaders(Some(cluster), &Ok(positions(brokers)));
+    let all = vec![reading(0, &[1, 2], None), reading(1, &[3], None)];
+    assert_eq!(judged(&cluster(Some(2)), all).verdict, Verdict::Ok);
+    let silent = vec![reading(0, &[1, 2, 3], None), reading(1, &[], Some("refused"))];
+    let check = judged(&cluster(None), silent);
+    assert!(check.verdict == Verdict::Warning && check.says.contains("http://b1:9600: refused"), "{check:?}");
+    let one = judged(&cluster(None), vec![reading(0, &[2], None)]);
+    assert_eq!(
+        (one.verdict, one.says.as_str()),
+        (Verdict::Warning, "not read: the leaders of partitions 1, 3")
+    );
+    let nobody = judged(&cluster(Some(1)), vec![reading(0, &[1, 2], None)]);
+    assert_eq!(nobody.verdict, Verdict::Bad);
+    let check = judge::leaders(None, &Err(unreachable("GET http://b0:9600/actuator/partitions")));
+    assert_eq!(check.verdict, Verdict::CannotTell);
+}
+
+#[test]
+fn a_repository_that_only_refers_or_was_not_verified_is_not_simply_fine() {
+    let judged = |is_shallow, is_unverified| {
+        let (name, kind) = ("camunda".into(), "s3".into());
+        let fact = Fact::Repository(Repository { name, kind, location: None, is_shallow, is_unverified });
+        judge::probed("repository", Ok(fact.into())).verdict
+    };
+    assert_eq!(judged(false, false), Verdict::Ok);
+    assert_eq!(judged(true, false), Verdict::Warning);
+    assert_eq!(judged(false, true), Verdict::CannotTell);
+}
+
+#[test]
+fn rights_are_told_where_they_are_known() {
+    assert_eq!(judge::rights(Ok(None)), None);
+    assert_eq!(judge::rights(Ok(Some(Vec::new()))).unwrap().verdict, Verdict::Ok);
+    let lacking = judge::rights(Ok(Some(vec!["create_snapshot".into()]))).unwrap();
+    assert!(lacking.says.contains("create_snapshot") && lacking.fault.is_some());
+    let untold = Fault::new(FaultKind::Refused, "asking", "es", "400");
+    assert_eq!(judge::rights(Err(untold)).unwrap().verdict, Verdict::CannotTell);
+}
+
+#[test]
+fn a_clock_counts_in_both_directions() {
+    let now = Timestamp::from_second(1_748_937_221).unwrap();
+    let judged = |seconds: i64| {
+        let time = Some(now + SignedDuration::from_secs(seconds));
+        judge::clock(&[Machine { address: "b0".into(), time, ..Machine::default() }], now).verdict
+    };
+    assert_eq!(
+        [judged(2), judged(-2), judged(9), judged(-9)],
+        [Verdict::Ok, Verdict::Ok, Verdict::Warning, Verdict::Warning]
+    );
+}

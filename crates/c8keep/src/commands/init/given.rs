@@ -1,0 +1,267 @@
+//! What an operator gives: variables, options, answers. Each value keeps where it comes from.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use c8keep_adapters::transport::Endpoint;
+use c8keep_core::HistoryApp;
+use c8keep_core::fault::{Fault, FaultKind};
+
+use super::questions::Question;
+use crate::cli::{Global, InitArgs};
+use crate::env;
+use crate::settings::{App, Entry, Settings, Vault, credential};
+
+/// Settings with the source of each value.
+pub(super) struct Given {
+    pub(super) settings: Settings,
+    pub(super) sources: BTreeMap<&'static str, String>,
+}
+
+const ANSWERED: &str = "answered";
+/// An application is not there, or not wanted.
+const OFF: &str = "off";
+
+impl Given {
+    /// The environment, with the options over it.
+    pub(super) fn of(global: &Global, args: &InitArgs) -> Result<Given, Fault> {
+        let mut given = Given { settings: Settings::of_environment(), sources: BTreeMap::new() };
+        given.remember_variables();
+        given.settings.name.clone_from(&global.installation);
+        let options = [
+            (Question::Management, &args.management, "given"),
+            (Question::Rest, &args.rest, "--rest"),
+            (Question::App(HistoryApp::Operate), &args.operate, "--operate"),
+            (Question::App(HistoryApp::Tasklist), &args.tasklist, "--tasklist"),
+            (Question::App(HistoryApp::Optimize), &args.optimize, "--optimize"),
+            (Question::Search, &args.search, "--search"),
+            (Question::Repository, &args.repository, "--repository"),
+            (Question::Vault, &args.vault, "--vault"),
+        ];
+        let refused = |option: &str, why: String| {
+            Fault::new(FaultKind::Usage, "reading the command line", option, why)
+                .with_hint("`c8keep init --help` shows what it takes")
+        };
+        for (question, value, option) in options {
+            if let Some(value) = value {
+                given.put(question, value, option).map_err(|why| refused(option, why))?;
+            }
+        }
+        if !args.brokers.is_empty() {
+            given
+                .put(Question::Brokers, &args.brokers.join(","), "--brokers")
+                .map_err(|why| refused("--brokers", why))?;
+        }
+        for text in &args.credential {
+            let refused = |why| refused("--credential", why);
+            let (server, way) = text.split_once('=').ok_or_else(|| refused(CREDENTIAL.into()))?;
+            given.put_credential(server, way).map_err(refused)?;
+        }
+        for text in &args.ca_file {
+            let trusted = text.split_once('=').and_then(|(server, file)| Some((given.entry(server)?, file)));
+            let (entry, file) =
+                trusted.ok_or_else(|| refused("--ca-file", format!("{text:?} is not SERVER=FILE")))?;
+            entry.tls.ca_file = Some(PathBuf::from(place(file).map_err(|why| refused("--ca-file", why))?));
+        }
+        given.settings.check()?;
+        Ok(given)
+    }
+
+    /// An answer from the terminal, or why it cannot be meant.
+    pub(super) fn answer(&mut self, question: Question, answer: &str) -> Result<(), String> {
+        match question {
+            Question::Credential(server) => self.put_credential(server, answer),
+            _ => self.put(question, answer, ANSWERED),
+        }
+    }
+
+    /// Whether nothing needs to be asked.
+    pub(super) fn knows(&self, question: Question) -> bool {
+        match question {
+            Question::Name => self.settings.name.is_some(),
+            Question::Vault => self.settings.vault.is_some(),
+            _ => false,
+        }
+    }
+
+    fn put(&mut self, question: Question, value: &str, source: &str) -> Result<(), String> {
+        let value = value.trim();
+        let mut wished = self.settings.clone();
+        let key = match question {
+            Question::Management => set("management", &mut wished.management, address(value)?),
+            Question::Rest => set("rest", &mut wished.rest, address(value)?),
+            Question::Search => {
+                wished.search.product = None;
+                set("search.address", &mut wished.search.address, address(value)?)
+            }
+            Question::App(HistoryApp::Operate) => {
+                set_app(["operate", "operate.address"], &mut wished.operate, value)?
+            }
+            Question::App(HistoryApp::Tasklist) => {
+                set_app(["tasklist", "tasklist.address"], &mut wished.tasklist, value)?
+            }
+            Question::App(_) => set_app(["optimize", "optimize.address"], &mut wished.optimize, value)?,
+            Question::Repository => set("search.repository", &mut wished.search.repository, value.into()),
+            Question::Prefix => set("records.prefix", &mut wished.records.prefix, value.into()),
+            Question::Name => set("name", &mut wished.name, value.into()),
+            Question::Vault => {
+                wished.vault = Some(Vault { url: place(value)?, ..Vault::default() });
+                "vault"
+            }
+            Question::Brokers => {
+                let all = value.split([',', ' ']).filter(|one| !one.is_empty()).map(address);
+                wished.brokers = all.collect::<Result<_, _>>()?;
+                "brokers"
+            }
+            Question::Credential(server) => return self.put_credential(server, value),
+        };
+        wished.check().map_err(|fault| format!("{}; {}", fault.answer, fault.hint))?;
+        self.settings = wished;
+        self.sources.insert(key, source.to_owned());
+        Ok(())
+    }
+
+    fn put_credential(&mut self, server: &str, way: &str) -> Result<(), String> {
+        let wished = credential(way).ok_or(CREDENTIAL)?;
+        let entry = self.entry(server).ok_or(CREDENTIAL)?;
+        *entry = Entry { tls: std::mem::take(&mut entry.tls), ..wished };
+        Ok(())
+    }
+
+    /// How a server is spoken to.
+    fn entry(&mut self, server: &str) -> Option<&mut Entry> {
+        let access = &mut self.settings.access;
+        let slot = match server {
+            "management" => &mut access.management,
+            "brokers" => &mut access.brokers,
+            "rest" => &mut access.rest,
+            "operate" => &mut access.operate,
+            "tasklist" => &mut access.tasklist,
+            "optimize" => &mut access.optimize,
+            "search" => &mut access.search,
+            _ => return None,
+        };
+        Some(slot.get_or_insert_default())
+    }
+
+    fn remember_variables(&mut self) {
+        let settings = &self.settings;
+        let search = [(env::ELASTIC, env::ELASTIC_REPOSITORY), (env::OPENSEARCH, env::OPENSEARCH_REPOSITORY)];
+        let variables = [
+            ("management", settings.management.is_some(), env::MANAGEMENT),
+            ("operate.address", settings.operate.address.is_some(), env::OPERATE),
+            ("tasklist.address", settings.tasklist.address.is_some(), env::TASKLIST),
+            ("optimize.address", settings.optimize.address.is_some(), env::OPTIMIZE),
+        ];
+        for (key, is_set, variable) in variables {
+            if is_set {
+                self.sources.insert(key, variable.into());
+            }
+        }
+        for (address, repository) in search {
+            for (key, variable) in [("search.address", address), ("search.repository", repository)] {
+                if env::var(variable).is_some() {
+                    self.sources.insert(key, variable.into());
+                }
+            }
+        }
+    }
+}
+
+/// What is said of a credential that cannot be meant; the text itself may hold a secret.
+const CREDENTIAL: &str = "a credential is basic:USER:SECRET, bearer:SECRET or api-key:SECRET, and SECRET says where it is found: \
+                          env:NAME, file:/path or command:program argument";
+
+fn set(key: &'static str, slot: &mut Option<String>, value: String) -> &'static str {
+    *slot = Some(value);
+    key
+}
+
+fn set_app([section, key]: [&'static str; 2], app: &mut App, value: &str) -> Result<&'static str, String> {
+    if value.eq_ignore_ascii_case(OFF) {
+        (app.address, app.enabled) = (None, false);
+        return Ok(section);
+    }
+    (app.address, app.enabled) = (Some(address(value)?), true);
+    Ok(key)
+}
+
+/// An address as it will stand in the file.
+fn address(text: &str) -> Result<String, String> {
+    if text.contains('@') {
+        return Err("the file holds no secrets: give the address without user and password".into());
+    }
+    match Endpoint::parse(text) {
+        // A port alone is refused by whoever reads the file.
+        Ok(_) if text.chars().all(|c| c.is_ascii_digit()) => {
+            Err(format!("{text} is a number, not an address: http://localhost:{text}?"))
+        }
+        Ok(endpoint) => Ok(endpoint.address().to_owned()),
+        Err(fault) => Err(format!("{}; {}", fault.answer, fault.hint)),
+    }
+}
+
+/// A folder is meant from here, and the file may be read from elsewhere.
+fn place(text: &str) -> Result<String, String> {
+    if text.contains('@') {
+        return Err("the file holds no secrets: give the place without a login; docs/vaults.md".into());
+    }
+    if text.contains("://") {
+        return Ok(text.to_owned());
+    }
+    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
+    Ok(path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing() -> Given {
+        Given { settings: Settings::default(), sources: BTreeMap::new() }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_changes_nothing() {
+        let mut given = nothing();
+        for (question, answer) in [
+            (Question::Management, "9600"),
+            (Question::Management, "http://demo:secret@core:9600"),
+            (Question::Rest, "ftp://core"),
+            (Question::Name, "Prod!"),
+            (Question::Vault, "s3://key:secret@bucket"),
+            (Question::Credential("search"), "hunter2"),
+            (Question::Credential("search"), "basic:elastic:hunter2"),
+            (Question::Credential("nobody"), "bearer:env:X"),
+        ] {
+            let why = given.answer(question, answer).unwrap_err();
+            assert!(!why.contains("secret@") && !why.contains("hunter2"), "{why}");
+        }
+        assert_eq!(given.settings, Settings::default());
+    }
+
+    /// Who we are and whom we trust are two options of one entry, in whatever order.
+    #[test]
+    fn a_credential_keeps_the_issuers_beside_it() {
+        let mut given = nothing();
+        given.entry("search").unwrap().tls.ca_file = Some("/ca.pem".into());
+        given.answer(Question::Credential("search"), "api-key:env:KEY").unwrap();
+        let entry = given.settings.access.search.unwrap();
+        assert!(entry.api_key.is_some() && entry.tls.ca_file.is_some());
+    }
+
+    #[test]
+    fn answers_are_kept_with_their_source() {
+        let mut given = nothing();
+        given.answer(Question::Management, "core:9600").unwrap();
+        given.answer(Question::App(HistoryApp::Optimize), "off").unwrap();
+        given.answer(Question::Brokers, "b0:9600, b1:9600").unwrap();
+        given.answer(Question::Credential("search"), "basic:elastic:file:/run/secret").unwrap();
+        given.answer(Question::Vault, "s3://b/p").unwrap();
+        let Settings { management, brokers, optimize, access, .. } = given.settings;
+        assert_eq!(management.as_deref(), Some("http://core:9600"));
+        assert_eq!(brokers, ["http://b0:9600", "http://b1:9600"]);
+        assert!(!optimize.enabled && access.search.is_some());
+        assert_eq!(given.sources["management"], ANSWERED);
+    }
+}

@@ -1,0 +1,229 @@
+//! `init`: what is written loads back to the installation that was found.
+
+use std::fs;
+use std::path::PathBuf;
+
+use c8keep_twin::{Config, Host, Product};
+
+use crate::theatre::{Ended, Theatre, ended};
+
+const VARIABLES: [&str; 8] = [
+    "ORCHESTRATION_CLUSTER_MANAGEMENT_API",
+    "OPERATE_MANAGEMENT_API",
+    "TASKLIST_MANAGEMENT_API",
+    "OPTIMIZE_MANAGEMENT_API",
+    "ELASTIC_ENDPOINT",
+    "ELASTIC_SNAPSHOT_REPOSITORY",
+    "OPENSEARCH_ENDPOINT",
+    "OPENSEARCH_SNAPSHOT_REPOSITORY",
+];
+
+fn file(theatre: &Theatre) -> PathBuf {
+    theatre.home().join("c8keep.yaml")
+}
+
+/// Runs `init` with `--config`.
+fn init(theatre: &Theatre, arguments: &[&str]) -> Ended {
+    let file = file(theatre);
+    let all: Vec<&str> =
+        ["-c", file.to_str().unwrap(), "init"].into_iter().chain(arguments.iter().copied()).collect();
+    theatre.run(&all)
+}
+
+fn written(theatre: &Theatre) -> String {
+    fs::read_to_string(file(theatre)).unwrap()
+}
+
+fn without_variables(theatre: &mut Theatre) {
+    for name in VARIABLES {
+        theatre.unset(name);
+    }
+}
+
+/// What a plan says of the installation.
+fn installation(theatre: &Theatre, arguments: &[&str]) -> serde_json::Value {
+    let all: Vec<&str> = arguments.iter().copied().chain(["plan", "-o", "json"]).collect();
+    let ended = theatre.run(&all).expect(0, &[]);
+    ended.json()["installation"].clone()
+}
+
+/// In every dialect and on both products: the file alone is as good as all the variables.
+#[test]
+fn the_file_stands_for_what_it_was_written_from() {
+    for (version, search, optimize) in [
+        ("8.5.8", Product::Elasticsearch, true),
+        ("8.6.0", Product::Elasticsearch, false),
+        ("8.6.0", Product::OpenSearch, true),
+        ("8.7.2", Product::OpenSearch, false),
+        ("8.8.0", Product::Elasticsearch, true),
+        ("8.9.0", Product::OpenSearch, false),
+    ] {
+        let mut config: Config = Theatre::quick(version);
+        (config.search, config.optimize) = (search, optimize);
+        let mut theatre = Theatre::new(config);
+        let by_variables = installation(&theatre, &[]);
+        let next = format!("`c8keep -c {} doctor`", file(&theatre).display());
+        init(&theatre, &["--vault", "s3://backups/camunda"]).expect(0, &["wrote", &next, "named `default`"]);
+        let text = written(&theatre);
+        assert!(!text.contains("LOOK HERE"), "{version}\n{text}");
+        without_variables(&mut theatre);
+        let by_file = installation(&theatre, &["-c", file(&theatre).to_str().unwrap()]);
+        assert_eq!(by_file, by_variables, "{version}\n{text}");
+        // What init would write for its own file is the same file but for where things come from.
+        assert!(text.contains("vault: s3://backups/camunda"), "{text}");
+    }
+}
+
+/// One address: the cluster tells where the search server is, and the applications what they use.
+#[test]
+fn one_address_finds_the_rest() {
+    let mut theatre = Theatre::new(Theatre::quick("8.8.0"));
+    let management = theatre.url(Host::Gateway);
+    let optimize = theatre.url(Host::Optimize);
+    without_variables(&mut theatre);
+    init(&theatre, &[&management, "--optimize", &optimize, "--installation", "prod"]).expect(0, &[]);
+    let text = written(&theatre);
+    for line in [
+        "name: prod".to_owned(),
+        format!("management: {management}"),
+        format!("  address: {optimize}"),
+        format!("  address: {}", theatre.url(Host::Search)),
+        "  repository: camunda".into(),
+        "  prefix: zeebe-record".into(),
+        "#vault: ".into(),
+        "#operate:".into(),
+    ] {
+        assert!(text.lines().any(|l| l.starts_with(&line)), "{line}\n{text}");
+    }
+    assert!(text.contains("# given") && text.contains("# --optimize"), "where each comes from: {text}");
+    assert!(text.contains("repositoryName at"), "who says so: {text}");
+}
+
+#[test]
+fn a_file_that_exists_is_kept() {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    fs::write(file(&theatre), "name: mine\n").unwrap();
+    init(&theatre, &[]).expect(2, &["the file exists", "--force"]);
+    assert_eq!(written(&theatre), "name: mine\n");
+    let printed = init(&theatre, &["--stdout"]).expect(0, &["management: "]);
+    assert_eq!(written(&theatre), "name: mine\n");
+    init(&theatre, &["--force"]).expect(0, &["wrote"]);
+    assert_eq!(written(&theatre), printed.stdout);
+    assert_eq!(fs::read_dir(theatre.home()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+/// Without a terminal nothing is asked: what is missing is marked, told, and the exit code.
+#[test]
+fn what_is_missing_is_marked() {
+    let mut config = Theatre::quick("8.6.0");
+    config.optimize = true;
+    config.repositories.tasklist = "other".into();
+    let mut theatre = Theatre::new(config);
+    theatre.unset("OPTIMIZE_MANAGEMENT_API");
+    let off = init(&theatre, &["--optimize", "off", "--stdout"]).expect(10, &[]).stdout;
+    assert!(
+        off.contains("optimize:                                    # --optimize\n")
+            && off.contains("  enabled: false\n"),
+        "{off}"
+    );
+    let ended = init(&theatre, &[]);
+    ended.expect(10, &["OPTIMIZE_MANAGEMENT_API", "tasklist", "other", "marked \"LOOK HERE:\""]);
+    let text = written(&theatre);
+    let marked: Vec<&str> = text.lines().filter(|line| line.contains("LOOK HERE: ")).collect();
+    assert!(marked.len() == 2 && marked[0].starts_with("#optimize:"), "{text}");
+    assert!(
+        marked[1].contains("ELASTIC_SNAPSHOT_REPOSITORY; LOOK HERE: ") && marked[1].contains("says other"),
+        "{text}"
+    );
+    without_variables(&mut theatre);
+    fs::remove_file(file(&theatre)).unwrap();
+    init(&theatre, &[]).expect(2, &["no management address is given"]);
+    init(&theatre, &["http://127.0.0.1:1"]).expect(13, &["127.0.0.1:1", "refused"]);
+    init(&theatre, &["http://demo:canary@127.0.0.1:1"]).expect(2, &["no secrets"]);
+    assert!(!file(&theatre).exists(), "nothing to write");
+}
+
+/// Answers on a terminal: who c8keep is, and where.
+#[test]
+fn on_a_terminal_it_asks_for_what_nobody_tells() {
+    let mut config = Theatre::quick("8.6.0");
+    config.optimize = true;
+    let mut theatre = Theatre::new(config);
+    let guard = crate::guard::Guard::before(
+        &theatre.url(Host::Search),
+        crate::guard::wants("authorization: Basic ZWxhc3RpYzpjYW5hcnktc2VjcmV0"),
+    );
+    let addresses =
+        [Host::Gateway, Host::Operate, Host::Tasklist, Host::Optimize].map(|host| theatre.url(host));
+    without_variables(&mut theatre);
+    theatre.set("ELASTIC_ENDPOINT", &guard.url());
+    theatre.set("ES_PASSWORD", "canary-secret");
+    let [management, operate, tasklist, optimize] = &addresses;
+    let answers: Vec<(&str, &str)> = vec![
+        ("management address of the", management),
+        ("who c8keep is to search", "basic:elastic:canary-secret"),
+        ("who c8keep is to search", "basic:elastic:env:NOT_SET_AT_ALL"),
+        ("who c8keep is to search", "basic:elastic:env:ES_PASSWORD"),
+        ("address of operate", operate),
+        ("address of tasklist", tasklist),
+        ("address of optimize", optimize),
+        ("application address", ""),
+        ("name of the installation", "Prod"),
+        ("name of the installation", "prod"),
+        ("where manifests are kept", "s3://backups"),
+    ];
+    let file = file(&theatre);
+    let ended = typed(&theatre, &["-c", file.to_str().unwrap(), "init"], &answers);
+    let text = written(&theatre);
+    ended.expect(0, &["wrote"]);
+    for line in [
+        "name: prod",
+        "vault: s3://backups",
+        "  search: {basic: {user: elastic, password: {env: ES_PASSWORD}}}",
+    ] {
+        assert!(text.lines().any(|l| l.starts_with(line)), "{line}\n{text}");
+    }
+    assert!(!text.contains("canary"), "{text}");
+    theatre.unset("ELASTIC_ENDPOINT");
+    assert_eq!(installation(&theatre, &["-c", file.to_str().unwrap()])["apps"].as_array().unwrap().len(), 3);
+}
+
+/// Runs the program on a terminal of its own, and types each answer once its question is there.
+fn typed(theatre: &Theatre, arguments: &[&str], answers: &[(&str, &str)]) -> Ended {
+    const TYPIST: &str = r#"
+import os, pty, select, sys, json
+answers = json.loads(sys.argv[1])
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[2], sys.argv[2:])
+said, seen = b"", 0
+while True:
+    ready, _, _ = select.select([terminal], [], [], 60)
+    if not ready:
+        break
+    try:
+        piece = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not piece:
+        break
+    said += piece
+    while answers and answers[0][0].encode() in said[seen:] and said.rstrip(b" ").endswith(b":"):
+        seen = len(said)
+        os.write(terminal, answers.pop(0)[1].encode() + b"\n")
+sys.stdout.buffer.write(said)
+_, status = os.waitpid(pid, 0)
+sys.exit(os.waitstatus_to_exitcode(status) if not answers else 99)
+"#;
+    let program = theatre.command(arguments);
+    let mut typist = std::process::Command::new("python3");
+    typist.args(["-c", TYPIST, &serde_json::to_string(answers).unwrap()]);
+    typist
+        .arg(program.get_program())
+        .args(program.get_args())
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("TERM", "dumb");
+    typist.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    ended(typist.output().unwrap())
+}
