@@ -59,7 +59,7 @@ pub async fn examine(world: &World) -> Vec<Check> {
         Records::Prefix { prefix } => Some(prefix.as_str()),
         Records::Excluded { .. } => None,
     };
-    let (cluster, positions, store, repository, census, highest, vault, machines) = futures::join!(
+    let (cluster, positions, store, repository, census, highest, vault, machines, of_databases) = futures::join!(
         probes::cluster(world),
         world.camunda.positions(brokers, world.clock.now()),
         probes::store(world),
@@ -68,6 +68,7 @@ pub async fn examine(world: &World) -> Vec<Check> {
         probes::highest_id(world),
         world.vault.check(&world.installation.name),
         world.camunda.machines(brokers),
+        databases(world),
     );
     let now = world.clock.now();
     let known = match &cluster {
@@ -94,6 +95,7 @@ pub async fn examine(world: &World) -> Vec<Check> {
     ];
     checks.push(disk(&machines));
     checks.push(clock(&machines, now));
+    checks.extend(of_databases);
     checks
 }
 
@@ -228,6 +230,27 @@ fn ids(highest: Result<Option<BackupId>, Fault>) -> Check {
         Ok(None) => Check::ok("ids", "no server has seen one"),
         Err(fault) => Check::bad("ids", fault),
     }
+}
+
+async fn databases(world: &World) -> Vec<Check> {
+    let subject = "database";
+    futures::future::join_all(world.installation.databases.iter().map(async |target| {
+        match crate::perform::databases::server(world, &target.name, target.mode).await {
+            Ok(server) => Check::ok(
+                subject,
+                format!(
+                    "{}: PostgreSQL {} at {}, {} MB, dumped by {}",
+                    target.name,
+                    server.version,
+                    target.address,
+                    server.bytes.div_ceil(1_000_000),
+                    server.tool
+                ),
+            ),
+            Err(fault) => Check::bad(subject, fault),
+        }
+    }))
+    .await
 }
 
 fn disk(machines: &[Machine]) -> Check {

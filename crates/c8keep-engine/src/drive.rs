@@ -144,7 +144,7 @@ impl Driver<'_> {
             let at = self.now();
             self.note(Event::StopAsked { reason: StopReason::Signal, at });
         }
-        self.abort_what_only_reads();
+        self.abort_what_leaves_nothing();
         let now = self.now();
         let watched = self.run.hold().is_open() && !self.run.is_winding_down() && !self.run.is_past_pivot();
         self.disks.follow(&self.world, watched, now);
@@ -285,13 +285,17 @@ impl Driver<'_> {
         self.note(Event::Answered { step, attempt, answer, at });
     }
 
-    /// Once the run winds down, nobody waits for a look at something that no longer matters.
-    fn abort_what_only_reads(&mut self) {
+    /// Once the run winds down, nobody waits for what no longer matters: a look at something, or a dump.
+    fn abort_what_leaves_nothing(&mut self) {
         if !self.run.is_winding_down() || self.run.is_past_pivot() {
             return;
         }
-        let reads = |step: &StepName| self.run.plan().step(step).is_some_and(|s| s.kind == Kind::Probe);
-        let doomed: Vec<StepName> = self.in_flight.performing.iter().filter(|s| reads(s)).cloned().collect();
+        let leaves_nothing = |step: &StepName| {
+            let step = self.run.plan().step(step);
+            step.is_some_and(|s| s.kind == Kind::Probe || s.action.is_beside_window())
+        };
+        let performing = self.in_flight.performing.iter();
+        let doomed: Vec<StepName> = performing.filter(|s| leaves_nothing(s)).cloned().collect();
         for step in doomed {
             if let Some(abort) = self.aborts.remove(&step) {
                 abort.abort();

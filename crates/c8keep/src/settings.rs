@@ -2,12 +2,15 @@
 //! the environment, the environment over the file.
 
 mod access;
+mod databases;
 mod vault;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use c8keep_adapters::postgres::Connection;
 use c8keep_adapters::transport::ConnectTo;
+use c8keep_core::database::{DatabaseName, DatabaseTarget};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::SearchProduct;
 use jiff::SignedDuration;
@@ -44,6 +47,8 @@ pub struct Settings {
     pub connect_to: BTreeMap<String, String>,
     /// The exported records.
     pub records: Records,
+    /// Databases beside the cluster.
+    pub databases: databases::Databases,
     /// Where the manifests are kept.
     pub vault: Option<Vault>,
     /// File that keeps the journal.
@@ -145,6 +150,14 @@ impl Settings {
         ConnectTo::parse(self.connect_to.iter().map(|(from, to)| (from.as_str(), to.as_str())))
     }
 
+    /// The databases, and how they are reached.
+    pub fn databases(&self) -> Result<(Vec<DatabaseTarget>, BTreeMap<DatabaseName, Connection>), Fault> {
+        if self.databases.is_empty() {
+            return Ok((Vec::new(), BTreeMap::new()));
+        }
+        databases::resolve(&self.databases, &env::of_postgres())
+    }
+
     fn put_environment_over(&mut self, var: impl Fn(&str) -> Option<String>) {
         let put = |slot: &mut Option<String>, name| {
             if let Some(value) = var(name) {
@@ -187,6 +200,7 @@ impl Settings {
         }
         self.check_addresses()?;
         self.vault.as_ref().map_or(Ok(()), Vault::check)?;
+        databases::check(&self.databases)?;
         self.access.check()?;
         self.connect_to()?;
         self.limits.check()

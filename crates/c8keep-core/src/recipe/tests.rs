@@ -46,6 +46,7 @@ pub(crate) fn installation(
         } else {
             Records::Excluded { reason: "no exporter writes records".into() }
         },
+        databases: Vec::new(),
         not_covered: Vec::new(),
     }
 }
