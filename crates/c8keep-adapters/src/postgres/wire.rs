@@ -93,9 +93,9 @@ impl Told {
         }
         let unreadable = self.unreadable.as_deref().unwrap_or_default();
         if let (DumpMode::Database, [first, rest @ ..]) = (mode, unreadable) {
-            let more = if rest.is_empty() { "" } else { " and others" };
+            let others = if rest.is_empty() { "" } else { " and others" };
             return Some(Refusal {
-                why: format!("{} may not read {}{more}", self.user, shown(first)),
+                why: format!("{} may not read {}{others}", self.user, shown(first)),
                 hint: format!(
                     "GRANT pg_read_all_data TO {:?}; (PostgreSQL 14 and later), or use the owner's login",
                     self.user

@@ -1,0 +1,6 @@
+//! Against tools that are played by small scripts: what they can do wrong, and what must come of it.
+
+mod dumps;
+mod looks;
+mod stage;
+mod words;
