@@ -310,11 +310,17 @@ fn plain_words(message: &str) -> String {
     if let Some((_, rest)) = message.split_once("unknown field `") {
         return format!("the key {} is not known here", rest.split('`').next().unwrap_or_default());
     }
+    if let Some((wrong, known)) =
+        message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, expected "))
+    {
+        return format!("{wrong} is none of {}", known.trim_start_matches("one of "));
+    }
     if let Some(rest) = message.strip_prefix("duplicate mapping key: ") {
         return format!("the key {} is there twice", rest.split(',').next().unwrap_or_default());
     }
     let known = [
         ("\"friendly\" duration", "this is not a time; write it like 90s, 10m or 2h"),
+        ("invalid u16", "this is not a port: a number from 1 to 65535"),
         ("expected string scalar", "a text is expected here"),
         ("invalid boolean", "true or false is expected here"),
         ("expected mapping start", "keys with values are expected here, as in `name: prod`"),
@@ -415,6 +421,8 @@ mod tests {
                 "brokers: http://a\n",
                 "line 1, column 10: a list is expected here, as in `[http://a:9600, http://b:9600]`",
             ),
+            ("databases: {a: {mode: plain}}", "line 1, column 23: plain is none of database, dumpall"),
+            ("databases: {a: {port: x}}", "line 1, column 23: this is not a port: a number from 1 to 65535"),
             ("managment: a\n", "line 1, column 1: the key managment is not known here"),
         ] {
             assert_eq!(parse(text).unwrap_err().0, words);
