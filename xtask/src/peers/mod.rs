@@ -1,5 +1,5 @@
-//! Real servers on loopback, from packages alone: Camunda 8.6.0, Elasticsearch or OpenSearch, an S3 store, and an Azure
-//! store.
+//! Real servers on loopback, from packages alone: Camunda 8.6.0, Elasticsearch or OpenSearch, an S3 store, an Azure store,
+//! and PostgreSQL.
 //! Everything that is started here ends by itself, even if this process is killed; nothing listens beyond 127.0.0.1.
 
 pub mod azure;
@@ -10,6 +10,7 @@ pub mod http;
 pub mod load;
 pub mod packages;
 mod ports;
+pub mod postgres;
 mod process;
 pub mod proxy;
 pub mod search;

@@ -7,7 +7,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 
 use super::connection::Connection;
 use super::tool::Failure;
-use super::wire::Refusal;
+use super::wire::{PLACE, Refusal};
 
 /// What is spoken of: the name in the configuration, and where it is.
 pub(super) fn target(connection: &Connection) -> String {
@@ -126,7 +126,8 @@ fn classified(said: &str, place: &str) -> (FaultKind, bool, String) {
 
 /// A database that would not be dumped.
 pub(super) fn refused(connection: &Connection, refusal: Refusal) -> Fault {
-    Fault::precondition("checking a database", target(connection), refusal.why, refusal.hint)
+    let hint = refusal.hint.replace(PLACE, &format!("databases.{}", connection.name));
+    Fault::precondition("checking a database", target(connection), refusal.why, hint)
 }
 
 /// An answer that nobody expects.

@@ -4,7 +4,8 @@ use c8keep_core::database::{DatabaseServer, DumpContent, DumpMode, shown};
 use serde::Deserialize;
 
 /// Everything that has to be known of a server before a dump, in one read-only query. Tables that belong to an extension are
-/// not dumped; neither are the server's own. A sequence is read like a table.
+/// not dumped; neither are the server's own. A sequence is read like a table; a large object is not, and `pg_read_all_data` does
+/// not include it (seen with PostgreSQL 15 and 18).
 pub(super) const QUERY: &str = r"select pg_catalog.json_build_object(
   'version', pg_catalog.current_setting('server_version'),
   'number', pg_catalog.current_setting('server_version_num')::int,
@@ -27,7 +28,16 @@ pub(super) const QUERY: &str = r"select pg_catalog.json_build_object(
       and not (pg_catalog.has_schema_privilege(n.oid, 'USAGE') and case c.relkind
         when 'S' then pg_catalog.has_sequence_privilege(c.oid, 'SELECT')
         else pg_catalog.has_table_privilege(c.oid, 'SELECT') end)
-    order by 1 limit 3) t)
+    order by 1 limit 3) t),
+  'large_object', (select m.oid::text from pg_catalog.pg_largeobject_metadata m
+    where pg_catalog.current_setting('server_version_num')::int < 190000
+      and pg_catalog.current_setting('is_superuser') <> 'on'
+      and pg_catalog.current_setting('lo_compat_privileges') <> 'on'
+      and not exists (
+        select from pg_catalog.aclexplode(coalesce(m.lomacl, pg_catalog.acldefault('L', m.lomowner))) a
+        where a.privilege_type = 'SELECT'
+          and case a.grantee when 0 then true else pg_catalog.pg_has_role(a.grantee, 'USAGE') end)
+    limit 1)
 ) from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()";
 
 /// The answer to [`QUERY`].
@@ -46,6 +56,8 @@ pub(super) struct Told {
     broken_names: u32,
     #[serde(default)]
     unreadable: Option<Vec<String>>,
+    #[serde(default)]
+    large_object: Option<String>,
 }
 
 /// A tool's version.
@@ -63,6 +75,9 @@ pub(super) struct Refusal {
     pub(super) why: String,
     pub(super) hint: String,
 }
+
+/// Stands in hints for the database's place in the configuration.
+pub(super) const PLACE: &str = "databases.…";
 
 /// From `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
 pub(super) fn tool_version(told: &str) -> Option<ToolVersion> {
@@ -86,8 +101,8 @@ impl Told {
             return Some(Refusal {
                 why: format!("the server has version {}, the tools here {}", self.version, tool.text),
                 hint: format!(
-                    "install PostgreSQL's client tools of version {newer} and set `tools` of this database to their \
-                     folder, such as /usr/lib/postgresql/{major}/bin"
+                    "install PostgreSQL's client tools of version {newer} and set `{PLACE}.tools` to their folder, such as \
+                     /usr/lib/postgresql/{major}/bin"
                 ),
             });
         }
@@ -100,6 +115,14 @@ impl Told {
                     "GRANT pg_read_all_data TO {:?}; (PostgreSQL 14 and later), or use the owner's login",
                     self.user
                 ),
+            });
+        }
+        if let (DumpMode::Database, Some(oid)) = (mode, &self.large_object) {
+            return Some(Refusal {
+                why: format!("{} may not read the large object {oid}", self.user),
+                hint: "GRANT SELECT ON LARGE OBJECT for each of them (pg_read_all_data does not include them), or use the owner's \
+                       login"
+                    .into(),
             });
         }
         // "shell command argument contains a newline or carriage return": pg_dumpall stops there.

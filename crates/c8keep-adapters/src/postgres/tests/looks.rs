@@ -29,6 +29,7 @@ async fn a_tool_older_than_the_server_is_refused() {
         let fault = stage.look(mode).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Precondition);
         assert_eq!(fault.answer, "the server has version 18.6, the tools here 15.18");
+        assert!(fault.hint.contains("`databases.web-modeler.tools`"), "{}", fault.hint);
         assert!(fault.hint.contains("/usr/lib/postgresql/18/bin"), "{}", fault.hint);
     }
     stage.tool("pg_dump", "19beta1", "");
@@ -43,6 +44,7 @@ async fn what_would_fail_later_is_refused_now() {
         (json!({"unreadable": ["public.t"]}), DumpMode::Database, "backup may not read public.t"),
         (json!({"unreadable": ["a", "b"]}), DumpMode::Database, "backup may not read a and others"),
         (json!({"unreadable": ["a\u{1b}[2J"]}), DumpMode::Database, "may not read a\\u{1b}[2J"),
+        (json!({"large_object": "4711"}), DumpMode::Database, "may not read the large object 4711"),
         (json!({"broken_names": 1}), DumpMode::Dumpall, "line break in its name"),
     ] {
         let stage = Stage::new();

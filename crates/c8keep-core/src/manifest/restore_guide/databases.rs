@@ -23,8 +23,7 @@ pub(super) fn all(text: &mut String, m: &Manifest) {
     line!(text, "\n## 5. Restore the databases\n");
     line!(
         text,
-        "They belong to no snapshot above and can be restored at any time, while what uses them is stopped. Paths are in the \
-         vault. Set `PGHOST`, `PGPORT` and `PGUSER` to the server and an administrator's login first, and use PostgreSQL's tools \
+        "They belong to no snapshot above and can be restored at any time, while what uses them is stopped. Set `PGHOST`, `PGPORT` and `PGUSER` to the server and an administrator's login first, and use PostgreSQL's tools \
          of the version named here or later; the server must not be older either.\n"
     );
     for dump in dumps {
@@ -46,10 +45,10 @@ fn one(text: &mut String, dump: &DatabaseDump) {
         if dump.mode == DumpMode::Database { "pg_dump" } else { "pg_dumpall" },
         server.tool
     );
-    line!(text, "```bash");
     if let Some(object) = dump.objects.first() {
-        line!(text, "cd <vault>/{}", folder(object));
+        line!(text, "Copy the folder `{}` out of the vault, and in the copy:\n", folder(object));
     }
+    line!(text, "```bash");
     for object in &dump.objects {
         let (name, bytes) = (object.holds.object(), object.unpacked_bytes);
         line!(text, "echo '{}  {name}' | sha256sum -c    # unpacks to {bytes} bytes", object.sha256);
