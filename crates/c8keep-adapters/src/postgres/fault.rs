@@ -44,85 +44,100 @@ pub(super) fn of_tool(connection: &Connection, doing: &str, failure: &Failure) -
 /// By the words of PostgreSQL's messages, which have stayed the same for many versions: their codes do not get out of the tools.
 /// What is not known is refused without a hint of ours.
 fn classified(said: &str, place: &str) -> (FaultKind, bool, String) {
-    use FaultKind::{Absent, Precondition, Refused, Unauthorised, Unreachable};
-    const PASSWORD: &str = "check `{}.user` and `{}.password`, or PGUSER with PGPASSWORD or a password file that only its owner \
-                            can read";
-    const REACH: &str = "is the server up, and are `{}.host` and `{}.port` (or PGHOST and PGPORT) right?";
-    let known: [(&[&str], FaultKind, bool, &str); 10] = [
-        (
-            &["password authentication failed", "no password supplied", "authentication failed"],
-            Unauthorised,
-            false,
-            PASSWORD,
-        ),
-        (
-            &["no pg_hba.conf entry", "pg_hba.conf rejects"],
-            Unauthorised,
-            false,
-            "the server lets nobody in from here like that: see its pg_hba.conf, and whether it wants TLS (`{}.sslmode`)",
-        ),
-        (
-            &["certificate", "SSL error", "server does not support SSL"],
-            Unreachable,
-            false,
-            "check `{}.sslmode` and `{}.sslrootcert`",
-        ),
-        (
-            &["server version mismatch"],
-            Precondition,
-            false,
-            "set `{}.tools` to the folder of newer client tools",
-        ),
-        (
-            &["permission denied"],
-            Unauthorised,
-            false,
-            "give the login the right to read everything: GRANT pg_read_all_data (PostgreSQL 14 and later)",
-        ),
-        (
-            &["lock timeout"],
-            Refused,
-            true,
-            "somebody holds a lock for long, such as a migration: look into pg_locks, then back up again",
-        ),
-        (
-            &["conflict with recovery"],
-            Refused,
-            true,
-            "this is a replica: set hot_standby_feedback or max_standby_streaming_delay there, or dump from the primary",
-        ),
-        (
-            &["too many clients", "remaining connection slots", "too many connections"],
-            Refused,
-            true,
-            "the server has no connection left",
-        ),
-        (&["\" does not exist"], Absent, false, "check `{}.dbname` and `{}.user`"),
-        (
-            &[
-                "could not translate host name",
-                "could not connect",
-                "Connection refused",
-                "No route to host",
-                "timeout expired",
-                "timed out",
-                "No such file or directory",
-                "closed the connection unexpectedly",
-                "terminating connection",
-                "is starting up",
-                "is shutting down",
-                "Connection reset",
-                "SSL SYSCALL error",
-            ],
-            Unreachable,
-            true,
-            REACH,
-        ),
-    ];
-    let found = known.into_iter().find(|(words, ..)| words.iter().any(|word| said.contains(word)));
-    let (_, kind, retry, hint) = found.unwrap_or((&[], Refused, false, ""));
-    (kind, retry, hint.replace("{}", place))
+    let found = KNOWN.iter().find(|known| known.words.iter().any(|word| said.contains(word)));
+    match found {
+        Some(known) => (known.kind, known.retry, known.hint.replace("{}", place)),
+        None => (FaultKind::Refused, false, String::new()),
+    }
 }
+
+/// What a message with one of these words means. `{}` in a hint stands for the database's place in the configuration.
+struct Known {
+    words: &'static [&'static str],
+    kind: FaultKind,
+    /// Whether it may pass.
+    retry: bool,
+    hint: &'static str,
+}
+
+/// The first that fits counts.
+const KNOWN: [Known; 10] = [
+    Known {
+        words: &["password authentication failed", "no password supplied", "authentication failed"],
+        kind: FaultKind::Unauthorised,
+        retry: false,
+        hint: "check `{}.user` and `{}.password`, or PGUSER with PGPASSWORD or a password file that only its owner can \
+               read",
+    },
+    Known {
+        words: &["no pg_hba.conf entry", "pg_hba.conf rejects"],
+        kind: FaultKind::Unauthorised,
+        retry: false,
+        hint: "the server lets nobody in from here like that: see its pg_hba.conf, and whether it wants TLS (`{}.sslmode`)",
+    },
+    Known {
+        words: &["certificate", "SSL error", "server does not support SSL"],
+        kind: FaultKind::Unreachable,
+        retry: false,
+        hint: "check `{}.sslmode` and `{}.sslrootcert`",
+    },
+    Known {
+        words: &["server version mismatch"],
+        kind: FaultKind::Precondition,
+        retry: false,
+        hint: "set `{}.tools` to the folder of newer client tools",
+    },
+    Known {
+        words: &["permission denied"],
+        kind: FaultKind::Unauthorised,
+        retry: false,
+        hint: "give the login the right to read everything: GRANT pg_read_all_data (PostgreSQL 14 and later)",
+    },
+    Known {
+        words: &["lock timeout"],
+        kind: FaultKind::Refused,
+        retry: true,
+        hint: "somebody holds a lock for long, such as a migration: look into pg_locks, then back up again",
+    },
+    Known {
+        words: &["conflict with recovery"],
+        kind: FaultKind::Refused,
+        retry: true,
+        hint: "this is a replica: set hot_standby_feedback or max_standby_streaming_delay there, or dump from the primary",
+    },
+    Known {
+        words: &["too many clients", "remaining connection slots", "too many connections"],
+        kind: FaultKind::Refused,
+        retry: true,
+        hint: "the server has no connection left",
+    },
+    Known {
+        words: &["\" does not exist"],
+        kind: FaultKind::Absent,
+        retry: false,
+        hint: "check `{}.dbname` and `{}.user`",
+    },
+    Known {
+        words: &[
+            "could not translate host name",
+            "could not connect",
+            "Connection refused",
+            "No route to host",
+            "timeout expired",
+            "timed out",
+            "No such file or directory",
+            "closed the connection unexpectedly",
+            "terminating connection",
+            "is starting up",
+            "is shutting down",
+            "Connection reset",
+            "SSL SYSCALL error",
+        ],
+        kind: FaultKind::Unreachable,
+        retry: true,
+        hint: "is the server up, and are `{}.host` and `{}.port` (or PGHOST and PGPORT) right?",
+    },
+];
 
 /// A database that would not be dumped.
 pub(super) fn refused(connection: &Connection, refusal: Refusal) -> Fault {

@@ -1,13 +1,11 @@
 //! Dumps: what is seen in the vault, and what never is.
 
-use async_trait::async_trait;
 use c8keep_core::database::{DumpContent, DumpMode};
-use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_engine::ports::{Stored, Upload, Vault};
+use c8keep_core::fault::FaultKind;
 use jiff::SignedDuration;
 
+use super::memory::{Memory, sha256_hex};
 use super::stage::{CANARY, Stage};
-use crate::vault::sha256_hex;
 
 #[tokio::test]
 async fn a_database_and_the_roles_beside_it() {
@@ -15,10 +13,7 @@ async fn a_database_and_the_roles_beside_it() {
     let dump = stage.dump(DumpMode::Database).await.unwrap();
     assert_eq!(dump.server.version, "15.18");
     let folder = "default/backups/7/databases/web-modeler/backup-7.1";
-    assert_eq!(
-        stage.seen().await,
-        [format!("{folder}/database.dump.zst"), format!("{folder}/globals.psql.zst")]
-    );
+    assert_eq!(stage.seen(), [format!("{folder}/database.dump.zst"), format!("{folder}/globals.psql.zst")]);
     for (holds, plain) in [
         (DumpContent::Database, "PGDMPthe archive".to_owned()),
         (
@@ -27,7 +22,7 @@ async fn a_database_and_the_roles_beside_it() {
         ),
     ] {
         let object = dump.object(holds).unwrap();
-        let stored = stage.vault.read(&object.path).await.unwrap().unwrap();
+        let stored = stage.vault.seen()[&object.path].clone();
         assert_eq!((object.bytes, &object.sha256), (stored.len() as u64, &sha256_hex(&stored)));
         assert_eq!(object.unpacked_bytes, plain.len() as u64);
         assert_eq!(zstd::decode_all(&*stored).unwrap(), plain.as_bytes());
@@ -41,7 +36,7 @@ async fn every_byte_arrives_in_its_order() {
     stage.tool("pg_dump", "15.18", "printf PGDMP; seq 1 600000");
     let dump = stage.dump(DumpMode::Database).await.unwrap();
     let object = dump.object(DumpContent::Database).unwrap();
-    let stored = stage.vault.read(&object.path).await.unwrap().unwrap();
+    let stored = stage.vault.seen()[&object.path].clone();
     let lines = (1..=600_000).fold(String::from("PGDMP"), |text, n| text + &n.to_string() + "\n");
     assert!(zstd::decode_all(&*stored).unwrap() == lines.as_bytes());
     // The checksum of the frame: a flipped bit does not unpack.
@@ -153,7 +148,7 @@ async fn what_is_not_whole_is_never_seen() {
         let fault = stage.dump(DumpMode::Database).await.unwrap_err();
         assert_eq!(fault.kind, kind, "{what}: {fault}");
         assert!(fault.answer.contains(words), "{what}: {fault}");
-        assert_eq!(stage.seen().await, Vec::<String>::new(), "{what}");
+        assert_eq!(stage.seen(), Vec::<String>::new(), "{what}");
     }
 }
 
@@ -178,7 +173,7 @@ async fn a_tool_from_which_nothing_comes_is_killed() {
     let fault = stage.dump_into(&request, &stage.vault).await.unwrap_err();
     assert_eq!((fault.kind, fault.is_retryable()), (FaultKind::Stalled, true), "{fault}");
     stage.until("both are gone", |s| s.is_gone("pg_dump.pid") && s.is_gone("child.pid")).await;
-    assert_eq!(stage.seen().await, Vec::<String>::new());
+    assert_eq!(stage.seen(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -204,7 +199,7 @@ async fn a_dump_that_is_dropped_ends_its_tools() {
         () = began => {}
     }
     stage.until("both are gone", |s| s.is_gone("pg_dump.pid") && s.is_gone("child.pid")).await;
-    assert_eq!(stage.seen().await, Vec::<String>::new());
+    assert_eq!(stage.seen(), Vec::<String>::new());
 }
 
 /// However much a tool complains, it is read, and only its end is kept: fit to be shown, and without the password.
@@ -226,50 +221,8 @@ async fn complaints_are_bounded_and_hold_no_password() {
 async fn a_vault_that_is_full_ends_the_tool() {
     let stage = Stage::new();
     stage.tool("pg_dump", "15.18", "printf PGDMP; exec cat /dev/urandom");
-    let fault = stage.dump_into(&stage.request(DumpMode::Database), &Full).await.unwrap_err();
+    let fault =
+        stage.dump_into(&stage.request(DumpMode::Database), &Memory::with_room(100_000)).await.unwrap_err();
     assert_eq!((fault.kind, fault.answer.as_str()), (FaultKind::Storage, "no space left"));
     stage.until("it is gone", |s| s.is_gone("pg_dump.pid")).await;
-}
-
-/// A vault that takes little.
-struct Full;
-
-struct Little(u64);
-
-#[async_trait]
-impl Vault for Full {
-    fn place(&self) -> String {
-        "full".into()
-    }
-    async fn create(&self, _: &str, _: &[u8]) -> Result<String, Fault> {
-        Err(full())
-    }
-    async fn upload(&self, _: &str) -> Result<Box<dyn Upload>, Fault> {
-        Ok(Box::new(Little(100_000)))
-    }
-    async fn read(&self, _: &str) -> Result<Option<Vec<u8>>, Fault> {
-        Ok(None)
-    }
-    async fn list(&self, _: &str) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
-    }
-    async fn check(&self, _: &str) -> Result<(), Fault> {
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Upload for Little {
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.0 = self.0.checked_sub(bytes.len() as u64).ok_or_else(full)?;
-        Ok(())
-    }
-    async fn finish(self: Box<Self>) -> Result<Stored, Fault> {
-        Err(full())
-    }
-    async fn abandon(self: Box<Self>) {}
-}
-
-fn full() -> Fault {
-    Fault::new(FaultKind::Storage, "writing", "full", "no space left")
 }

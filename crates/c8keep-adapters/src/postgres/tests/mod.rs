@@ -2,5 +2,6 @@
 
 mod dumps;
 mod looks;
+mod memory;
 mod stage;
 mod words;

@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 use crate::postgres::{Connection, Postgres};
 use crate::transport::Secret;
-use crate::vault::FolderVault;
+
+use super::memory::Memory;
 
 /// In nothing that is shown, kept, or an argument.
 pub(super) const CANARY: &str = "canary-5e1d";
@@ -25,7 +26,7 @@ pub(super) const END: &str = "printf '%s\\n' '--' '-- PostgreSQL database cluste
 pub(super) struct Stage {
     pub(super) dir: TempDir,
     pub(super) connection: Connection,
-    pub(super) vault: FolderVault,
+    pub(super) vault: Memory,
 }
 
 /// What the server tells; `more` goes over it.
@@ -56,7 +57,7 @@ impl Stage {
             tools: Some(dir.path().join("bin")),
             inherited: [("PATH".to_owned(), std::env::var_os("PATH").unwrap())].into(),
         };
-        let vault = FolderVault::new(dir.path().join("vault"));
+        let vault = Memory::with_room(1 << 30);
         let stage = Stage { dir, connection, vault };
         fs::create_dir(stage.path("bin")).unwrap();
         stage.tool("pg_dump", "15.18", "printf PGDMP; printf 'the archive'");
@@ -124,9 +125,9 @@ impl Stage {
         self.postgres().dump(request, vault).await
     }
 
-    /// Everything that can be seen in the vault.
-    pub(super) async fn seen(&self) -> Vec<String> {
-        self.vault.list("").await.unwrap()
+    /// The paths of everything that can be seen in the vault.
+    pub(super) fn seen(&self) -> Vec<String> {
+        self.vault.seen().into_keys().collect()
     }
 
     /// Whether the process that a script noted there is gone; a zombie is.
