@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use c8keep_core::database::{DatabaseName, shown};
@@ -62,7 +62,7 @@ pub const INHERITED: [&str; 42] = [
 pub type Environment = BTreeMap<String, OsString>;
 
 /// How one database is reached.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Connection {
     /// Its name in the configuration, for messages.
     pub name: DatabaseName,
@@ -140,6 +140,14 @@ impl Connection {
         // Messages are read by us, too; the server writes its own in its own language.
         environment.insert("LC_ALL".into(), "C".into());
         environment
+    }
+}
+
+/// What is inherited may be a password.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, address) = (&self.name, self.address());
+        f.debug_struct("Connection").field("name", name).field("address", &address).finish_non_exhaustive()
     }
 }
 

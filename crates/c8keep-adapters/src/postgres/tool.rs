@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use c8keep_core::fault::{Fault, FaultKind};
 use rustix::process::{Pid, Signal, kill_process_group};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::task::JoinSet;
@@ -29,7 +29,7 @@ pub(super) struct Tool {
     path: PathBuf,
     arguments: Vec<OsString>,
     environment: Environment,
-    password: Option<secrecy::SecretString>,
+    password: Option<SecretString>,
 }
 
 /// Why a tool did not do what it was started for.
@@ -96,7 +96,9 @@ impl Tool {
             .kill_on_drop(true)
             .spawn();
         let mut child = spawned.map_err(|why| Failure::Broken { program: self.program, why })?;
-        let said = Said { tail: Arc::default(), password: self.password };
+        let inherited = self.environment.get("PGPASSWORD").and_then(|value| value.to_str());
+        let password = self.password.or_else(|| inherited.map(SecretString::from));
+        let said = Said { tail: Arc::default(), password };
         let mut listening = JoinSet::new();
         if let Some(stderr) = child.stderr.take() {
             listening.spawn(said.clone().listen(stderr));
@@ -187,7 +189,7 @@ impl Drop for Group {
 #[derive(Clone)]
 struct Said {
     tail: Arc<Mutex<Vec<u8>>>,
-    password: Option<secrecy::SecretString>,
+    password: Option<SecretString>,
 }
 
 impl Said {

@@ -214,6 +214,14 @@ async fn complaints_are_bounded_and_hold_no_password() {
     assert!(fault.answer.len() < 5_000, "{}", fault.answer.len());
     assert!(fault.answer.contains("no password supplied"), "{fault}");
     assert!(!fault.answer.contains(CANARY) && !fault.answer.contains(char::is_control), "{fault}");
+    // The same for one that libpq's own variable gives.
+    let mut stage = Stage::new();
+    stage.connection.password = None;
+    stage.connection.inherited.insert("PGPASSWORD".into(), CANARY.into());
+    stage.tool("pg_dump", "15.18", &does);
+    let fault = stage.dump(DumpMode::Database).await.unwrap_err();
+    assert!(!fault.answer.contains(CANARY) && fault.answer.contains("no password"), "{fault}");
+    assert!(!format!("{:?}", stage.connection).contains(CANARY));
 }
 
 /// A vault that fails ends the dump, and the tool with it; the fault is the vault's.

@@ -1,6 +1,7 @@
 //! A vault in memory: what can be seen in it, and one that is full.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -33,7 +34,10 @@ impl Memory {
 }
 
 pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 fn unused<T>() -> Result<T, Fault> {
