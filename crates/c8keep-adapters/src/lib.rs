@@ -7,6 +7,7 @@ pub mod camunda;
 pub mod clock;
 pub mod discovery;
 pub mod journal;
+pub mod postgres;
 pub mod search;
 pub mod transport;
 pub mod vault;

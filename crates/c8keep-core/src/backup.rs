@@ -32,6 +32,8 @@ pub enum Component {
     Records,
     /// The Zeebe partitions.
     Runtime,
+    /// A database beside the cluster: Web Modeler's, or any other.
+    Database,
 }
 
 /// A component that snapshots its own indices when asked over its management port.
@@ -120,6 +122,7 @@ impl Component {
             Component::Optimize => "optimize",
             Component::Records => "records",
             Component::Runtime => "runtime",
+            Component::Database => "database",
         }
     }
 }

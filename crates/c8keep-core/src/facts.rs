@@ -7,6 +7,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::backup::{BackupId, HistoryApp};
+use crate::database::{DatabaseDump, DatabaseName};
 use crate::witness::Witness;
 
 /// What a step found out or brought about.
@@ -59,6 +60,8 @@ pub enum Fact {
     Runtime(RuntimeEvidence),
     /// Whether the pause held.
     Witness(Witness),
+    /// The dump of a database is in the vault.
+    Database(DatabaseDump),
     /// Exporting runs again.
     Resumed {
         /// When that was confirmed.
@@ -92,6 +95,7 @@ pub enum FactKind {
     RuntimeAccepted,
     Runtime,
     Witness,
+    Database,
     Resumed,
     Published,
 }
@@ -115,6 +119,7 @@ pub struct Facts {
     pub runtime_accepted_at: Option<Timestamp>,
     pub runtime: Option<RuntimeEvidence>,
     pub witness: Option<Witness>,
+    pub databases: BTreeMap<DatabaseName, DatabaseDump>,
     pub resumed_at: Option<Timestamp>,
     pub published: Option<String>,
 }
@@ -311,6 +316,7 @@ impl Facts {
             Fact::RuntimeAccepted { at } => self.runtime_accepted_at = Some(at),
             Fact::Runtime(v) => self.runtime = Some(v),
             Fact::Witness(v) => self.witness = Some(v),
+            Fact::Database(v) => drop(self.databases.insert(v.name.clone(), v)),
             Fact::Resumed { at } => self.resumed_at = Some(at),
             Fact::Published { path, .. } => self.published = Some(path),
         }

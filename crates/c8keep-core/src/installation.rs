@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backup::HistoryApp;
 use crate::capability::{CamundaVersion, Dialect};
+use crate::database::DatabaseTarget;
 
 /// One Camunda 8 Self-Managed deployment, with every address and name that a plan needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Installation {
     pub repository: String,
     /// The exported records.
     pub records: Records,
+    /// The databases that belong to it, as configured.
+    #[serde(default)]
+    pub databases: Vec<DatabaseTarget>,
     /// What a backup of this installation leaves out, by name.
     pub not_covered: Vec<NotCovered>,
 }

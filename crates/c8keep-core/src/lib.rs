@@ -12,6 +12,7 @@
 pub mod backup;
 pub mod capability;
 pub mod claim;
+pub mod database;
 pub mod facts;
 pub mod fault;
 pub mod installation;

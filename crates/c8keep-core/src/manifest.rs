@@ -12,6 +12,7 @@ pub use restore_guide::restore_guide;
 
 use crate::backup::{BackupId, Component};
 use crate::capability::Dialect;
+use crate::database::{DatabaseDump, DatabaseName};
 use crate::facts::{
     Census, Cluster, Facts, IndexCount, Positions, Repository, RuntimePartition, SnapshotEvidence, Store,
 };
@@ -86,12 +87,18 @@ pub struct Part {
     pub component: Component,
     /// `whole`, or `missing` for a part that is marked `required: false`.
     pub state: String,
+    /// The name of a database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<DatabaseName>,
     /// Its snapshots, in part order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub snapshots: Vec<SnapshotEvidence>,
     /// Its partitions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<RuntimePartition>,
+    /// The dump of a database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dump: Option<DatabaseDump>,
     /// When it was asked for.
     pub started_at: Option<Timestamp>,
     /// When it was seen to be whole.
@@ -148,7 +155,7 @@ impl Manifest {
             fingerprint: installation.fingerprint.clone(),
             run: run.id().clone(),
             started_at: run.opened_at(),
-            completed_at: judged_at(run)?,
+            completed_at: evidence_at(run)?,
             versions: Versions {
                 camunda: installation.version.to_string(),
                 dialect: installation.dialect,
@@ -179,14 +186,26 @@ impl Manifest {
     }
 }
 
+impl Part {
+    /// Which one, for people.
+    pub fn title(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{} {name}", self.component),
+            None => self.component.to_string(),
+        }
+    }
+}
+
 /// The parts, from the steps that took them.
 fn parts(run: &Run) -> Vec<Part> {
     let facts = run.facts();
     let whole = |component, started: &Step, ended: Option<&StepState>| Part {
         component,
         state: if ended.is_some_and(StepState::is_done) { "whole".into() } else { "missing".into() },
+        name: None,
         snapshots: Vec::new(),
         partitions: Vec::new(),
+        dump: None,
         started_at: run.state(&started.name).since(),
         ended_at: ended.and_then(|state| match state {
             StepState::Done { at, .. } => Some(*at),
@@ -215,6 +234,11 @@ fn parts(run: &Run) -> Vec<Part> {
                 let partitions = facts.runtime.as_ref().map(|r| r.partitions.clone()).unwrap_or_default();
                 Some(Part { partitions, ..whole(Component::Runtime, step, wait) })
             }
+            Action::DumpDatabase { database, .. } => {
+                let (name, dump) = (Some(database.clone()), facts.databases.get(database).cloned());
+                let ended = Some(run.state(&step.name));
+                Some(Part { name, dump, ..whole(Component::Database, step, ended) })
+            }
             _ => None,
         })
         .collect()
@@ -227,12 +251,17 @@ fn uncovered(facts: &Facts, parts: &[Part]) -> Vec<String> {
     census.apps.iter().map(|i| &i.name).filter(|name| !covered(name)).cloned().collect()
 }
 
-/// When the evidence was complete.
-fn judged_at(run: &Run) -> Option<Timestamp> {
-    run.steps().find_map(|(step, state)| match (&step.action, state) {
-        (Action::JudgeWitness, StepState::Done { at, .. }) => Some(*at),
+/// When the evidence was complete: the witness judged, and the last dump ended. `None` before the witness was judged.
+fn evidence_at(run: &Run) -> Option<Timestamp> {
+    let ended = |step: &Step, state: &StepState| match state {
+        StepState::Done { at, .. } => Some((step.action == Action::JudgeWitness, *at)),
         _ => None,
-    })
+    };
+    let counts = |step: &Step| step.action == Action::JudgeWitness || step.action.is_beside_window();
+    let ends: Vec<_> =
+        run.steps().filter(|(s, _)| counts(s)).filter_map(|(s, state)| ended(s, state)).collect();
+    ends.iter().find(|(is_judged, _)| *is_judged)?;
+    ends.iter().map(|(_, at)| *at).max()
 }
 
 /// The steps up to the evidence; what runs beside the publishing is told elsewhere.

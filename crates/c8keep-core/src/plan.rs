@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::backup::{BackupId, HistoryApp};
+use crate::database::{DatabaseName, DumpMode};
 use crate::facts::FactKind;
 use crate::installation::Fingerprint;
 
@@ -103,6 +104,8 @@ pub enum Action {
     CheckRepository { repository: String },
     /// The vault can be written to; the one object this makes, it removes.
     CheckVault,
+    /// A database answers, may be read, and the tools are new enough for its server.
+    CheckDatabase { database: DatabaseName, mode: DumpMode },
     /// Lists and counts the indices that a backup must contain.
     TakeCensus { records: Option<String> },
     /// The id is above every id seen.
@@ -129,6 +132,8 @@ pub enum Action {
     AwaitRuntime { id: BackupId },
     /// Judges whether the pause held.
     JudgeWitness,
+    /// Dumps a database into the vault.
+    DumpDatabase { database: DatabaseName, mode: DumpMode },
     /// Publishes the manifest.
     Publish { id: BackupId },
     /// Records beside the manifest that exporting runs again.
@@ -170,6 +175,10 @@ pub enum NotAPlan {
     Pivot,
     #[error("{0} changes something outside and is not ordered before the pivot or after it")]
     EffectBesidePivot(StepName),
+    #[error("{window} would hold up the exporting window: it waits for {dump}")]
+    WindowWaits { window: StepName, dump: StepName },
+    #[error("the manifest would not wait for {0}")]
+    DumpAfterPivot(StepName),
 }
 
 impl Plan {
@@ -182,6 +191,7 @@ impl Plan {
         check_holds(&parts.steps, &ancestors)?;
         check_facts(&parts.steps, &ancestors)?;
         check_pivot(&parts.steps, &ancestors)?;
+        check_dumps(&parts.steps, &ancestors)?;
         let unlimited = |s: &&Step| {
             s.limits.attempts_max == 0 || !s.limits.deadline.is_positive() || !s.limits.stall.is_positive()
         };
@@ -306,6 +316,21 @@ fn check_pivot(steps: &[Step], ancestors: &Ancestors<'_>) -> Result<(), NotAPlan
     Ok(())
 }
 
+/// What goes on beside the window delays neither its beginning nor its end, and is there before the manifest names it.
+fn check_dumps(steps: &[Step], ancestors: &Ancestors<'_>) -> Result<(), NotAPlan> {
+    for dump in steps.iter().filter(|step| step.action.is_beside_window()) {
+        let waits = |step: &&Step| ancestors[&step.name].contains(&dump.name);
+        let is_window = |step: &&Step| matches!(step.kind, Kind::Hold { .. } | Kind::Release);
+        if let Some(window) = steps.iter().filter(is_window).find(waits) {
+            return Err(NotAPlan::WindowWaits { window: window.name.clone(), dump: dump.name.clone() });
+        }
+        if !steps.iter().filter(|step| step.kind == Kind::Pivot).all(|step| waits(&step)) {
+            return Err(NotAPlan::DumpAfterPivot(dump.name.clone()));
+        }
+    }
+    Ok(())
+}
+
 impl Action {
     /// The facts it needs from earlier steps.
     pub fn needs(&self) -> Vec<FactKind> {
@@ -326,6 +351,8 @@ impl Action {
             | Action::CheckStore
             | Action::CheckRepository { .. }
             | Action::CheckVault
+            | Action::CheckDatabase { .. }
+            | Action::DumpDatabase { .. }
             | Action::TakeCensus { .. }
             | Action::CheckId { .. }
             | Action::PauseExporting
@@ -339,7 +366,10 @@ impl Action {
     pub fn gives(&self) -> Vec<FactKind> {
         match self {
             Action::CheckCluster => vec![FactKind::Cluster],
-            Action::CheckExporting | Action::CheckVault | Action::RecordRelease { .. } => Vec::new(),
+            Action::CheckExporting
+            | Action::CheckVault
+            | Action::CheckDatabase { .. }
+            | Action::RecordRelease { .. } => Vec::new(),
             Action::CheckStore => vec![FactKind::Store],
             Action::CheckRepository { .. } => vec![FactKind::Repository],
             Action::TakeCensus { .. } => vec![FactKind::Census],
@@ -355,6 +385,7 @@ impl Action {
             Action::StartRuntime { .. } => vec![FactKind::RuntimeAccepted],
             Action::AwaitRuntime { .. } => vec![FactKind::Runtime],
             Action::JudgeWitness => vec![FactKind::Witness],
+            Action::DumpDatabase { .. } => vec![FactKind::Database],
             Action::Publish { .. } => vec![FactKind::Published],
         }
     }
@@ -367,6 +398,12 @@ impl Action {
         )
     }
 
+    /// Whether it goes on beside the exporting window: its failure leaves an open window as it is, and it can be cut off at
+    /// any time, because nothing that it leaves counts before the manifest names it.
+    pub fn is_beside_window(&self) -> bool {
+        matches!(self, Action::DumpDatabase { .. })
+    }
+
     /// What it does, for people.
     pub fn describe(&self) -> String {
         match self {
@@ -377,6 +414,9 @@ impl Action {
                 format!("repository {repository} registered, and the same in every component")
             }
             Action::CheckVault => "the vault can be written to".into(),
+            Action::CheckDatabase { database, .. } => {
+                format!("database {database} can be dumped with the tools at hand")
+            }
             Action::TakeCensus { records: Some(prefix) } => {
                 format!("list and count {prefix}* and history indices")
             }
@@ -393,6 +433,12 @@ impl Action {
             Action::StartRuntime { id } => format!("start backup {id} of the Zeebe partitions"),
             Action::AwaitRuntime { .. } => "wait until every partition is complete".into(),
             Action::JudgeWitness => "judge whether the pause held".into(),
+            Action::DumpDatabase { database, mode: DumpMode::Database } => {
+                format!("dump database {database}")
+            }
+            Action::DumpDatabase { database, mode: DumpMode::Dumpall } => {
+                format!("dump all databases of {database}'s server")
+            }
             Action::Publish { .. } => "publish the manifest: the backup counts from here on".into(),
             Action::RecordRelease { .. } => "record the release beside the manifest".into(),
         }

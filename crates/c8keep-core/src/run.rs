@@ -358,9 +358,21 @@ impl Run {
             .map(|(_, step, fault)| (step, fault))
     }
 
-    /// Whether nothing new starts any more but the release and what follows the pivot.
+    /// Whether nothing new starts any more but the release and what follows the pivot. What goes on beside an open window
+    /// does not touch it when it fails: the window ends as planned, and the run after it.
     pub fn is_winding_down(&self) -> bool {
-        self.stopping.is_some() || self.first_failure().is_some()
+        let counts = |(step, state): (&Step, &StepState)| {
+            let failed = step.required && matches!(state, StepState::Failed { .. });
+            failed && !(step.action.is_beside_window() && self.is_in_window())
+        };
+        self.stopping.is_some() || self.steps().any(counts)
+    }
+
+    /// From the first intent to pause to the confirmed release.
+    fn is_in_window(&self) -> bool {
+        let state = |step: Option<&Step>| step.map(|step| self.state(&step.name));
+        let begun = state(self.plan.hold()).and_then(StepState::since).is_some();
+        begun && !state(self.plan.release()).is_some_and(StepState::is_done)
     }
 
     fn is_hold(&self, step: &StepName) -> bool {

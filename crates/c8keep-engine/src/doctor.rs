@@ -7,13 +7,14 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use c8keep_core::database::DatabaseTarget;
 use c8keep_core::facts::Positions;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::Records;
 use serde::Serialize;
 
 use crate::World;
-use crate::perform::probes;
+use crate::perform::{databases, probes};
 
 /// One thing that a backup needs, as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -67,7 +68,7 @@ pub async fn examine(world: &World, reach: &Reach) -> Vec<Check> {
     };
     let mut patterns = probes::app_patterns(world);
     patterns.extend(prefix.map(|prefix| format!("{prefix}*")));
-    let (cluster, positions, store, repository, census, lacks, highest, vault, machines) = futures::join!(
+    let (cluster, positions, store, repository, census, lacks, highest, vault, machines, of_databases) = futures::join!(
         probes::whole_cluster(world),
         world.camunda.positions(brokers, world.clock.now()),
         probes::store(world),
@@ -77,6 +78,7 @@ pub async fn examine(world: &World, reach: &Reach) -> Vec<Check> {
         probes::highest_id(world),
         world.vault.check(&world.installation.name),
         world.camunda.machines(brokers),
+        databases_of(world),
     );
     let now = world.clock.now();
     let reached = brokers.iter().filter(|broker| broker.reached).count();
@@ -105,7 +107,15 @@ pub async fn examine(world: &World, reach: &Reach) -> Vec<Check> {
         judge::disk(&machines),
         judge::clock(&machines, now),
     ]);
+    checks.extend(of_databases);
     checks
+}
+
+async fn databases_of(world: &World) -> Vec<Check> {
+    let look = async |target: &DatabaseTarget| {
+        judge::database(target, databases::server(world, &target.name, target.mode).await)
+    };
+    futures::future::join_all(world.installation.databases.iter().map(look)).await
 }
 
 /// Whether exporting runs, where nothing is known but a management address.

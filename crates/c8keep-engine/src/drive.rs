@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_core::plan::{Kind, StepName};
+use c8keep_core::plan::{Kind, Step, StepName};
 use c8keep_core::run::{Answer, Event, InFlight, Next, Order, Outcome, Run, StepState, StopReason};
 use futures::future::{AbortHandle, Aborted, BoxFuture, FutureExt, abortable};
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -169,7 +169,7 @@ impl Driver<'_> {
             let at = self.now();
             self.note(Event::StopAsked { reason: StopReason::Signal, at });
         }
-        self.abort_what_only_reads();
+        self.abort_what_leaves_nothing();
         let now = self.now();
         let watched = self.run.hold().is_open() && !self.run.is_winding_down() && !self.run.is_past_pivot();
         self.disks.follow(&self.world, watched, now);
@@ -308,16 +308,16 @@ impl Driver<'_> {
         self.note(Event::Answered { step, attempt, answer, at });
     }
 
-    /// Once the run winds down, nobody waits for a look at something that no longer matters.
-    fn abort_what_only_reads(&mut self) {
+    /// Once the run winds down, nobody waits for what no longer matters: a look at something, or a dump.
+    fn abort_what_leaves_nothing(&mut self) {
         if !self.run.is_winding_down() || self.run.is_past_pivot() {
             return;
         }
-        self.abort(|kind| *kind == Kind::Probe);
+        self.abort(|step| step.kind == Kind::Probe || step.action.is_beside_window());
     }
 
-    fn abort(&mut self, doomed: impl Fn(&Kind) -> bool) {
-        let of = |step: &StepName| self.run.plan().step(step).is_some_and(|s| doomed(&s.kind));
+    fn abort(&mut self, doomed: impl Fn(&Step) -> bool) {
+        let of = |step: &StepName| self.run.plan().step(step).is_some_and(&doomed);
         let steps: Vec<StepName> = self.in_flight.performing.iter().filter(|s| of(s)).cloned().collect();
         for step in steps {
             if let Some(abort) = self.aborts.remove(&step) {

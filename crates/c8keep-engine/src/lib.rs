@@ -30,6 +30,8 @@ pub struct World {
     pub camunda: Arc<dyn ports::Camunda>,
     /// Elasticsearch or OpenSearch.
     pub search: Arc<dyn ports::SearchStore>,
+    /// The databases beside it.
+    pub databases: Arc<dyn ports::Databases>,
     /// Where manifests go.
     pub vault: Arc<dyn ports::Vault>,
     /// The record of intents and answers.

@@ -139,6 +139,9 @@ async fn append(world: &World, run: &mut Run, seq: &mut u64, term: Term, event: 
 
 /// Why an open run cannot be finished and must be released, if so: its pause is spent, or has not held.
 pub async fn why_not_finish(world: &World, run: &Run) -> Option<String> {
+    if let Some((step, _)) = run.first_failure() {
+        return Some(format!("{} has failed already", step.name));
+    }
     let Hold::Open { since } = run.hold() else {
         return run.is_winding_down().then(|| "it was already winding down".into());
     };

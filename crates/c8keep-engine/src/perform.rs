@@ -2,6 +2,7 @@
 //! there, then act if it is not. On the first attempt nothing can be there: the probes have just looked, and no
 //! earlier intent of this run was ever sent.
 
+pub(crate) mod databases;
 mod exporting;
 mod history;
 pub(crate) mod probes;
@@ -29,6 +30,7 @@ pub async fn perform(world: &World, run: &Run, order: &Order) -> Answer {
         Action::CheckStore => probes::store(world).await,
         Action::CheckRepository { repository } => probes::repository(world, repository).await,
         Action::CheckVault => probes::vault(world).await,
+        Action::CheckDatabase { database, mode } => databases::check(world, database, *mode).await,
         Action::TakeCensus { records } => probes::census(world, records.as_deref()).await,
         Action::CheckId { id } => probes::id(world, *id).await,
         Action::PauseExporting => exporting::pause(world).await,
@@ -47,6 +49,9 @@ pub async fn perform(world: &World, run: &Run, order: &Order) -> Answer {
         }
         Action::StartRuntime { id } => runtime::start(world, *id, again).await,
         Action::AwaitRuntime { id } => runtime::look(world, run, *id).await,
+        Action::DumpDatabase { database, mode } => {
+            databases::dump(world, run, (step, order.attempt), database, *mode).await
+        }
         Action::JudgeWitness => Ok(publish::judge(run)),
         Action::Publish { .. } => publish::publish(world, run).await,
         Action::RecordRelease { .. } => publish::record_release(world, run).await,

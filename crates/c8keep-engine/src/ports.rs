@@ -3,12 +3,13 @@
 
 use async_trait::async_trait;
 use c8keep_core::backup::{BackupId, HistoryApp};
+use c8keep_core::database::{DatabaseDump, DatabaseName, DatabaseServer, DumpMode};
 use c8keep_core::facts::{Cluster, IndexCount, Positions, Repository, SnapshotEvidence, Store};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{BrokerAddress, Fingerprint};
 use c8keep_core::run::{Event, RunId};
 use c8keep_core::verdict::{HistoryStatus, RuntimeStatus};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// The orchestration cluster and its applications, over their management ports.
 #[async_trait]
@@ -140,6 +141,60 @@ pub struct SnapshotProgress {
     pub bytes_done: u64,
     /// Bytes to copy.
     pub bytes_total: u64,
+}
+
+/// The databases beside the cluster.
+#[async_trait]
+pub trait Databases: Send + Sync {
+    /// Whether a database answers, may be read, and can be dumped with the tools at hand. Nobody is asked for a password.
+    async fn check(&self, database: &DatabaseName, mode: DumpMode) -> Result<DatabaseServer, Fault>;
+
+    /// Dumps a database into new objects of a vault. They become visible when everything has ended well; dropped before, it
+    /// was never begun.
+    async fn dump(&self, request: &DumpRequest, vault: &dyn Vault) -> Result<DatabaseDump, Fault>;
+}
+
+/// A dump to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpRequest {
+    /// Of which database.
+    pub database: DatabaseName,
+    /// Of what of it.
+    pub mode: DumpMode,
+    /// The folder in the vault that nothing else uses.
+    pub folder: String,
+    /// For which backup; the server shows it to its administrators.
+    pub backup: BackupId,
+    /// How long nothing may come.
+    pub stall: SignedDuration,
+    /// How long it may take in all.
+    pub deadline: SignedDuration,
+}
+
+/// None at all.
+#[derive(Debug, Clone, Copy)]
+pub struct NoDatabases;
+
+#[async_trait]
+impl Databases for NoDatabases {
+    async fn check(&self, database: &DatabaseName, _: DumpMode) -> Result<DatabaseServer, Fault> {
+        Err(unknown_database(database))
+    }
+
+    async fn dump(&self, request: &DumpRequest, _: &dyn Vault) -> Result<DatabaseDump, Fault> {
+        Err(unknown_database(&request.database))
+    }
+}
+
+/// A run that is finished under another configuration than the one it began with.
+pub fn unknown_database(database: &DatabaseName) -> Fault {
+    Fault::new(
+        FaultKind::Usage,
+        "looking for a database",
+        format!("database {database}"),
+        "none is configured",
+    )
+    .with_hint(format!("add `databases.{database}` to the configuration, or start a new backup"))
 }
 
 /// Where manifests are kept. Everything is written once: an object that exists is never written again.

@@ -9,7 +9,7 @@ use c8keep_core::fault::Fault;
 use c8keep_core::recipe;
 use c8keep_engine::drive::{Driven, End, Options, drive};
 use c8keep_engine::open_runs::{self, Taking};
-use c8keep_engine::ports::{Clock, Journal, Vault};
+use c8keep_engine::ports::{Clock, Journal, NoDatabases, Vault};
 use c8keep_engine::progress::Silent;
 use c8keep_engine::{World, ids};
 use c8keep_twin::Host;
@@ -56,6 +56,7 @@ async fn backup(seat: &Seat) -> Result<Driven, Fault> {
         installation: found.installation,
         camunda: Arc::new(found.camunda),
         search: Arc::new(found.search),
+        databases: Arc::new(NoDatabases),
         vault,
         journal,
         clock,

@@ -28,6 +28,12 @@ pub const BACKUP_ID: &str = "BACKUP_ID";
 /// Helm release: the page's in-cluster names are derived from it.
 pub const RELEASE: &str = "CAMUNDA_RELEASE_NAME";
 
+/// What PostgreSQL's tools are given: [`c8keep_adapters::postgres::INHERITED`], where a database is configured.
+pub fn of_postgres() -> c8keep_adapters::postgres::Environment {
+    let found = c8keep_adapters::postgres::INHERITED.into_iter().map(|name| (name, std::env::var_os(name)));
+    found.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
 /// A variable that is set and not empty.
 pub fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())

@@ -8,10 +8,12 @@ use c8keep_adapters::camunda::CamundaClient;
 use c8keep_adapters::clock::SystemClock;
 use c8keep_adapters::discovery::{self, Accesses, Configured, Discovered, RecordsChoice, Survey, Topic};
 use c8keep_adapters::journal::SqliteJournal;
+use c8keep_adapters::postgres::Postgres;
 use c8keep_adapters::transport::{Endpoint, HttpTransport, Method, Transport};
 use c8keep_adapters::vault::FolderVault;
+use c8keep_core::database::DatabaseTarget;
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_core::installation::{BrokerAddress, Installation};
+use c8keep_core::installation::{BrokerAddress, Installation, NotCovered};
 use c8keep_core::{Dialect, HistoryApp};
 use c8keep_engine::doctor::Reach;
 use c8keep_engine::fence::Fence;
@@ -75,13 +77,16 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
         access.check().await?;
     }
     let found = discovery::discover(transport, &configured).await;
-    let Discovered { installation, camunda, search, findings, brokers_expected, no_topology } =
+    let Discovered { mut installation, camunda, search, findings, brokers_expected, no_topology } =
         found.map_err(out_of_reach)?;
     let reach = Reach { brokers_expected, no_topology };
+    let (targets, connections) = settings.databases()?;
+    add_databases(&mut installation, targets);
     let world = World {
         installation,
         camunda: Arc::new(camunda),
         search: Arc::new(search),
+        databases: Arc::new(Postgres::new(connections)),
         vault,
         journal,
         clock: Arc::new(SystemClock::new()),
@@ -98,6 +103,17 @@ pub async fn survey(settings: &Settings) -> Result<Survey, Fault> {
         access.check().await?;
     }
     discovery::survey(transport, &configured).await.map_err(out_of_reach)
+}
+
+/// Which databases belong to an installation nobody tells: those that are configured are known to be in, all others out.
+fn add_databases(installation: &mut Installation, targets: Vec<DatabaseTarget>) {
+    if !targets.is_empty() {
+        let names: Vec<String> = targets.iter().map(|target| target.name.to_string()).collect();
+        installation.not_covered.retain(|left_out| !left_out.what.contains("database"));
+        let what = format!("databases other than {}", names.join(", "));
+        installation.not_covered.push(NotCovered { what, why: "not configured under `databases`".into() });
+    }
+    installation.databases = targets;
 }
 
 /// Something else that answers at an address is as far from the servers as silence.

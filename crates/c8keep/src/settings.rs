@@ -2,6 +2,7 @@
 //! the environment, the environment over the file.
 
 mod access;
+mod databases;
 mod vault;
 mod words;
 pub mod write;
@@ -9,7 +10,9 @@ pub mod write;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use c8keep_adapters::postgres::Connection;
 use c8keep_adapters::transport::{ConnectTo, Endpoint};
+use c8keep_core::database::{DatabaseName, DatabaseTarget};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::SearchProduct;
 use jiff::SignedDuration;
@@ -47,6 +50,8 @@ pub struct Settings {
     pub connect_to: BTreeMap<String, String>,
     /// The exported records.
     pub records: Records,
+    /// Databases beside the cluster.
+    pub databases: databases::Databases,
     /// Where the manifests are kept.
     pub vault: Option<Vault>,
     /// File that keeps the journal.
@@ -155,6 +160,14 @@ impl Settings {
         ConnectTo::parse(self.connect_to.iter().map(|(from, to)| (from.as_str(), to.as_str())))
     }
 
+    /// The databases, and how they are reached.
+    pub fn databases(&self) -> Result<(Vec<DatabaseTarget>, BTreeMap<DatabaseName, Connection>), Fault> {
+        if self.databases.is_empty() {
+            return Ok((Vec::new(), BTreeMap::new()));
+        }
+        databases::resolve(&self.databases, &env::of_postgres())
+    }
+
     fn put_environment_over(&mut self, var: impl Fn(&str) -> Option<String>) {
         let put = |slot: &mut Option<String>, name| {
             if let Some(value) = var(name) {
@@ -198,6 +211,7 @@ impl Settings {
         }
         self.check_addresses()?;
         self.vault.as_ref().map_or(Ok(()), Vault::check)?;
+        databases::check(&self.databases)?;
         self.access.check()?;
         self.connect_to()?;
         self.limits.check()
@@ -402,6 +416,8 @@ mod tests {
                 "brokers: http://a\n",
                 "line 1, column 10: a list is expected here, as in `[http://a:9600, http://b:9600]`",
             ),
+            ("databases: {a: {mode: plain}}", "line 1, column 23: plain is none of database, dumpall"),
+            ("databases: {a: {port: x}}", "line 1, column 23: this is not a port: a number from 1 to 65535"),
             ("managment: a\n", "line 1, column 1: the key managment is not known here"),
         ] {
             assert_eq!(parse(text).unwrap_err().0, words);

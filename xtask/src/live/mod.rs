@@ -2,6 +2,7 @@
 //! packages, the program under test is the release build, and everything ends with this process.
 
 mod by_hand;
+mod databases;
 mod evidence;
 mod likeness;
 mod oracle;
@@ -107,6 +108,9 @@ async fn all(suite: &mut Suite, products: Products, program: Option<&Path>, dir:
     };
     if suite.wants(vaults::NAME) {
         vaults::all(suite, &dir.join(vaults::NAME), &program).await?;
+    }
+    if suite.wants(databases::NAME) {
+        databases::all(suite, &dir.join(databases::NAME), &program).await?;
     }
     for kind in kinds {
         one_broker(suite, *kind, &dir.join(kind.name()), &program).await?;

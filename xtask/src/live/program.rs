@@ -129,6 +129,14 @@ impl Running {
         Ok(self.child.try_wait()?.is_none())
     }
 
+    /// Sends it a signal by name.
+    pub async fn signal(&self, name: &str) -> Result<()> {
+        let id = self.child.id().context("it has ended")?.to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await?;
+        ensure!(sent.success(), "it could not be sent {name}");
+        Ok(())
+    }
+
     /// Waits for something that can only happen while the program runs.
     pub async fn until<T>(&mut self, happens: impl Future<Output = Result<T>>) -> Result<T> {
         let status = tokio::select! {

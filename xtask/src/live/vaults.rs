@@ -144,10 +144,11 @@ async fn gone(program: &Program, dir: &Path, vault: &str) -> Result<()> {
 
 const FILE: &str = "c8keep.yaml";
 
-fn on_stage(program: &Program, dir: &Path, vault: &str) -> Result<(Program, Stage)> {
+/// The program with this file on a fresh stage.
+pub(super) fn on_stage(program: &Program, dir: &Path, file: &str) -> Result<(Program, Stage)> {
     let config = Config::seed_8_8();
     let stage = Stage::open(&config)?;
-    Ok((at(program, dir, vault, &stage)?, stage))
+    Ok((at(program, dir, file, &stage)?, stage))
 }
 
 /// The program with a home of its own on a stage, as on another host.

@@ -1,5 +1,5 @@
-//! Real servers on loopback, from packages alone: Camunda 8.6.0, Elasticsearch or OpenSearch, an S3 store, and an Azure
-//! store.
+//! Real servers on loopback, from packages alone: Camunda 8.6.0, Elasticsearch or OpenSearch, an S3 store, an Azure store,
+//! and PostgreSQL.
 //! Everything that is started here ends by itself, even if this process is killed; nothing listens beyond 127.0.0.1.
 
 pub mod azure;
@@ -10,6 +10,7 @@ pub mod http;
 pub mod load;
 pub mod packages;
 mod ports;
+pub mod postgres;
 mod process;
 pub mod proxy;
 pub mod search;
@@ -53,6 +54,9 @@ struct Up {
     brokers: u8,
     #[command(flatten)]
     apps: Apps,
+    /// With PostgreSQL of two major versions beside the cluster
+    #[arg(long)]
+    databases: bool,
     /// Start process instances all the time
     #[arg(long)]
     load: bool,
@@ -117,7 +121,7 @@ async fn bring_up(up: Up) -> Result<()> {
     };
     let limit = Duration::from_mins(up.minutes);
     let held = tokio::select! {
-        held = hold(&options, up.load) => Some(held?),
+        held = hold(&options, &up) => Some(held?),
         done = asked_to_stop() => { done?; None }
     };
     if held.is_some() {
@@ -127,7 +131,10 @@ async fn bring_up(up: Up) -> Result<()> {
         }
     }
     say("the servers are ending");
-    if let Some((cluster, load)) = held {
+    if let Some((cluster, load, databases)) = held {
+        for database in databases {
+            database.stop().await?;
+        }
         if let Some(load) = load {
             say(format_args!("{} instances were started", load.stop().await?.len()));
         }
@@ -140,17 +147,34 @@ async fn bring_up(up: Up) -> Result<()> {
 }
 
 /// Everything up, addresses told, load running if it is wanted.
-async fn hold(options: &Options, with_load: bool) -> Result<(Cluster, Option<load::Load>)> {
+async fn hold(options: &Options, up: &Up) -> Result<(Cluster, Option<load::Load>, Vec<postgres::Postgres>)> {
     say(format_args!("state and logs: {}", options.dir.display()));
     let cluster = Cluster::up(options).await?;
     let rest: Vec<String> = cluster.brokers.iter().map(broker::Broker::rest).collect();
     let load = match rest.first() {
-        Some(first) if with_load => {
+        Some(first) if up.load => {
             load::deploy(first).await?;
             Some(load::Load::start(&rest, load::Pressure::default()))
         }
         _ => None,
     };
+    let mut databases = Vec::new();
+    if up.databases {
+        for programs in packages::postgres().await? {
+            let dir = options.dir.join(format!("postgres-{}", programs.major));
+            databases.push(postgres::Postgres::up(&programs, &dir).await?);
+        }
+    }
+    for server in &databases {
+        say(format_args!(
+            "PostgreSQL {}: 127.0.0.1:{}, user {}, password {}, tools in {}",
+            server.major,
+            server.port,
+            postgres::ADMINISTRATOR,
+            postgres::PASSWORD,
+            server.bin.display()
+        ));
+    }
     for broker in &cluster.brokers {
         say(format_args!("broker {}: {} (application {})", broker.node, broker.management(), broker.rest()));
     }
@@ -159,7 +183,7 @@ async fn hold(options: &Options, with_load: bool) -> Result<(Cluster, Option<loa
         print(format_args!("export {name}={value}"));
     }
     say("ready; Ctrl-C ends it");
-    Ok((cluster, load))
+    Ok((cluster, load, databases))
 }
 
 /// The servers were told to end a moment ago and may still be writing, so removing is tried for a while.

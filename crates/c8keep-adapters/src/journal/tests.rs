@@ -38,6 +38,7 @@ fn opened(run: &RunId, installation: &str) -> Event {
         },
         repository: "camunda".into(),
         records: Records::Prefix { prefix: "zeebe-record".into() },
+        databases: Vec::new(),
         not_covered: Vec::new(),
     };
     let plan = recipe::backup(&installation, &Request::new(BackupId::new(17).unwrap())).unwrap();

@@ -1,5 +1,12 @@
 //! `RESTORE.md`: how to restore this backup by hand, in a night without c8keep, with the real names filled in.
 
+/// Writing to a string cannot fail.
+macro_rules! line {
+    ($text:expr, $($arg:tt)*) => { let _ = writeln!($text, $($arg)*); };
+}
+
+mod databases;
+
 use std::fmt::Write;
 
 use super::{Manifest, Part};
@@ -15,12 +22,8 @@ pub fn restore_guide(manifest: &Manifest) -> String {
     search(&mut text, manifest);
     brokers(&mut text, manifest);
     after(&mut text, manifest);
+    databases::all(&mut text, manifest);
     text
-}
-
-/// Writing to a string cannot fail.
-macro_rules! line {
-    ($text:expr, $($arg:tt)*) => { let _ = writeln!($text, $($arg)*); };
 }
 
 fn head(text: &mut String, m: &Manifest) {
@@ -37,7 +40,7 @@ fn head(text: &mut String, m: &Manifest) {
     );
     line!(text, "| part | state | where |\n| --- | --- | --- |");
     for part in &m.parts {
-        line!(text, "| {} | {} | {} |", part.component, part.state, place(m, part));
+        line!(text, "| {} | {} | {} |", part.title(), part.state, place(m, part));
     }
     if !m.not_covered.is_empty() {
         line!(text, "\nNot in this backup:\n");
@@ -56,6 +59,7 @@ fn place(m: &Manifest, part: &Part) -> String {
             store.location.as_deref().unwrap_or("(as configured on the brokers)")
         ),
         (Component::Runtime, None) => "the brokers' backup store".into(),
+        (Component::Database, _) => databases::place(part),
         _ => format!("{} snapshots in repository {}", part.snapshots.len(), repository(m)),
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::backup::HistoryApp;
 use crate::capability::Dialect;
 use crate::installation::SearchProduct;
-use crate::recipe::tests::{installation, plan};
+use crate::recipe::tests::{installation, plan, with_databases};
 
 fn parts() -> PlanParts {
     let apps = [HistoryApp::Webapps, HistoryApp::Optimize];
@@ -54,6 +54,30 @@ fn what_else_is_not_a_plan() {
         p.steps.push(effect);
     });
     assert!(matches!(racing, NotAPlan::EffectBesidePivot(_)), "{racing}");
+}
+
+/// A dump takes as long as it takes: the window neither begins nor ends later for it, and the manifest names it.
+#[test]
+fn the_window_waits_for_no_dump_and_the_manifest_for_all() {
+    let refused = |change: &dyn Fn(&mut PlanParts)| {
+        let mut parts = plan(&with_databases(Dialect::UnifiedActuators)).into();
+        change(&mut parts);
+        Plan::new(parts).unwrap_err()
+    };
+    for window in ["pause-exporting", "read-positions-again"] {
+        let waits = refused(&|p| {
+            step(p, window).after.insert("dump-web-modeler".into());
+        });
+        assert!(matches!(waits, NotAPlan::WindowWaits { .. }), "{window}: {waits}");
+    }
+    let late = refused(&|p| {
+        step(p, "publish-manifest").after.remove(&StepName::from("dump-rest"));
+        step(p, "dump-rest").after = ["publish-manifest".into()].into();
+        let dump = p.steps.iter().position(|s| s.name.0 == "dump-rest").unwrap();
+        let dump = p.steps.remove(dump);
+        p.steps.push(dump);
+    });
+    assert!(matches!(late, NotAPlan::DumpAfterPivot(_)), "{late}");
 }
 
 /// P0 must be read before the first snapshot that has to contain it, and before the runtime backup.

@@ -7,6 +7,7 @@
 use jiff::SignedDuration;
 
 use crate::backup::{BackupId, HistoryApp};
+use crate::database::DatabaseTarget;
 use crate::fault::Fault;
 use crate::installation::{AppAddress, Installation};
 use crate::plan::{Action, Kind, Limits, NotAPlan, PLAN_FORMAT, Plan, PlanParts, Step, StepName};
@@ -44,6 +45,7 @@ pub fn backup(installation: &Installation, request: &Request) -> Result<Plan, No
     let mut recipe = Recipe { installation, request, steps: Vec::new() };
     let pause_first = installation.dialect.capability().pause_first;
     let checked = recipe.probes();
+    let dumped = recipe.databases(&checked);
     let ready = if pause_first {
         let paused = recipe.pause(&checked);
         recipe.history(paused)
@@ -53,7 +55,7 @@ pub fn backup(installation: &Installation, request: &Request) -> Result<Plan, No
         recipe.pause(&checked)
     };
     let recorded = recipe.records(ready);
-    recipe.runtime(&recorded);
+    recipe.runtime(&recorded, dumped);
     Plan::new(PlanParts {
         format: PLAN_FORMAT,
         recipe: format!("hot backup, {}", installation.dialect),
@@ -88,7 +90,7 @@ impl Recipe<'_> {
     fn probes(&mut self) -> After {
         let repository = self.installation.repository.clone();
         let records = self.installation.record_prefix().map(str::to_owned);
-        [
+        let mut checked: After = [
             ("check-cluster", Action::CheckCluster),
             ("check-exporting", Action::CheckExporting),
             ("check-store", Action::CheckStore),
@@ -99,7 +101,24 @@ impl Recipe<'_> {
         ]
         .into_iter()
         .flat_map(|(name, action)| self.step(name, None, &After::new(), Kind::Probe, action))
-        .collect()
+        .collect();
+        for DatabaseTarget { name: database, mode, .. } in &self.installation.databases {
+            let action = Action::CheckDatabase { database: database.clone(), mode: *mode };
+            let name = format!("check-database-{database}");
+            checked.extend(self.step(&name, None, &After::new(), Kind::Probe, action));
+        }
+        checked
+    }
+
+    /// Databases have no order with the rest: they are dumped beside it, and only the manifest waits for them.
+    fn databases(&mut self, after: &After) -> After {
+        let mut dumped = After::new();
+        for DatabaseTarget { name: database, mode, required, .. } in &self.installation.databases {
+            let action = Action::DumpDatabase { database: database.clone(), mode: *mode };
+            dumped.extend(self.step(&format!("dump-{database}"), None, after, Kind::Effect, action));
+            self.last_is_required(*required);
+        }
+        dumped
     }
 
     /// Backing up the applications may have taken hours: what only the pause depends on is looked at once more, so that
@@ -167,14 +186,15 @@ impl Recipe<'_> {
 
     /// The partitions, the proof, the release, the manifest. After the second reading, release and publishing
     /// run side by side: exporting does not wait for our vault.
-    fn runtime(&mut self, after: &After) {
+    fn runtime(&mut self, after: &After, dumped: After) {
         let id = self.request.id;
         let started = self.step("start-runtime", Some(8), after, Kind::Effect, Action::StartRuntime { id });
         let whole = self.step("await-runtime", Some(9), &started, Kind::Probe, Action::AwaitRuntime { id });
         let read = self.step("read-positions-again", None, &whole, Kind::Probe, Action::ReadLastPositions);
         let released = self.step(names::RESUME, Some(10), &read, Kind::Release, Action::ResumeExporting);
         let judged = self.step("judge-witness", None, &read, Kind::Probe, Action::JudgeWitness);
-        let published = self.step(names::PUBLISH, None, &judged, Kind::Pivot, Action::Publish { id });
+        let ready: After = dumped.into_iter().chain(judged).collect();
+        let published = self.step(names::PUBLISH, None, &ready, Kind::Pivot, Action::Publish { id });
         let both: After = released.into_iter().chain(published).collect();
         self.step("record-release", None, &both, Kind::Effect, Action::RecordRelease { id });
     }
@@ -192,6 +212,11 @@ impl Recipe<'_> {
             let Request { stall, wait_deadline, .. } = *self.request;
             // A wait is performed once; looking again is no attempt, being interrupted is.
             return Limits { attempts_max: 20, deadline: wait_deadline, stall };
+        }
+        if action.is_beside_window() {
+            // It ends by itself when nothing comes for the stall time; one that was cut off begins anew.
+            let Request { stall, wait_deadline, .. } = *self.request;
+            return Limits { attempts_max: 4, deadline: wait_deadline, stall };
         }
         let (attempts_max, minutes) = match action {
             // What is sent outside may come back as unknown for a while: the time decides, not the count.

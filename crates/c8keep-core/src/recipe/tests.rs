@@ -3,6 +3,7 @@
 use super::*;
 use crate::backup::{BackupId, HistoryApp};
 use crate::capability::Dialect;
+use crate::database::{DatabaseTarget, DumpMode};
 use crate::installation::{
     AppAddress, BrokerAddress, Fingerprint, Installation, Records, SearchAddress, SearchProduct,
 };
@@ -46,6 +47,7 @@ pub(crate) fn installation(
         } else {
             Records::Excluded { reason: "no exporter writes records".into() }
         },
+        databases: Vec::new(),
         not_covered: Vec::new(),
     }
 }
@@ -79,6 +81,30 @@ fn every_recipe_is_drawn() {
                 insta::assert_snapshot!(format!("{version}-{name}{with}"), plan.to_string());
             }
         }
+    }
+}
+
+/// With Web Modeler's database, and a whole server without which a backup may do.
+pub(crate) fn with_databases(dialect: Dialect) -> Installation {
+    let apps: &[HistoryApp] = match dialect {
+        Dialect::SplitActuators => &[HistoryApp::Operate],
+        Dialect::UnifiedActuators => &[HistoryApp::Webapps, HistoryApp::Optimize],
+    };
+    let target = |name: &str, mode, required| DatabaseTarget {
+        name: name.parse().unwrap(),
+        mode,
+        address: "db:5432/modeler".into(),
+        required,
+    };
+    let databases =
+        vec![target("web-modeler", DumpMode::Database, true), target("rest", DumpMode::Dumpall, false)];
+    Installation { databases, ..installation(dialect, SearchProduct::Elasticsearch, apps, true) }
+}
+
+#[test]
+fn databases_are_dumped_beside_the_window() {
+    for (name, dialect) in [("split", Dialect::SplitActuators), ("unified", Dialect::UnifiedActuators)] {
+        insta::assert_snapshot!(format!("{name}-databases"), plan(&with_databases(dialect)).to_string());
     }
 }
 

@@ -9,7 +9,7 @@ use crate::capability::Dialect;
 use crate::fault::FaultKind;
 use crate::installation::SearchProduct;
 use crate::plan::Action;
-use crate::recipe::tests::{installation, plan, with_optional_optimize};
+use crate::recipe::tests::{installation, plan, with_databases, with_optional_optimize};
 
 /// What goes wrong in a play.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +51,12 @@ fn the_plan() -> Plan {
         &[HistoryApp::Webapps, HistoryApp::Optimize],
         true,
     ))
+}
+
+fn a_plan_with_databases() -> Plan {
+    let mut installation = with_databases(Dialect::UnifiedActuators);
+    installation.databases.iter_mut().for_each(|target| target.required = true);
+    plan(&installation)
 }
 
 /// Plays a plan to its end and returns everything that was journalled.
@@ -210,18 +216,23 @@ fn everything_well() {
 
 #[test]
 fn every_step_may_fail() {
-    let plan = the_plan();
-    for step in plan.steps().iter().filter(|s| s.kind != Kind::Release) {
-        for retryable in [false, true] {
-            let mischief = Mischief { fails: Some((step.name.0.clone(), retryable)), ..Mischief::default() };
-            let (run, stage) = enact(&plan, &mischief);
-            let outcome = run.outcome().unwrap();
-            assert!(!stage.paused && !run.hold().is_open(), "{mischief:?}");
-            if step.name.0 == "record-release" {
-                assert_eq!(*outcome, Outcome::Complete, "the backup counts from its manifest on");
-            } else {
-                assert!(matches!(outcome, Outcome::Failed { step: s, .. } if *s == step.name), "{outcome:?}");
-                assert!(!stage.published);
+    for plan in [the_plan(), a_plan_with_databases()] {
+        for step in plan.steps().iter().filter(|s| s.kind != Kind::Release) {
+            for retryable in [false, true] {
+                let mischief =
+                    Mischief { fails: Some((step.name.0.clone(), retryable)), ..Mischief::default() };
+                let (run, stage) = enact(&plan, &mischief);
+                let outcome = run.outcome().unwrap();
+                assert!(!stage.paused && !run.hold().is_open(), "{mischief:?}");
+                if step.name.0 == "record-release" {
+                    assert_eq!(*outcome, Outcome::Complete, "the backup counts from its manifest on");
+                } else {
+                    assert!(
+                        matches!(outcome, Outcome::Failed { step: s, .. } if *s == step.name),
+                        "{outcome:?}"
+                    );
+                    assert!(!stage.published);
+                }
             }
         }
     }
@@ -229,26 +240,30 @@ fn every_step_may_fail() {
 
 #[test]
 fn a_crash_after_every_record_ends_the_same() {
-    let plan = the_plan();
-    let records = enact(&plan, &Mischief::default()).1.journal.len();
-    for crash_after in 1..records {
-        for release_fails in [0, 3] {
-            let mischief = Mischief { crash_after: Some(crash_after), release_fails, ..Mischief::default() };
-            let (run, stage) = enact(&plan, &mischief);
-            check(&mischief, &run, &stage);
-            assert_eq!(run.outcome(), Some(&Outcome::Complete), "{mischief:?}");
+    for plan in [the_plan(), a_plan_with_databases()] {
+        let records = enact(&plan, &Mischief::default()).1.journal.len();
+        for crash_after in 1..records {
+            for release_fails in [0, 3] {
+                let mischief =
+                    Mischief { crash_after: Some(crash_after), release_fails, ..Mischief::default() };
+                let (run, stage) = enact(&plan, &mischief);
+                check(&mischief, &run, &stage);
+                assert_eq!(run.outcome(), Some(&Outcome::Complete), "{mischief:?}");
+            }
         }
     }
 }
 
 #[test]
 fn a_signal_at_every_instant_releases() {
-    let plan = the_plan();
-    let records = enact(&plan, &Mischief::default()).1.journal.len();
-    for signal_after in 1..records {
-        let mischief = Mischief { signal_after: Some(signal_after), release_fails: 2, ..Mischief::default() };
-        let (run, stage) = enact(&plan, &mischief);
-        check(&mischief, &run, &stage);
+    for plan in [the_plan(), a_plan_with_databases()] {
+        let records = enact(&plan, &Mischief::default()).1.journal.len();
+        for signal_after in 1..records {
+            let mischief =
+                Mischief { signal_after: Some(signal_after), release_fails: 2, ..Mischief::default() };
+            let (run, stage) = enact(&plan, &mischief);
+            check(&mischief, &run, &stage);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use c8keep_core::backup::BackupId;
+use c8keep_core::database::{DatabaseServer, DatabaseTarget};
 use c8keep_core::facts::{Cluster, Fact, Positions, Repository};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::run::Answer;
@@ -49,6 +50,19 @@ fn told(subject: &'static str, fact: &Fact) -> Check {
             )
         }
         _ => Check::ok(subject, ""),
+    }
+}
+
+/// What a database and its server told, or why they cannot be dumped.
+pub(super) fn database(target: &DatabaseTarget, told: Result<DatabaseServer, Fault>) -> Check {
+    let subject = "database";
+    match told {
+        Ok(DatabaseServer { version, bytes, tool, .. }) => {
+            let (name, address, size) = (&target.name, &target.address, bytes.div_ceil(1_000_000));
+            let says = format!("{name}: PostgreSQL {version} at {address}, {size} MB, dumped by {tool}");
+            Check::ok(subject, says)
+        }
+        Err(fault) => Check::bad(subject, fault),
     }
 }
 

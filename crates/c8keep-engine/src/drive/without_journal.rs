@@ -17,7 +17,7 @@ impl Driver<'_> {
     pub(super) async fn release_without_journal(&mut self, fault: Fault) -> End {
         self.lost = Some(fault.clone());
         self.reporter.journal_lost(&self.run, &fault, self.now());
-        self.abort(|kind| !matches!(kind, Kind::Hold { .. } | Kind::Release));
+        self.abort(|step| !matches!(step.kind, Kind::Hold { .. } | Kind::Release));
         while self.still_holds() {
             // A resume has no owner: ours would open the window of whoever has taken over.
             if let Some(fault) = self.world.journal.superseded().await {

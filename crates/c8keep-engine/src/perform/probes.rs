@@ -9,7 +9,7 @@ use c8keep_core::installation::AppAddress;
 use c8keep_core::plan::{Action, Plan, StepName};
 use c8keep_core::run::Answer;
 
-use super::Performed;
+use super::{Performed, databases};
 use crate::{World, disk};
 
 /// Makes the checks with which a run of the plan would begin, in the plan's order, for a plan that is only shown. It
@@ -23,6 +23,7 @@ pub async fn check(world: &World, plan: &Plan) -> Vec<(StepName, Result<(), Faul
             Action::CheckStore => store(world).await,
             Action::CheckRepository { repository: name } => repository(world, name).await,
             Action::TakeCensus { records } => census(world, records.as_deref()).await,
+            Action::CheckDatabase { database, mode } => databases::check(world, database, *mode).await,
             Action::CheckId { id: wanted } => id(world, *wanted).await,
             _ => continue,
         };

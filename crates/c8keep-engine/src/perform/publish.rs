@@ -64,7 +64,8 @@ pub(super) async fn record_release(world: &World, run: &Run) -> Performed {
     Ok(Answer::Done { facts: Vec::new() })
 }
 
-fn folder(world: &World, run: &Run) -> String {
+/// Where everything of the backup lies in the vault.
+pub(super) fn folder(world: &World, run: &Run) -> String {
     format!("{}/backups/{}", world.installation.name, run.plan().backup())
 }
 

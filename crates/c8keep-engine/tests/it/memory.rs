@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use c8keep_core::backup::{BackupId, HistoryApp};
 use c8keep_core::capability::Dialect;
+use c8keep_core::database::{DatabaseDump, DatabaseName, DatabaseServer, DumpMode};
 use c8keep_core::facts::{
     BrokerReading, Cluster, IndexCount, PartitionReading, Positions, Repository, RuntimePartition,
     SnapshotEvidence, Store,
@@ -18,8 +19,8 @@ use c8keep_core::run::{Event, RunId};
 use c8keep_core::verdict::{HistoryStatus, PartStatus, RuntimeStatus};
 use c8keep_engine::World;
 use c8keep_engine::ports::{
-    Camunda, Clock, Journal, Machine, RunRow, SearchStore, SnapshotProgress, SnapshotRequest, SnapshotView,
-    Term, Vault,
+    Camunda, Clock, Databases, DumpRequest, Journal, Machine, RunRow, SearchStore, SnapshotProgress,
+    SnapshotRequest, SnapshotView, Term, Vault,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
@@ -42,6 +43,8 @@ pub struct Outside {
     pub vault_is_cut_at: Option<i64>,
     /// When that was, and when exporting was resumed.
     pub stopped_and_resumed: (Option<i64>, Option<i64>),
+    /// What becomes of a dump.
+    pub dump: Dumping,
     /// The runtime backup goes on for ever.
     pub runtime_never_ends: bool,
     /// Resuming fails this often.
@@ -89,6 +92,17 @@ impl Outside {
         (self.resume_fails, self.vault_is_full) = (0, false);
         self.hangs.clear();
     }
+}
+
+/// What becomes of a dump.
+#[derive(Debug, Clone, Default)]
+pub enum Dumping {
+    #[default]
+    Done,
+    Failed,
+    FailsInTheWindow,
+    FailsAfterTheRelease,
+    Hangs,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -143,6 +157,7 @@ pub fn world(memory: &Memory) -> Arc<World> {
         },
         repository: "camunda".into(),
         records: Records::Prefix { prefix: "zeebe-record".into() },
+        databases: Vec::new(),
         not_covered: Vec::new(),
     };
     let port = Arc::new(memory.clone());
@@ -150,6 +165,7 @@ pub fn world(memory: &Memory) -> Arc<World> {
         installation,
         camunda: port.clone(),
         search: port.clone(),
+        databases: port.clone(),
         vault: port.clone(),
         journal: port.clone(),
         clock: port,
@@ -321,6 +337,52 @@ impl SearchStore for Memory {
 
     async fn snapshot_names(&self, _: &str, _: &str) -> Result<Vec<String>, Fault> {
         Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Databases for Memory {
+    async fn check(&self, _: &DatabaseName, _: DumpMode) -> Result<DatabaseServer, Fault> {
+        Ok(server())
+    }
+
+    async fn dump(&self, request: &DumpRequest, _: &dyn Vault) -> Result<DatabaseDump, Fault> {
+        self.outside().effects.push(format!("dump {}", request.folder));
+        let fate = self.outside().dump.clone();
+        match fate {
+            Dumping::Done => {
+                let DumpRequest { database: name, mode, .. } = request.clone();
+                Ok(DatabaseDump { name, mode, server: server(), objects: Vec::new() })
+            }
+            Dumping::Failed => Err(Fault::new(FaultKind::Refused, "dumping", "d", "no")),
+            Dumping::Hangs => std::future::pending().await,
+            Dumping::FailsInTheWindow => {
+                while !self.outside().paused {
+                    tokio::task::yield_now().await;
+                }
+                Err(Fault::new(FaultKind::Refused, "dumping", "d", "no"))
+            }
+            Dumping::FailsAfterTheRelease => {
+                while !self.outside().effects.iter().any(|effect| effect == "resume-exporting") {
+                    tokio::task::yield_now().await;
+                }
+                Err(Fault::new(FaultKind::Refused, "dumping", "d", "no"))
+            }
+        }
+    }
+}
+
+fn server() -> DatabaseServer {
+    DatabaseServer {
+        version: "15.18".into(),
+        tool: "15.18".into(),
+        database: "modeler".into(),
+        owner: "modeler".into(),
+        encoding: "UTF8".into(),
+        collate: "C".into(),
+        ctype: "C".into(),
+        bytes: 1,
+        role_passwords: true,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use c8keep_core::Outcome;
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_core::plan::Kind;
+use c8keep_core::plan::{Kind, Step};
 use c8keep_core::run::StepState;
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End};
@@ -208,7 +208,9 @@ fn after_failure(driven: &Driven, what: &str) -> String {
         Some(length) => format!("exporting runs again; it was paused for {}", span(length)),
     };
     let id = run.plan().backup();
-    let sent = run.steps().any(|(step, state)| step.kind == Kind::Effect && state.since().is_some());
+    // A dump burns no id.
+    let sends = |step: &Step| step.kind == Kind::Effect && !step.action.is_beside_window();
+    let sent = run.steps().any(|(step, state)| sends(step) && state.since().is_some());
     if sent {
         format!(
             "{what}; {exporting}\n  do not use id {id} again; the next free one is {}",

@@ -76,7 +76,7 @@ fn row(entry: &Entry) -> Row {
         paused_ms: paused.and_then(millis),
         witness: witness(entry),
         camunda: entry.manifest.as_ref().map(|m| m.versions.camunda.clone()),
-        parts: entry.manifest.iter().flat_map(|m| &m.parts).map(|p| p.component.to_string()).collect(),
+        parts: entry.manifest.iter().flat_map(|m| &m.parts).map(|p| p.title().replace(' ', ":")).collect(),
         why,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use c8keep_core::database::{DatabaseDump, DatabaseServer, shown};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::manifest::{Manifest, Release};
 use c8keep_core::run::{Hold, Mark, Outcome, StepState};
@@ -17,7 +18,7 @@ use crate::session;
 use crate::settings::Settings;
 use crate::show::frame::frame;
 use crate::show::live::plain;
-use crate::show::summary::witness_line;
+use crate::show::summary::{size, witness_line};
 use crate::show::time::{instant, span};
 
 #[derive(Serialize)]
@@ -163,7 +164,8 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
     }
     let _ = writeln!(text, "  in         {place}/{}/backups/{}", m.installation, m.backup);
     for part in &m.parts {
-        let _ = writeln!(text, "\n{} ({})", part.component, part.state);
+        let _ = writeln!(text, "\n{} ({})", part.title(), part.state);
+        text.push_str(&part.dump.as_ref().map(of_dump).unwrap_or_default());
         for snapshot in &part.snapshots {
             let _ = writeln!(
                 text,
@@ -210,6 +212,22 @@ fn of_open(run: &Run, holder: Option<&str>) -> String {
         }
         None => format!("open: {}\n  next {}\n", describe(run, session::now()), what_to_do(run.hold())),
     }
+}
+
+fn of_dump(dump: &DatabaseDump) -> String {
+    let DatabaseServer { version, tool, database, .. } = &dump.server;
+    let mut text = format!("  {}  PostgreSQL {version}, dumped by {tool}\n", shown(database));
+    for object in &dump.objects {
+        let _ = writeln!(
+            text,
+            "  {}  {} of {}  sha256 {}",
+            object.path,
+            size(object.bytes),
+            size(object.unpacked_bytes),
+            object.sha256
+        );
+    }
+    text
 }
 
 fn of_run(run: &Run) -> String {

@@ -8,11 +8,17 @@ pub(super) fn plain_words(message: &str) -> String {
     if let Some((_, rest)) = message.split_once("unknown field `") {
         return format!("the key {} is not known here", rest.split('`').next().unwrap_or_default());
     }
+    if let Some((wrong, known)) =
+        message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, expected "))
+    {
+        return format!("{wrong} is none of {}", known.trim_start_matches("one of "));
+    }
     if let Some(rest) = message.strip_prefix("duplicate mapping key: ") {
         return format!("the key {} is there twice", rest.split(',').next().unwrap_or_default());
     }
     let known = [
         ("\"friendly\" duration", "this is not a time; write it like 90s, 10m or 2h"),
+        ("invalid u16", "this is not a port: a number from 1 to 65535"),
         ("expected string scalar", "a text is expected here"),
         ("invalid boolean", "true or false is expected here"),
         ("expected mapping start", "keys with values are expected here, as in `name: prod`"),

@@ -118,6 +118,12 @@ fn keeping(page: &mut Page, settings: &Settings) {
     page.about("The journal of all runs, on a local disk. Default: $XDG_STATE_HOME/c8keep/journal.db.");
     let journal = settings.journal.as_ref().map(|path| path.display().to_string());
     page.key("journal", text(journal.as_ref()), "/var/lib/c8keep/journal.db");
+    page.about(
+        "PostgreSQL databases that belong to a backup, Web Modeler's and any other; no server names them. docs/databases.md.",
+    );
+    page.section("databases", false);
+    let example = "{host: modeler-db, user: c8keep, password: {file: /run/secrets/modeler}, dbname: modeler}";
+    page.key("databases.web-modeler", None, example);
     let limits = &settings.limits;
     page.about("Limits: the longest that exporting may stay paused, how long a wait may see nothing move, and last in all.");
     let given = [limits.hold_budget, limits.stall, limits.wait_deadline].iter().any(Option::is_some);

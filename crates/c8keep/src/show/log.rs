@@ -95,6 +95,12 @@ impl View for Log {
 
 impl State {
     fn follow(&mut self, run: &Run, event: &Event) {
+        // A dump is looked at by nobody until it ends, which may be long after.
+        if let Event::Intended { step, at, .. } = event
+            && run.plan().step(step).is_some_and(|step| step.action.is_beside_window())
+        {
+            self.waits.insert(step.clone(), (run.state(step).since().unwrap_or(*at), "under way".into()));
+        }
         if let Event::Answered { step, answer, .. } = event {
             match (answer, run.state(step).since()) {
                 (Answer::Pending { mark }, Some(since)) => {

@@ -163,5 +163,19 @@ fn parts(facts: &Facts) -> Vec<String> {
     if let Some(runtime) = &facts.runtime {
         parts.push(format!("{} {} partitions", Component::Runtime, runtime.partitions.len()));
     }
+    for (name, dump) in &facts.databases {
+        let bytes = dump.objects.iter().map(|object| object.bytes).sum();
+        parts.push(format!("{} {name} {}", Component::Database, size(bytes)));
+    }
     parts
+}
+
+/// Bytes for people.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{}.{} kB", bytes / 1_000, bytes % 1_000 / 100),
+        1_000_000..1_000_000_000 => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),
+    }
 }

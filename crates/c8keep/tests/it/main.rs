@@ -5,6 +5,7 @@
 mod access;
 mod backup;
 mod bad_input;
+mod databases;
 mod doctor;
 mod guard;
 mod init;
