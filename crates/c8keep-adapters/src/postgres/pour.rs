@@ -18,8 +18,12 @@ use super::wire::Shape;
 
 const DOING: &str = "dumping a database";
 
-/// A pipe of Linux holds 64 KiB; larger pieces are filled by several reads.
+/// What is compressed and written at a time.
 const PIECE_BYTES: usize = 256 * 1024;
+/// The tools write some kilobytes at a time. Whoever takes each of them at once makes the processors change between the two all the
+/// time; a millisecond later there is enough to be worth it.
+const WORTHWHILE_BYTES: usize = 64 * 1024;
+const GATHER: Duration = Duration::from_millis(1);
 /// Pieces on their way between two of the three.
 const PIECES_MAX: usize = 4;
 /// What is faster does not gain much against `pg_dump` itself, what is stronger costs time.
@@ -87,8 +91,10 @@ async fn read(
         while piece.len() < PIECE_BYTES {
             let read = tokio::time::timeout(stall, stdout.read_buf(&mut piece)).await;
             let read = read.map_err(|_| running.hung(stall))?;
-            if read.map_err(|why| running.broken(why))? == 0 {
-                break;
+            match read.map_err(|why| running.broken(why))? {
+                0 => break,
+                1..WORTHWHILE_BYTES => tokio::time::sleep(GATHER).await,
+                _ => {}
             }
         }
         if piece.is_empty() {

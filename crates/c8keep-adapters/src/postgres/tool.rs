@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use c8keep_core::fault::{Fault, FaultKind};
+use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::AsyncReadExt;
@@ -20,6 +21,8 @@ use super::connection::{Connection, Environment};
 const STDERR_MAX: usize = 4 * 1024;
 /// So much of an answer is read that is no dump.
 const OUTPUT_MAX: u64 = 256 * 1024;
+/// So much a tool may be ahead of us; more than Linux allows to everybody by default (`pipe-max-size`) would be refused.
+const PIPE_BYTES: usize = 1024 * 1024;
 /// How long a tool may take to end once it has closed its output.
 const END_MAX: Duration = Duration::from_secs(30);
 
@@ -142,7 +145,11 @@ impl Running {
     /// What it writes; once.
     pub(super) fn stdout(&mut self) -> Result<ChildStdout, Failure> {
         let stdout = self.group.0.stdout.take();
-        stdout.ok_or_else(|| self.broken(std::io::Error::other("its output was taken already")))
+        let stdout =
+            stdout.ok_or_else(|| self.broken(std::io::Error::other("its output was taken already")))?;
+        // Where that much is not allowed, the pipe stays as it is.
+        let _ = fcntl_setpipe_size(&stdout, PIPE_BYTES);
+        Ok(stdout)
     }
 
     /// Waits for its end after it has closed its output.
