@@ -9,6 +9,7 @@
 pub mod disk;
 pub mod doctor;
 pub mod drive;
+pub mod exit;
 pub mod fence;
 pub mod ids;
 mod never_behind;

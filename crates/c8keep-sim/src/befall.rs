@@ -6,6 +6,9 @@ use jiff::SignedDuration;
 use crate::night::{Due, Life, Night};
 use crate::weather::{Trouble, What};
 
+/// Less than a broker needs to go on, 2 GiB.
+const DISK_LEFT: u64 = 2_000_000_000;
+
 impl Night {
     /// A fault's moment has come, at an event of that process.
     pub(crate) fn befall(&mut self, process: usize, what: What) {
@@ -13,6 +16,8 @@ impl Night {
             What::Kill => self.kill(process),
             What::Signal => {
                 self.sometimes("a signal came");
+                let now = self.now;
+                self.memory.asked_to_stop.entry(process).or_insert(now);
                 self.processes[process].stop.send_replace(true);
             }
             What::Freeze(seconds) => {
@@ -44,6 +49,7 @@ impl Night {
                 }
             }
             What::VaultFull => self.weather.vault_is_full = true,
+            What::JournalLost => self.weather.journal_is_lost = true,
             What::Wire(_)
             | What::JournalFails
             | What::JournalTakesAndFails
@@ -120,6 +126,7 @@ impl Night {
         self.weather.on.clear();
         self.weather.armed.clear();
         self.weather.vault_is_full = false;
+        self.weather.journal_is_lost = false;
         self.refresh();
         if self.weather.foreign_pause {
             self.resume_by_hand();
@@ -154,6 +161,7 @@ impl Night {
                 Trouble::SnapshotPasses => faults.snapshots_pass_checkpoints = true,
                 Trouble::RecordsGone => faults.records_absent = true,
                 Trouble::SearchPage => _ = faults.html.insert(Host::Search),
+                Trouble::DiskFills => faults.disk_free = Some(DISK_LEFT),
                 Trouble::ForeignPause => {}
             }
         }

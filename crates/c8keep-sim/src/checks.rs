@@ -7,10 +7,12 @@ use c8keep_core::plan::Action;
 use c8keep_core::run::{Hold, Outcome, Run};
 use c8keep_core::witness::WitnessVerdict;
 use c8keep_core::{BackupId, HistoryApp};
-use c8keep_engine::drive::{Driven, End};
+use c8keep_engine::drive::{Driven, END_AFTER_SIGNAL, End};
+use c8keep_engine::exit;
 use c8keep_twin::{Host, LossKind};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::coverage;
 use crate::ledger::Book;
 use crate::night::{Exchange, Life, Night};
 use crate::process::{CANARY, Ended};
@@ -32,6 +34,8 @@ pub(crate) struct Memory {
     judged: BTreeSet<String>,
     /// Since when each hold is open, on the night's own clock.
     held: BTreeMap<String, Timestamp>,
+    /// Who drives each run whose hold is open, and since when.
+    driven: BTreeMap<String, (usize, Timestamp)>,
     /// Since when each release is due.
     due: BTreeMap<String, Timestamp>,
     /// Processes that have sent a pause.
@@ -40,12 +44,19 @@ pub(crate) struct Memory {
     pub(crate) foreign_at_open: bool,
     /// Processes whose journal failed while their window was open: they may release it all the same.
     pub(crate) without_journal: BTreeSet<usize>,
+    /// When processes were asked to stop.
+    pub(crate) asked_to_stop: BTreeMap<usize, Timestamp>,
+    /// Processes that said that their journal takes nothing more.
+    pub(crate) told_of_loss: BTreeSet<usize>,
     /// How much of the journal and the vault was searched for secrets.
     searched: (usize, usize),
 }
 
 /// A release must go out this long after the budget: whatever is on its way may take its own deadline.
 const BUDGET_GRACE: SignedDuration = SignedDuration::from_secs(20);
+
+/// Nothing takes time between the end of a drive and that of its process.
+const STOP_GRACE: SignedDuration = SignedDuration::from_millis(10);
 
 /// Looked at after every event.
 pub(crate) fn after_event(night: &mut Night) {
@@ -80,12 +91,17 @@ fn hold_budget(night: &mut Night) {
         }
         let Hold::Open { .. } = hold else { continue };
         let since = *night.memory.held.entry(book.id.0.clone()).or_insert(night.now);
+        // Who has just taken over could not have ended it before.
+        let seat = night.memory.driven.entry(book.id.0.clone()).or_insert((book.driver, night.now));
+        if seat.0 != book.driver {
+            *seat = (book.driver, night.now);
+        }
         let driver = &night.processes[book.driver];
+        let able_since = driver.alive_since.max(seat.1);
         // Whose journal has failed releases without being able to say so.
         let silent = night.memory.without_journal.contains(&book.driver);
-        let alive = !silent
-            && driver.life == Life::Alive
-            && night.now.duration_since(driver.alive_since) > BUDGET_GRACE;
+        let alive =
+            !silent && driver.life == Life::Alive && night.now.duration_since(able_since) > BUDGET_GRACE;
         let limit = night.setting.hold_budget + BUDGET_GRACE;
         if alive && !book.run.is_past_pivot() && night.now.duration_since(since) > limit {
             late = Some(format!("{}: the window is open for more than {limit:#}", book.id));
@@ -246,13 +262,51 @@ impl Night {
             }
             Ended::Drove(driven) => self.has_driven(process, driven),
         }
+        self.ended_in_time(process);
         self.nothing_left_paused("L1", &format!("process {process} has ended"));
+    }
+
+    /// L2: who was asked to stop ends in time, whatever is in flight; a standstill does not count.
+    fn ended_in_time(&mut self, process: usize) {
+        let Some(asked) = self.memory.asked_to_stop.get(&process) else { return };
+        let limit = (*asked + END_AFTER_SIGNAL).max(self.processes[process].alive_since) + STOP_GRACE;
+        if self.now > limit {
+            let took = self.now.duration_since(*asked);
+            self.violated("L2", format!("process {process} ended {took:#} after it was asked to stop"));
+        }
+    }
+
+    /// S14: the exit code says what is true of exporting and of the backup. L7: what needs somebody was said.
+    fn exit_tells_the_truth(&mut self, process: usize, driven: &Driven) {
+        let code = exit::of(driven, false);
+        coverage::of_exit(self, code);
+        let run = driven.run.id();
+        let own = self.journal.book(run).is_some_and(|book| book.driver == process);
+        let others = self.journal.books.iter().any(|book| book.id != *run && book.run.hold().is_open());
+        let paused = !self.world.paused_replicas().is_empty() && !self.weather.foreign_pause && !others;
+        let took_hold = driven.run.hold() != Hold::NotTaken;
+        if own && took_hold && paused && !matches!(code, exit::MAY_BE_PAUSED | 11) {
+            let paused = self.world.paused_replicas();
+            self.violated("S14", format!("{:?} ends with {code}, but {paused:?} are paused", driven.end));
+        }
+        if code == exit::MAY_BE_PAUSED && !took_hold {
+            self.violated("S14", format!("{:?} ends with {code}, and never paused", driven.end));
+        }
+        let complete = driven.end == End::Closed(Outcome::Complete);
+        if complete != (code == exit::DONE) {
+            self.violated("S14", format!("{:?} ends with {code}", driven.end));
+        }
+        let silent = !self.memory.told_of_loss.contains(&process);
+        if silent && matches!(driven.end, End::JournalLost { .. }) {
+            self.violated("L7", "nobody was told that the journal is lost".into());
+        }
     }
 
     fn has_driven(&mut self, process: usize, driven: &Driven) {
         let now = self.now;
         self.trace.explain(now, || format!("p{process} ends: {:?}", driven.end));
-        crate::coverage::of_run(self, driven);
+        coverage::of_run(self, driven);
+        self.exit_tells_the_truth(process, driven);
         let says_it_runs = match &driven.end {
             End::Closed(_) | End::LeftOpen => true,
             End::JournalLost { released, .. } => *released,

@@ -31,6 +31,8 @@ pub const SOMETIMES: &[&str] = &[
     "the witness could not tell",
     "a proven backup came back whole",
     "the journal failed in the window",
+    "the journal was lost in the window, and the release confirmed",
+    "a release without a journal failed",
     "a release was sent without a journal",
     "an append that failed is there all the same",
     "the vault failed",
@@ -41,6 +43,14 @@ pub const SOMETIMES: &[&str] = &[
     "an open run was taken over and finished",
     "an open run was taken over and released",
     "a signal came",
+    "a process that was asked to stop left something behind",
+    "a gateway timed out, and the effect is there",
+    "a disk filled up in the window",
+    "exit code 1",
+    "exit code 11",
+    "exit code 13",
+    "exit code 20",
+    "exit code 130",
     "the hold budget was spent",
     "a wait stalled",
     "a part was incomplete",
@@ -51,6 +61,13 @@ pub const SOMETIMES: &[&str] = &[
 /// What a run that has ended has met.
 pub(crate) fn of_run(night: &mut Night, driven: &Driven) {
     match &driven.end {
+        End::LeftOpen => night.sometimes("a process that was asked to stop left something behind"),
+        End::JournalLost { released: true, .. } if driven.run.hold().is_open() => {
+            night.sometimes("the journal was lost in the window, and the release confirmed");
+        }
+        End::Closed(Outcome::Stopped { reason: StopReason::DiskSpace }) => {
+            night.sometimes("a disk filled up in the window");
+        }
         End::Superseded(_) => night.sometimes("a process was superseded"),
         End::Closed(Outcome::Complete) if night.is_calm() => {
             night.sometimes("a night without faults ended complete");
@@ -71,6 +88,19 @@ pub(crate) fn of_run(night: &mut Night, driven: &Driven) {
     {
         night.sometimes("the witness condemned a backup");
     }
+}
+
+/// With what a process ended that drove a run.
+pub(crate) fn of_exit(night: &mut Night, code: u8) {
+    let what = match code {
+        1 => "exit code 1",
+        11 => "exit code 11",
+        13 => "exit code 13",
+        20 => "exit code 20",
+        130 => "exit code 130",
+        _ => return,
+    };
+    night.sometimes(what);
 }
 
 /// A fault of unknown effect was journalled as a step's answer.

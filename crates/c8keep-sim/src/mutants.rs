@@ -46,10 +46,12 @@ pub enum Mutant {
     IdReused,
     /// A write into the vault that failed counts as written.
     VaultFailureIgnored,
+    /// Who is asked to stop does not hear it.
+    SignalIgnored,
 }
 
 /// All of them.
-pub const ALL: [Mutant; 18] = [
+pub const ALL: [Mutant; 19] = [
     Mutant::IntentAfterEffect,
     Mutant::FailedAppendIsDurable,
     Mutant::NoTermCheck,
@@ -68,6 +70,7 @@ pub const ALL: [Mutant; 18] = [
     Mutant::ReleaseTooEarly,
     Mutant::IdReused,
     Mutant::VaultFailureIgnored,
+    Mutant::SignalIgnored,
 ];
 
 /// Mutants that were thought of and are not here, each with its reason.
@@ -77,7 +80,7 @@ pub const ABSENT: &[(&str, &str)] = &[
         "every effect is read back before it counts: both are absorbed",
     ),
     ("retry a POST with a new id", "an id is part of the plan; no call can carry another one"),
-    ("resume without a claim, no check after the resume", "need the claims in the vault"),
+    ("resume without a claim", "needs the claims in the vault, which no night has yet"),
     (
         "accept a missing part, a missing partition, zero shards",
         "pure functions with tests of their own in the core",

@@ -64,6 +64,7 @@ pub(crate) struct Weather {
     /// What waits for something to hit: a request, an append, a write.
     pub(crate) armed: Vec<What>,
     pub(crate) vault_is_full: bool,
+    pub(crate) journal_is_lost: bool,
     pub(crate) clock_off: SignedDuration,
     pub(crate) foreign_pause: bool,
     pub(crate) lock_is_unseen: bool,

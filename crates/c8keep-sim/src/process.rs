@@ -1,18 +1,24 @@
 //! What a process does: the same calls in the same order as the program's verb `backup`, without a terminal.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use c8keep_adapters::discovery::{self, Configured};
 use c8keep_adapters::transport::Transport;
 use c8keep_core::BackupId;
-use c8keep_core::fault::Fault;
+use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::plan::StepName;
 use c8keep_core::recipe;
+use c8keep_core::run::{Event, Mark, Run};
 use c8keep_engine::drive::{Driven, End, Options, drive};
 use c8keep_engine::open_runs::{self, Taking};
 use c8keep_engine::ports::{Clock, Journal, NoDatabases, Vault};
-use c8keep_engine::progress::Silent;
+use c8keep_engine::progress::Reporter;
 use c8keep_engine::{World, ids};
 use c8keep_twin::Host;
+use futures::future::{Either, select};
+use jiff::Timestamp;
+use tokio::sync::watch;
 
 use crate::mutants::Mutant;
 use crate::night::address;
@@ -43,13 +49,17 @@ async fn backup(seat: &Seat) -> Result<Driven, Fault> {
     let by = format!("process-{}", seat.me());
     let setting = seat.night().setting.clone();
     let journal: Arc<dyn Journal> = Arc::new(seat.clone());
-    let term = journal.claim(NAME, &by).await?;
+    let stop = match setting.mutant {
+        Some(Mutant::SignalIgnored) => watch::channel(false).1,
+        _ => seat.night().processes[seat.me()].stop.subscribe(),
+    };
+    let term = or_stop(&stop, journal.claim(NAME, &by)).await?;
     let mut open = open_runs::open(&*journal, NAME).await?.runs;
     if setting.mutant == Some(Mutant::OpenRunsIgnored) {
         open.clear();
     }
     let transport: Arc<dyn Transport> = Arc::new(seat.clone());
-    let found = discovery::discover(transport, &configured(&setting)).await?;
+    let found = or_stop(&stop, discovery::discover(transport, &configured(&setting))).await?;
     let vault: Arc<dyn Vault> = Arc::new(seat.clone());
     let clock: Arc<dyn Clock> = Arc::new(seat.clone());
     let world = Arc::new(World {
@@ -62,11 +72,12 @@ async fn backup(seat: &Seat) -> Result<Driven, Fault> {
         clock,
         c8keep: "simulated".into(),
     });
-    let stop = seat.night().processes[seat.me()].stop.subscribe();
-    let options = || Options { reporter: &Silent, stop: stop.clone(), release_wait: None };
+    let alarm = Alarm(seat.clone());
+    let options = || Options { reporter: &alarm, stop: stop.clone(), release_wait: None };
     for (mut run, mut seq) in open {
         open_runs::check_fingerprint(&world, &run)?;
-        let why_not = open_runs::why_not_finish(&world, &run).await;
+        let look = async { Ok(open_runs::why_not_finish(&world, &run).await) };
+        let why_not = or_stop(&stop, look).await.unwrap_or_else(|stopped| Some(stopped.answer));
         let taking = setting.taking.allowed(why_not.as_deref());
         open_runs::take(&world, &mut run, &mut seq, &by, term, taking).await?;
         seat.night().sometimes(match taking {
@@ -78,7 +89,8 @@ async fn backup(seat: &Seat) -> Result<Driven, Fault> {
             return Ok(driven);
         }
     }
-    let id = BackupId::generate(world.clock.now(), ids::highest_seen(&world).await?);
+    let highest = or_stop(&stop, ids::highest_seen(&world)).await?;
+    let id = BackupId::generate(world.clock.now(), highest);
     let request = setting.request(id);
     let plan = match setting.mutant {
         None => recipe::backup(&world.installation, &request)?,
@@ -89,6 +101,44 @@ async fn backup(seat: &Seat) -> Result<Driven, Fault> {
 }
 
 const NAME: &str = "default";
+
+/// What need not be finished by a process that is asked to stop.
+async fn or_stop<T>(
+    stop: &watch::Receiver<bool>,
+    doing: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let mut stop = stop.clone();
+    let asked = async {
+        if stop.wait_for(|asked| *asked).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    match select(pin!(doing), pin!(asked)).await {
+        Either::Left((done, _)) => done,
+        Either::Right(_) => {
+            Err(Fault::new(FaultKind::Refused, "beginning", "the process", "it was asked to stop"))
+        }
+    }
+}
+
+/// Whoever looks at the output: it must be told what needs somebody.
+struct Alarm(Seat);
+
+impl Reporter for Alarm {
+    fn event(&self, _: &Run, _: &Event) {}
+    fn waiting(&self, _: &Run, _: &StepName, _: &Mark) {}
+
+    fn journal_lost(&self, _: &Run, fault: &Fault, _: Timestamp) {
+        let mut night = self.0.night();
+        let (now, me) = (night.now, self.0.me());
+        night.trace.explain(now, || format!("p{me} says that the journal is lost: {fault}"));
+        night.memory.told_of_loss.insert(me);
+    }
+
+    fn unreleased(&self, _: &Run, _: &Fault, _: Timestamp) {
+        self.0.night().sometimes("a release without a journal failed");
+    }
+}
 
 fn configured(setting: &Setting) -> Configured {
     let config = &setting.config;

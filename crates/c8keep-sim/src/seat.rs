@@ -196,6 +196,9 @@ impl Journal for Seat {
     async fn claim(&self, installation: &str, by: &str) -> Result<Term, Fault> {
         self.event("claims", installation).await;
         let mut night = self.night();
+        if night.weather.journal_is_lost {
+            return Err(refused("no space left on device"));
+        }
         let unseen = night.weather.lock_is_unseen;
         let holder = night.processes.iter().position(|process| process.holds_lock);
         if let Some(holder) = holder.filter(|holder| *holder != self.me && !unseen) {
@@ -254,11 +257,12 @@ impl Night {
         if mutant == Some(Mutant::IntentAfterEffect) {
             return self.keeps_back(me, run, seq, term, events);
         }
-        let fails = self.take_armed(|what| match what {
+        let armed = |what: &What| match what {
             What::JournalFails => Some(false),
             What::JournalTakesAndFails => Some(true),
             _ => None,
-        });
+        };
+        let fails = if self.weather.journal_is_lost { Some(false) } else { self.take_armed(armed) };
         let Some(takes) = fails else {
             let done = self.journal.append(me, run, seq, term, events, true);
             match &done {

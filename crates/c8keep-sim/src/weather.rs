@@ -40,6 +40,8 @@ pub enum Wire {
     Unavailable,
     /// It acts, and a gateway answers 502 in its place.
     BadGatewayAfter,
+    /// It acts, and after 10 s a gateway answers 504 in its place.
+    GatewayTimeoutAfter,
     /// A proxy answers with a page.
     Page,
     /// It acts; half of the answer's body comes through.
@@ -83,6 +85,8 @@ pub enum Trouble {
     RecordsGone,
     /// A proxy's page in place of the search server.
     SearchPage,
+    /// The brokers' disks are nearly full.
+    DiskFills,
     /// Somebody else pauses exporting, and resumes it when this is over.
     ForeignPause,
 }
@@ -112,6 +116,8 @@ pub enum What {
     JournalFails,
     /// The next append fails, and is there all the same.
     JournalTakesAndFails,
+    /// The journal takes nothing from anybody until everything heals.
+    JournalLost,
     /// The next write into the vault fails, and left nothing.
     VaultFails,
     /// The next write into the vault fails, and is there all the same.
@@ -121,7 +127,7 @@ pub enum What {
 }
 
 /// Everything that can happen to a request.
-pub const WIRES: [Wire; 14] = [
+pub const WIRES: [Wire; 15] = [
     Wire::Lose,
     Wire::Refuse,
     Wire::LoseAnswer,
@@ -133,13 +139,14 @@ pub const WIRES: [Wire; 14] = [
     Wire::ServerError,
     Wire::Unavailable,
     Wire::BadGatewayAfter,
+    Wire::GatewayTimeoutAfter,
     Wire::Page,
     Wire::Cut,
     Wire::Empty,
 ];
 
 /// Everything that can happen to the installation.
-pub const TROUBLES: [Trouble; 19] = [
+pub const TROUBLES: [Trouble; 20] = [
     Trouble::BrokerDown(0),
     Trouble::BrokerDown(1),
     Trouble::BrokerDown(2),
@@ -158,11 +165,12 @@ pub const TROUBLES: [Trouble; 19] = [
     Trouble::SnapshotPasses,
     Trouble::RecordsGone,
     Trouble::SearchPage,
+    Trouble::DiskFills,
     Trouble::ForeignPause,
 ];
 
 /// Everything else.
-pub const OWN: [What; 13] = [
+pub const OWN: [What; 14] = [
     What::Kill,
     What::Signal,
     What::Freeze(3),
@@ -174,9 +182,14 @@ pub const OWN: [What; 13] = [
     What::ForeignResume,
     What::JournalFails,
     What::JournalTakesAndFails,
+    What::JournalLost,
     What::VaultFails,
     What::VaultTakesAndFails,
 ];
+
+/// What hits the journal, the vault and the lock, and would come too seldom among the others.
+const GRAVE: [What; 5] =
+    [What::JournalFails, What::JournalTakesAndFails, What::JournalLost, What::VaultFull, What::Second];
 
 /// How long troubles last that end before everything heals: shorter and longer than what brokers and we wait for.
 const LASTS_MS: [u32; 3] = [0, 3_000, 25_000];
@@ -185,20 +198,32 @@ const LASTS_MS: [u32; 3] = [0, 3_000, 25_000];
 pub fn draw(dice: &mut Dice, first: u32, last: u32) -> Vec<Fault> {
     let count = [0, 1, 1, 2, 2, 3, 4, 6][dice.index(8)];
     let mut faults: Vec<Fault> = (0..count).map(|_| draw_one(dice, first, last)).collect();
+    if dice.once_in(16) {
+        faults.extend(draw_stop(dice, first, last));
+    }
     faults.sort_unstable();
     faults
+}
+
+/// Somebody stops a process while something is in its way: the one without the other is easy.
+fn draw_stop(dice: &mut Dice, first: u32, last: u32) -> [Fault; 2] {
+    let at = first + u32::try_from(dice.below(u64::from(last.saturating_sub(first)) + 1)).unwrap_or(0);
+    let in_its_way = [What::VaultFull, What::Wire(Wire::Lose), What::Trouble(Trouble::BrokerDown(0), 0)];
+    let soon = at + 1 + u32::try_from(dice.below(12)).unwrap_or(0);
+    [Fault { at, what: in_its_way[dice.index(3)] }, Fault { at: soon, what: What::Signal }]
 }
 
 fn draw_one(dice: &mut Dice, first: u32, last: u32) -> Fault {
     // Finding the installation is the quieter part of the night: most faults belong behind it.
     let from = if dice.below(8) == 0 { 1 } else { first };
     let at = from + u32::try_from(dice.below(u64::from(last.saturating_sub(from)) + 1)).unwrap_or(0);
-    let what = match dice.below(10) {
+    let what = match dice.below(11) {
         0..=2 => What::Kill,
         3..=5 => What::Wire(WIRES[dice.index(WIRES.len())]),
         6 | 7 => What::Trouble(TROUBLES[dice.index(TROUBLES.len())], LASTS_MS[dice.index(LASTS_MS.len())]),
         8 => OWN[dice.index(OWN.len())],
-        _ => [What::JournalFails, What::JournalTakesAndFails, What::VaultFull, What::Second][dice.index(4)],
+        9 => What::Signal,
+        _ => GRAVE[dice.index(GRAVE.len())],
     };
     Fault { at, what }
 }

@@ -112,6 +112,12 @@ impl Night {
         match exchange.wire {
             Some(Wire::Slow) => way = SignedDuration::from_secs(12),
             Some(Wire::BadGatewayAfter) => answer = plain(502, "Bad Gateway"),
+            Some(Wire::GatewayTimeoutAfter) => {
+                (way, answer) = (SignedDuration::from_secs(10), plain(504, "Gateway Timeout"));
+                if exchange.changes {
+                    self.seen.insert("a gateway timed out, and the effect is there");
+                }
+            }
             Some(Wire::Cut) => answer.body.truncate(answer.body.len() / 2),
             Some(Wire::Empty) => answer.body.clear(),
             _ => {}

@@ -3,52 +3,16 @@
 use std::time::Duration;
 
 use c8keep_core::fault::Fault;
-use c8keep_core::run::{Outcome, Run, StopReason};
-use c8keep_core::witness::WitnessVerdict;
-use c8keep_engine::drive::{Driven, End};
-
-/// Done.
-pub const DONE: u8 = 0;
-/// Failed.
-pub const FAILED: u8 = 1;
-/// Only optional parts are missing, or unproven where proof is required.
-pub const PARTIAL: u8 = 3;
-/// Exporting may still be paused.
-pub const MAY_BE_PAUSED: u8 = 20;
-/// Interrupted, and exporting is not paused by us.
-pub const INTERRUPTED: u8 = 130;
+pub use c8keep_engine::exit::{DONE, FAILED, INTERRUPTED, MAY_BE_PAUSED, PARTIAL, of};
 
 /// How long the end of the program waits for somebody to read what it has said.
 pub const FLUSH: Duration = Duration::from_secs(5);
-
-/// The code for the way a run ended.
-pub fn of(driven: &Driven, require_proof: bool) -> u8 {
-    match &driven.end {
-        End::ReleasePending | End::JournalLost { released: false, .. } => MAY_BE_PAUSED,
-        End::LeftOpen => INTERRUPTED,
-        End::JournalLost { fault, .. } | End::Superseded(fault) => fault.kind.exit_code(),
-        End::Closed(outcome) => of_outcome(outcome, &driven.run, require_proof),
-    }
-}
 
 /// The one that counts where several hold: what an operator must see first. Done if there is none.
 pub fn first_of(codes: impl IntoIterator<Item = u8>) -> u8 {
     const ORDER: [u8; 10] = [MAY_BE_PAUSED, 14, 11, 12, 13, 10, 2, PARTIAL, INTERRUPTED, FAILED];
     let rank = |code: &u8| ORDER.iter().position(|known| known == code).unwrap_or(ORDER.len());
     codes.into_iter().min_by_key(rank).unwrap_or(DONE)
-}
-
-fn of_outcome(outcome: &Outcome, run: &Run, require_proof: bool) -> u8 {
-    match outcome {
-        Outcome::Complete => {
-            let proven = run.facts().witness.as_ref().is_some_and(|w| w.verdict == WitnessVerdict::Proven);
-            if require_proof && !proven { PARTIAL } else { DONE }
-        }
-        Outcome::Partial { .. } => PARTIAL,
-        Outcome::Failed { fault, .. } => fault.kind.exit_code(),
-        Outcome::Stopped { reason: StopReason::Signal } => INTERRUPTED,
-        Outcome::Stopped { .. } => FAILED,
-    }
 }
 
 /// A command that ends early.

@@ -1,9 +1,8 @@
 //! Signals, for the whole life of a verb that may have paused exporting. The first asks everything to stop, which releases; the
-//! process then ends within [`END_AFTER_SIGNAL`], whatever is in flight. A second one ends it at once, unless exporting may be
-//! paused: then it tells what is being done and until when, and a third one ends it.
+//! process then ends within [`END_AFTER_SIGNAL`], whatever is in flight. A second one ends it at once.
 //!
-//! A terminal that is closed, or a wrapper that hands signals on, easily sends two: one must not be able to leave exporting
-//! paused by accident.
+//! A terminal that is closed, or a wrapper that hands signals on, sends several at the same time: they count as one, for by
+//! accident nobody may leave exporting paused.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +16,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
 
+/// Signals that come together are one.
+const TOGETHER: Duration = Duration::from_secs(1);
 /// How long after that time somebody may still tidy up, such as give a claim back to a vault that hangs.
 const TIDY_FOR: Duration = Duration::from_secs(2);
 /// The end of everything, should anything not keep to its time: still within the 30 s that Kubernetes gives by default.
@@ -59,7 +60,7 @@ pub async fn come() {
     }
 }
 
-/// Tells whether exporting may be paused by us: then no second signal ends the process.
+/// Tells whether exporting may be paused by us: the last word of a process that is ended at once depends on it.
 pub fn guard(may_be_paused: bool) {
     MAY_BE_PAUSED.store(may_be_paused, Ordering::Relaxed);
 }
@@ -96,33 +97,26 @@ async fn listen(
     stop: watch::Sender<bool>,
     printer: Printer,
 ) {
-    for nth in 1.. {
+    loop {
+        let first = FIRST.get().copied();
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
-            () = over(), if nth > 1 => end(printer, "it was asked to stop and did not end in time"),
+            () = over(), if first.is_some() => end(printer, "it was asked to stop and did not end in time"),
         }
-        let may_be_paused = MAY_BE_PAUSED.load(Ordering::Relaxed);
-        match (nth, may_be_paused) {
-            (1, _) => {
+        match first {
+            Some(first) if first.elapsed() > TOGETHER => end(printer, "stopped by a second signal"),
+            Some(_) => {}
+            None => {
                 FIRST.get_or_init(Instant::now);
                 stop.send_replace(true);
                 if !printer.is_live() {
                     printer.say(
-                        "signal received: resuming exporting if it is paused, then stopping, within 25 s",
+                        "signal received: resuming exporting if it is paused, then stopping, within 25 s (once more to stop at once)",
                     );
                 }
             }
-            (2, true) if printer.is_live() => {}
-            (2, true) => {
-                let left = until(Duration::ZERO).saturating_duration_since(Instant::now()).as_secs();
-                printer.say(&format!(
-                    "exporting may still be paused; resuming it for {left} s at most (once more leaves it paused and stops)"
-                ));
-            }
-            (_, true) => end(printer, "stopped by a third signal"),
-            (_, false) => end(printer, "stopped by a second signal"),
         }
     }
 }

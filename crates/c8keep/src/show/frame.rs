@@ -137,7 +137,7 @@ fn pause_lines(run: &Run, now: Timestamp) -> Vec<Line> {
     }
     if let Some(reason) = run.stopping() {
         let limit = match reason {
-            StopReason::Signal => ", for 25 s at most (two more signals stop at once)",
+            StopReason::Signal => ", for 25 s at most (once more to stop at once)",
             _ => "",
         };
         lines.push((Tone::Bad, format!("   {reason}: resuming exporting first{limit}")));
