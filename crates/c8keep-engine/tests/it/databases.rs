@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use c8keep_core::BackupId;
-use c8keep_core::database::{DatabaseTarget, DumpMode};
+use c8keep_core::database::{DatabaseDump, DatabaseName, DatabaseServer, DatabaseTarget, DumpMode};
+use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::StepName;
 use c8keep_core::recipe::{self, Request};
 use c8keep_core::run::{Event, Outcome, Run, StopReason};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End, Options, drive};
 use c8keep_engine::open_runs::begin;
-use c8keep_engine::ports::Term;
+use c8keep_engine::ports::{Databases, DumpRequest, Term, Vault};
 use c8keep_engine::progress::Silent;
 use tokio::sync::watch;
 
@@ -126,4 +128,49 @@ async fn a_dump_that_was_cut_off_begins_anew_under_another_name() {
     assert_eq!(driven.end, End::Closed(Outcome::Complete));
     let effects = killed.outside().effects.clone();
     assert!(effects.iter().any(|effect| effect.ends_with("web-modeler/backup-7.2")), "{effects:?}");
+}
+
+#[async_trait]
+impl Databases for Memory {
+    async fn check(&self, _: &DatabaseName, _: DumpMode) -> Result<DatabaseServer, Fault> {
+        Ok(server())
+    }
+
+    async fn dump(&self, request: &DumpRequest, _: &dyn Vault) -> Result<DatabaseDump, Fault> {
+        self.outside().effects.push(format!("dump {}", request.folder));
+        let fate = self.outside().dump.clone();
+        match fate {
+            Dumping::Done => {
+                let DumpRequest { database: name, mode, .. } = request.clone();
+                return Ok(DatabaseDump { name, mode, server: server(), objects: Vec::new() });
+            }
+            Dumping::Failed => {}
+            Dumping::Hangs => std::future::pending().await,
+            Dumping::FailsInTheWindow => {
+                while !self.outside().paused {
+                    tokio::task::yield_now().await;
+                }
+            }
+            Dumping::FailsAfterTheRelease => {
+                while !self.outside().effects.iter().any(|effect| effect == "resume-exporting") {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        Err(Fault::new(FaultKind::Refused, "dumping", "d", "no"))
+    }
+}
+
+fn server() -> DatabaseServer {
+    DatabaseServer {
+        version: "15.18".into(),
+        tool: "15.18".into(),
+        database: "modeler".into(),
+        owner: "modeler".into(),
+        encoding: "UTF8".into(),
+        collate: "C".into(),
+        ctype: "C".into(),
+        bytes: 1,
+        role_passwords: true,
+    }
 }

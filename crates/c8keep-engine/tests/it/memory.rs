@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use c8keep_core::backup::{BackupId, HistoryApp};
 use c8keep_core::capability::Dialect;
-use c8keep_core::database::{DatabaseDump, DatabaseName, DatabaseServer, DumpMode};
 use c8keep_core::facts::{
     BrokerReading, Cluster, IndexCount, PartitionReading, Positions, Repository, RuntimePartition,
     SnapshotEvidence, Store,
@@ -19,8 +18,8 @@ use c8keep_core::run::{Event, RunId};
 use c8keep_core::verdict::{HistoryStatus, PartStatus, RuntimeStatus};
 use c8keep_engine::World;
 use c8keep_engine::ports::{
-    Camunda, Clock, Databases, DumpRequest, Journal, Machine, RunRow, SearchStore, SnapshotProgress,
-    SnapshotRequest, SnapshotView, Term, Vault,
+    Camunda, Clock, Journal, Machine, RunRow, SearchStore, SnapshotProgress, SnapshotRequest, SnapshotView,
+    Term, Vault,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
@@ -337,52 +336,6 @@ impl SearchStore for Memory {
 
     async fn snapshot_names(&self, _: &str, _: &str) -> Result<Vec<String>, Fault> {
         Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl Databases for Memory {
-    async fn check(&self, _: &DatabaseName, _: DumpMode) -> Result<DatabaseServer, Fault> {
-        Ok(server())
-    }
-
-    async fn dump(&self, request: &DumpRequest, _: &dyn Vault) -> Result<DatabaseDump, Fault> {
-        self.outside().effects.push(format!("dump {}", request.folder));
-        let fate = self.outside().dump.clone();
-        match fate {
-            Dumping::Done => {
-                let DumpRequest { database: name, mode, .. } = request.clone();
-                Ok(DatabaseDump { name, mode, server: server(), objects: Vec::new() })
-            }
-            Dumping::Failed => Err(Fault::new(FaultKind::Refused, "dumping", "d", "no")),
-            Dumping::Hangs => std::future::pending().await,
-            Dumping::FailsInTheWindow => {
-                while !self.outside().paused {
-                    tokio::task::yield_now().await;
-                }
-                Err(Fault::new(FaultKind::Refused, "dumping", "d", "no"))
-            }
-            Dumping::FailsAfterTheRelease => {
-                while !self.outside().effects.iter().any(|effect| effect == "resume-exporting") {
-                    tokio::task::yield_now().await;
-                }
-                Err(Fault::new(FaultKind::Refused, "dumping", "d", "no"))
-            }
-        }
-    }
-}
-
-fn server() -> DatabaseServer {
-    DatabaseServer {
-        version: "15.18".into(),
-        tool: "15.18".into(),
-        database: "modeler".into(),
-        owner: "modeler".into(),
-        encoding: "UTF8".into(),
-        collate: "C".into(),
-        ctype: "C".into(),
-        bytes: 1,
-        role_passwords: true,
     }
 }
 
