@@ -209,7 +209,8 @@ fn a_signal_ends_a_running_dump() {
     assert!(signalled.unwrap().success());
     let began = std::time::Instant::now();
     ended(child.wait_with_output().unwrap()).expect(130, &["exporting runs again"]);
-    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    // Silence alone would end it after ten minutes.
+    assert!(began.elapsed().as_secs() < 120, "{:?}", began.elapsed());
     modelers.theatre.until("the tool is gone", |_| modelers.dump_is_gone());
 }
 
