@@ -1,5 +1,5 @@
 //! The doctor: everything that a backup needs, looked at side by side. It changes nothing but what the check of the vault
-//! writes and removes again. What it looks at is judged by pure functions ([`judge`]).
+//! writes and removes again. What it looks at is judged by pure functions (`judge`).
 
 mod judge;
 #[cfg(test)]

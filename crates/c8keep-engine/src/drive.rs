@@ -2,7 +2,7 @@
 //!
 //! It holds nothing that the journal lacks, except what is in flight. It never acts on an intent that is not durable,
 //! with one exception that the hold's own intent covers: when the journal cannot be written while exporting is paused,
-//! the release is sent all the same ([`without_journal`]).
+//! the release is sent all the same (`without_journal`).
 
 mod without_journal;
 
