@@ -21,7 +21,7 @@ pub(crate) mod stage;
 const ID: u64 = 1_748_937_221;
 
 /// The repository of the page's example.
-const REPOSITORY: &str = "camunda";
+pub(crate) const REPOSITORY: &str = "camunda";
 
 /// Starts of the program; the median is told.
 const STARTS: usize = 40;
@@ -73,7 +73,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn build() -> anyhow::Result<PathBuf> {
+/// The program, as it ships.
+pub(crate) fn build() -> anyhow::Result<PathBuf> {
     let status = Command::new(env!("CARGO"))
         .current_dir(crate::root())
         .args(["build", "--quiet", "--release", "-p", "c8keep"])

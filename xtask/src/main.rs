@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod deny;
+mod kills;
 mod live;
 mod peers;
 mod say;
@@ -31,6 +32,8 @@ enum Task {
     Tidy,
     /// Bad nights, simulated: c8keep over the twin on virtual time
     Sim(sim::Args),
+    /// A backup that is killed at every instant, and started again
+    Kills(kills::Args),
     /// What one backup costs, beside the shell procedure of Camunda's page
     Bench(bench::Args),
     /// A simulated installation to try commands on
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Tidy => tidy::run(),
         Task::Sim(args) => sim::run(&args),
+        Task::Kills(args) => kills::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Twin(args) => twin::run(&args),
         Task::Deny => deny::run(),

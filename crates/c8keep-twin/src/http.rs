@@ -37,6 +37,18 @@ const LOOK: Duration = Duration::from_millis(2);
 /// Says what time it is: the wall clock, a faster one, or one that a test moves by hand.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
+/// An instant of one exchange, for whoever watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The request is here and has had no effect yet.
+    Arrived,
+    /// It has had its effect, and the answer is about to go.
+    Answering,
+}
+
+/// Sees every exchange, and holds it up for as long as it takes.
+pub type Watcher = Arc<dyn Fn(Moment, Host, &Request) + Send + Sync>;
+
 /// A served world. Dropping it closes all ports.
 #[derive(Debug)]
 pub struct Served {
@@ -64,6 +76,11 @@ impl Drop for Served {
 
 /// Binds one port of 127.0.0.1 for each host of the world and serves until the result is dropped.
 pub async fn serve(world: Arc<Mutex<World>>, now: Clock) -> io::Result<Served> {
+    serve_watched(world, now, Arc::new(|_, _, _| {})).await
+}
+
+/// The same, with somebody who watches.
+pub async fn serve_watched(world: Arc<Mutex<World>>, now: Clock, watcher: Watcher) -> io::Result<Served> {
     let hosts = world.lock().unwrap_or_else(PoisonError::into_inner).hosts();
     let mut listeners = Vec::new();
     let mut addresses = BTreeMap::new();
@@ -82,10 +99,12 @@ pub async fn serve(world: Arc<Mutex<World>>, now: Clock) -> io::Result<Served> {
     let closed = Arc::new(AtomicBool::new(false));
     let tasks = listeners.into_iter().map(|(host, listener)| {
         let (world, now, closed) = (Arc::clone(&world), Arc::clone(&now), Arc::clone(&closed));
+        let watcher = Arc::clone(&watcher);
         let app = Router::new().fallback(move |ConnectInfo(cut): ConnectInfo<Cut>, request: HttpRequest| {
             let (world, now, closed) = (Arc::clone(&world), Arc::clone(&now), Arc::clone(&closed));
+            let watcher = Arc::clone(&watcher);
             async move {
-                let answer = respond(&world, &now, host, request, &cut).await;
+                let answer = respond(&world, &now, &watcher, host, request, &cut).await;
                 if closed.load(Ordering::SeqCst) {
                     cut.0.store(true, Ordering::SeqCst);
                 }
@@ -105,6 +124,7 @@ pub async fn serve(world: Arc<Mutex<World>>, now: Clock) -> io::Result<Served> {
 async fn respond(
     world: &Mutex<World>,
     now: &Clock,
+    watcher: &Watcher,
     host: Host,
     request: HttpRequest,
     cut: &Cut,
@@ -121,7 +141,10 @@ async fn respond(
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect();
-    match ask(world, now, host, &plain).await {
+    watcher(Moment::Arrived, host, &plain);
+    let response = ask(world, now, host, &plain).await;
+    watcher(Moment::Answering, host, &plain);
+    match response {
         Response::Answer(answer) => to_http(answer),
         Response::Dropped => {
             cut.0.store(true, Ordering::SeqCst);

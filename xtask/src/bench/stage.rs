@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use c8keep_twin::world::partition::Phase;
-use c8keep_twin::{Config, Host, World, http};
+use c8keep_twin::{Config, Host, Verdict, World, http};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
@@ -32,13 +32,18 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn open(config: &Config) -> anyhow::Result<Stage> {
+        Stage::open_watched(config, Arc::new(|_, _, _| {}))
+    }
+
+    /// The same, with somebody who sees every exchange.
+    pub(crate) fn open_watched(config: &Config, watcher: http::Watcher) -> anyhow::Result<Stage> {
         let world = Arc::new(Mutex::new(World::new(config.clone())));
         let closing = Arc::new(AtomicBool::new(false));
         let (close, closed) = oneshot::channel();
         let (ready, urls) = std::sync::mpsc::channel();
         let server = {
             let world = Arc::clone(&world);
-            std::thread::spawn(move || serve(world, closed, &ready))
+            std::thread::spawn(move || serve(world, watcher, closed, &ready))
         };
         // The thread drops its end when it cannot serve; why, it says when it is joined.
         let Ok(addresses) = urls.recv() else {
@@ -73,15 +78,38 @@ impl Stage {
         Ok(variables)
     }
 
-    /// How long exporting was paused. Fails if it still is, or if the oracle finds a loss in the backup: a figure of a
-    /// bad backup is worth nothing.
-    pub(crate) fn close(self, id: u64) -> anyhow::Result<Duration> {
+    /// Whether every partition exports now.
+    pub(crate) fn exports(&self) -> bool {
+        all_in(&self.at_present(), Phase::Exporting)
+    }
+
+    /// What the oracle says of a backup.
+    pub(crate) fn restore(&self, id: u64) -> Verdict {
+        self.at_present().restore(id)
+    }
+
+    fn at_present(&self) -> MutexGuard<'_, World> {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.advance(Timestamp::now());
+        world
+    }
+
+    /// Closes everything.
+    pub(crate) fn end(self) -> anyhow::Result<Duration> {
         self.closing.store(true, Ordering::Relaxed);
         let paused = self.eye.join().ok().context("the eye on the twin broke")?;
         // A server that has ended by itself says why when it is joined.
         let _ = self.close.send(());
         self.server.join().ok().context("the twin's thread broke")??;
-        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(paused)
+    }
+
+    /// How long exporting was paused. Fails if it still is, or if the oracle finds a loss in the backup: a figure of a
+    /// bad backup is worth nothing.
+    pub(crate) fn close(self, id: u64) -> anyhow::Result<Duration> {
+        let world = Arc::clone(&self.world);
+        let paused = self.end()?;
+        let world = world.lock().unwrap_or_else(PoisonError::into_inner);
         ensure!(all_in(&world, Phase::Exporting), "exporting was left paused");
         let verdict = world.restore(id);
         ensure!(verdict.whole(), "the backup lost data: {verdict}");
@@ -91,13 +119,14 @@ impl Stage {
 
 fn serve(
     world: Arc<Mutex<World>>,
+    watcher: http::Watcher,
     closed: oneshot::Receiver<()>,
     ready: &std::sync::mpsc::Sender<BTreeMap<Host, String>>,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         let clock: http::Clock = Arc::new(Timestamp::now);
-        let served = http::serve(world, clock).await.context("serving the twin")?;
+        let served = http::serve_watched(world, clock, watcher).await.context("serving the twin")?;
         let urls = served.addresses.keys().filter_map(|host| Some((*host, served.url(*host)?)));
         ready.send(urls.collect()).context("nobody waits for the twin")?;
         // An error means that the other side is gone, which is as good a reason to end.

@@ -1,0 +1,118 @@
+//! `cargo xtask kills`: a backup is killed by SIGKILL at every instant at which something becomes visible outside, and c8keep is
+//! started again. Whatever the instant: exporting runs in the end, and what is listed as complete restores without a loss.
+//!
+//! The program is the release build over HTTP, with its journal and vault on disk; only the installation is simulated.
+
+mod night;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, ensure};
+use c8keep_twin::Config;
+
+use crate::say::say;
+use night::{Instant, Killed, Night, Told};
+
+/// Nights at the same time. They wait most of the time: the servers take theirs.
+const AT_ONCE: usize = 12;
+/// More instants of one kind than any of these backups has.
+const INSTANTS_MAX: usize = 400;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Use this build instead of making one.
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+    /// Only this instant of each kind, as the report names it.
+    #[arg(long, value_name = "N")]
+    at: Option<usize>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let program = args.program.clone().map_or_else(crate::bench::build, Ok)?;
+    let mut all = Vec::new();
+    for (name, config) in installations() {
+        for kind in [Instant::Arrived, Instant::Answering, Instant::Told] {
+            let night = |at: usize| Night { program: &program, config: &config, kind, at };
+            let told = match args.at {
+                Some(at) => vec![night(at).pass()?],
+                None => all_instants(night)?,
+            };
+            let killed = told.into_iter().filter_map(Told::killed).collect::<Vec<_>>();
+            ensure!(!killed.is_empty(), "{name}, {kind}: nothing was killed");
+            say(format_args!(
+                "{name}, {kind}: {} kills, {} of them with exporting paused",
+                killed.len(),
+                killed.iter().filter(|killed| killed.paused).count()
+            ));
+            all.extend(killed);
+        }
+    }
+    report(&all);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Both orders: up to 8.7 the applications come before the pause.
+fn installations() -> [(&'static str, Config); 2] {
+    let quick = |mut config: Config| {
+        config.warm_up_ms = 3_000;
+        config.durations.history_parts = vec![30];
+        config.durations.optimize_parts = vec![30];
+        config.durations.part_gap = 10;
+        config.durations.records = 60;
+        config.durations.runtime_appears = 30;
+        config.durations.runtime = 120;
+        config
+    };
+    [("8.6", quick(Config::demo_8_6())), ("8.8", quick(Config::seed_8_8()))]
+}
+
+/// From the first instant on, until the backup is over before it comes.
+fn all_instants<'a>(night: impl Fn(usize) -> Night<'a> + Sync) -> anyhow::Result<Vec<Told>> {
+    let next = AtomicUsize::new(1);
+    let told = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        let work = || -> anyhow::Result<()> {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                ensure!(at < INSTANTS_MAX, "a backup without end: {at} instants");
+                let night = night(at);
+                let one = night.pass().with_context(|| night.to_string()).inspect_err(|_| {
+                    // The others end with what they are at.
+                    next.store(INSTANTS_MAX, Ordering::Relaxed);
+                })?;
+                let is_over = one == Told::Over;
+                told.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+                if is_over {
+                    return Ok(());
+                }
+            }
+        };
+        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        let mut first = Ok(());
+        for worker in workers {
+            let ended = worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a night broke")));
+            first = first.and(ended);
+        }
+        first
+    })?;
+    Ok(told.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// What was going on, and how often it was cut off there.
+fn report(all: &[Killed]) {
+    let mut by_what: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for killed in all {
+        let (kills, paused) = by_what.entry(&killed.during).or_default();
+        *kills += 1;
+        *paused += usize::from(killed.paused);
+    }
+    for (what, (kills, paused)) in by_what {
+        say(format_args!("  {kills:>4} kills, {paused:>3} paused  {what}"));
+    }
+    say(format_args!("{} kills: 0 left paused, 0 wrongly complete", all.len()));
+}

@@ -1,0 +1,288 @@
+//! One night: a backup, killed at one instant, the commands of the next morning, and what is true afterwards.
+
+use std::fmt;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use c8keep_twin::http::{Moment, Watcher};
+use c8keep_twin::{Config, Host, Request};
+use serde_json::Value;
+
+use crate::bench::stage::Stage;
+
+/// No command takes longer, on a machine that is five times slower.
+const COMMAND_MAX: Duration = Duration::from_mins(2);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// The kinds of instants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Instant {
+    /// A request has arrived: its effect comes after the death.
+    Arrived,
+    /// A request has had its effect, and its answer never comes.
+    Answering,
+    /// An event was journalled and told.
+    Told,
+}
+
+/// One night.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Night<'a> {
+    pub(super) program: &'a Path,
+    pub(super) config: &'a Config,
+    pub(super) kind: Instant,
+    /// The how-manieth instant of its kind.
+    pub(super) at: usize,
+}
+
+/// How it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The backup had ended before the instant came.
+    Over,
+    Killed(Killed),
+}
+
+/// A kill, after which everything was as promised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Killed {
+    /// What was going on.
+    pub(super) during: String,
+    /// Whether exporting was paused then.
+    pub(super) paused: bool,
+}
+
+/// The program, and what it was doing when it was killed.
+#[derive(Debug, Default)]
+struct Victim {
+    child: Option<Child>,
+    killed_during: Option<String>,
+    seen: usize,
+}
+
+impl Night<'_> {
+    pub(super) fn pass(&self) -> anyhow::Result<Told> {
+        let victim = Arc::new(Mutex::new(Victim::default()));
+        let home = Home::new()?;
+        let stage = Stage::open_watched(self.config, self.watcher(&victim))?;
+        let command = |arguments: &[&str]| -> anyhow::Result<Command> {
+            let mut command = Command::new(self.program);
+            command.args(arguments).env_clear().envs(stage.environment(crate::bench::REPOSITORY)?);
+            command.env("HOME", &home.0).stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped());
+            Ok(command)
+        };
+        let ended = self.killed(command(&["backup", "-o", "json"])?, &victim)?;
+        let Some(during) = lock(&victim).killed_during.take() else {
+            ensure!(ended.status.success(), "the backup failed by itself: {}", said(&ended));
+            return Ok(Told::Over);
+        };
+        let paused = !stage.exports();
+        let status = finished(command(&["status", "-o", "json"])?)?;
+        // A pause that is still on its way is seen by the next look.
+        ensure!(
+            !paused || status.status.code() == Some(20),
+            "status does not tell of the pause: {}",
+            said(&status)
+        );
+        self.next_morning(command)?;
+        ensure!(stage.exports(), "exporting was left paused");
+        all_restore(&finished(command(&["list", "-o", "json"])?)?, &stage)?;
+        stage.end()?;
+        Ok(Told::Killed(Killed { during, paused }))
+    }
+
+    /// What an operator or a CronJob does next, one after the other.
+    fn next_morning(&self, command: impl Fn(&[&str]) -> anyhow::Result<Command>) -> anyhow::Result<()> {
+        let mornings: [&[&[&str]]; 3] =
+            [&[&["backup"]], &[&["backup", "--on-open", "finish"]], &[&["resume-exporting"], &["backup"]]];
+        for arguments in mornings[self.at % mornings.len()] {
+            let ended = finished(command(arguments)?)?;
+            ensure!(ended.status.success(), "{} ended with {}", arguments.join(" "), said(&ended));
+        }
+        Ok(())
+    }
+
+    /// Runs the backup until its instant, or to its end.
+    fn killed(&self, mut command: Command, victim: &Arc<Mutex<Victim>>) -> anyhow::Result<Output> {
+        // Nothing is counted before the process can be killed.
+        let mut started = lock(victim);
+        let mut child = command.spawn().context("starting c8keep")?;
+        let stdout = child.stdout.take().context("its output was taken")?;
+        let stderr = child.stderr.take().context("its output was taken")?;
+        started.child = Some(child);
+        drop(started);
+        let told = {
+            let (victim, night) = (Arc::clone(victim), (self.kind, self.at));
+            std::thread::spawn(move || {
+                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                    if night.0 == Instant::Told {
+                        lock(&victim).see(night.1, || event_of(&line));
+                    }
+                }
+            })
+        };
+        let complained = std::thread::spawn(move || {
+            BufReader::new(stderr).lines().map_while(Result::ok).collect::<Vec<_>>().join("\n")
+        });
+        let status = ended(|| {
+            let mut victim = lock(victim);
+            victim.child.as_mut().map_or(Ok(None), Child::try_wait)
+        })?;
+        told.join().ok().context("the reader broke")?;
+        let stderr = complained.join().ok().context("the reader broke")?.into_bytes();
+        Ok(Output { status, stdout: Vec::new(), stderr })
+    }
+
+    fn watcher(&self, victim: &Arc<Mutex<Victim>>) -> Watcher {
+        let (victim, kind, at) = (Arc::clone(victim), self.kind, self.at);
+        Arc::new(move |moment: Moment, host: Host, request: &Request| {
+            let is_ours = matches!(
+                (kind, moment),
+                (Instant::Arrived, Moment::Arrived) | (Instant::Answering, Moment::Answering)
+            );
+            if is_ours {
+                lock(&victim).see(at, || format!("{host}: {} {}", request.method, plain(&request.path)));
+            }
+        })
+    }
+}
+
+/// Every backup that is called complete is.
+fn all_restore(listed: &Output, stage: &Stage) -> anyhow::Result<()> {
+    let listed: Value = serde_json::from_slice(&listed.stdout).context("reading the list")?;
+    let backups = listed.as_array().context("a list without backups")?;
+    let complete = backups.iter().filter(|backup| backup["state"] == "complete");
+    let mut whole = 0;
+    for backup in complete {
+        let id = backup["backup"].as_u64().context("a backup without an id")?;
+        let verdict = stage.restore(id);
+        ensure!(verdict.whole(), "backup {id} is listed as complete, and restores as: {verdict}");
+        whole += 1;
+    }
+    ensure!(whole > 0, "no complete backup is listed: {listed}");
+    Ok(())
+}
+
+impl Victim {
+    /// Counts an instant, and kills at the right one.
+    fn see(&mut self, at: usize, during: impl FnOnce() -> String) {
+        self.seen += 1;
+        if self.seen == at
+            && let Some(child) = &mut self.child
+            && matches!(child.try_wait(), Ok(None))
+            && child.kill().is_ok()
+        {
+            self.killed_during = Some(during());
+        }
+    }
+}
+
+/// Runs a command to its end.
+fn finished(mut command: Command) -> anyhow::Result<Output> {
+    let mut child = command.spawn().context("starting c8keep")?;
+    let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
+    let read = |stream: Option<&mut dyn std::io::Read>| {
+        let mut bytes = Vec::new();
+        if let Some(stream) = stream {
+            let _ = stream.read_to_end(&mut bytes);
+        }
+        bytes
+    };
+    let complained = std::thread::spawn(move || read(stderr.as_mut().map(|s| s as &mut dyn std::io::Read)));
+    let printed = std::thread::spawn(move || read(stdout.as_mut().map(|s| s as &mut dyn std::io::Read)));
+    let status = ended(|| child.try_wait()).inspect_err(|_| {
+        let _ = child.kill();
+    })?;
+    let stdout = printed.join().ok().context("the reader broke")?;
+    let stderr = complained.join().ok().context("the reader broke")?;
+    Ok(Output { status, stdout, stderr })
+}
+
+fn ended(
+    mut look: impl FnMut() -> std::io::Result<Option<std::process::ExitStatus>>,
+) -> anyhow::Result<std::process::ExitStatus> {
+    let began = std::time::Instant::now();
+    loop {
+        if let Some(status) = look().context("waiting for c8keep")? {
+            return Ok(status);
+        }
+        if began.elapsed() > COMMAND_MAX {
+            bail!("no end within {COMMAND_MAX:?}");
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn said(ended: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}:\n{}\n{}", ended.status, text(&ended.stdout), text(&ended.stderr))
+}
+
+/// A path without what differs from run to run.
+fn plain(path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default();
+    let segments = path.split('/').map(|segment| {
+        let digits = segment.bytes().filter(u8::is_ascii_digit).count();
+        if digits > 5 { "…" } else { segment }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+fn event_of(line: &str) -> String {
+    let event: Value = serde_json::from_str(line).unwrap_or_default();
+    let name = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+    format!("told: {} {}", name("event"), name("step")).trim_end().to_owned()
+}
+
+fn lock(victim: &Mutex<Victim>) -> MutexGuard<'_, Victim> {
+    victim.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Told {
+    pub(super) fn killed(self) -> Option<Killed> {
+        match self {
+            Told::Over => None,
+            Told::Killed(killed) => Some(killed),
+        }
+    }
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Instant::Arrived => "before the effect of a request",
+            Instant::Answering => "after the effect of a request",
+            Instant::Told => "after an event",
+        })
+    }
+}
+
+impl fmt::Display for Night<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}, number {}", self.config.version, self.kind, self.at)
+    }
+}
+
+/// A folder of its own for journal and vault.
+struct Home(std::path::PathBuf);
+
+impl Home {
+    fn new() -> anyhow::Result<Home> {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let home = std::env::temp_dir().join(format!("c8keep-kills-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&home).context("making a home")?;
+        Ok(Home(home))
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
