@@ -51,6 +51,7 @@ const STAGES: &[Stage] = &[
     },
     quick("deny", "cargo xtask deny"),
     slow("demo", tidy::DEMO_COMMAND),
+    slow("kills", "cargo xtask kills"),
     // The release build's dependencies are there by now. The same seeds every time: what is met must not be left to chance.
     slow("sim", "cargo run --release -p c8keep-sim -- --singles --seeds 5000 --from 1"),
     slow("peers", "cargo xtask peers install"),

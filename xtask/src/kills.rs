@@ -8,7 +8,7 @@ mod night;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, ensure};
@@ -27,9 +27,12 @@ pub(crate) struct Args {
     /// Use this build instead of making one.
     #[arg(long, value_name = "PATH")]
     program: Option<PathBuf>,
-    /// Only this instant of each kind, as the report names it.
+    /// Only this instant of each kind, as a failure names it.
     #[arg(long, value_name = "N")]
     at: Option<usize>,
+    /// Tell also what was going on at the instants.
+    #[arg(long)]
+    table: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -52,7 +55,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             all.extend(killed);
         }
     }
-    report(&all);
+    if args.table {
+        tell(&all);
+    }
+    say(format_args!("{} kills: 0 left paused, 0 wrongly complete", all.len()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -73,38 +79,37 @@ fn installations() -> [(&'static str, Config); 2] {
 
 /// From the first instant on, until the backup is over before it comes.
 fn all_instants<'a>(night: impl Fn(usize) -> Night<'a> + Sync) -> anyhow::Result<Vec<Told>> {
-    let next = AtomicUsize::new(1);
+    let (next, broken) = (AtomicUsize::new(1), AtomicBool::new(false));
     let told = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        let work = || -> anyhow::Result<()> {
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                ensure!(at < INSTANTS_MAX, "a backup without end: {at} instants");
-                let night = night(at);
-                let one = night.pass().with_context(|| night.to_string()).inspect_err(|_| {
-                    // The others end with what they are at.
-                    next.store(INSTANTS_MAX, Ordering::Relaxed);
-                })?;
-                let is_over = one == Told::Over;
-                told.lock().unwrap_or_else(PoisonError::into_inner).push(one);
-                if is_over {
-                    return Ok(());
-                }
+    let work = || -> anyhow::Result<()> {
+        // After a failure the others end with what they are at.
+        while !broken.load(Ordering::Relaxed) {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            ensure!(at < INSTANTS_MAX, "a backup without end: {at} instants");
+            let night = night(at);
+            let one = night.pass().with_context(|| night.to_string());
+            broken.fetch_or(one.is_err(), Ordering::Relaxed);
+            let one = one?;
+            let is_over = one == Told::Over;
+            told.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+            if is_over {
+                break;
             }
-        };
-        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
-        let mut first = Ok(());
-        for worker in workers {
-            let ended = worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a night broke")));
-            first = first.and(ended);
         }
-        first
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        let ended = workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a night broke"))));
+        ended.collect::<Vec<_>>().into_iter().collect::<anyhow::Result<()>>()
     })?;
     Ok(told.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// What was going on, and how often it was cut off there.
-fn report(all: &[Killed]) {
+fn tell(all: &[Killed]) {
     let mut by_what: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for killed in all {
         let (kills, paused) = by_what.entry(&killed.during).or_default();
@@ -114,5 +119,4 @@ fn report(all: &[Killed]) {
     for (what, (kills, paused)) in by_what {
         say(format_args!("  {kills:>4} kills, {paused:>3} paused  {what}"));
     }
-    say(format_args!("{} kills: 0 left paused, 0 wrongly complete", all.len()));
 }
