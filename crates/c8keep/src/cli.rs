@@ -208,10 +208,9 @@ pub struct DemoArgs {
 fn wanted_id(text: &str) -> Result<WantedId, String> {
     match text.trim() {
         "" => Ok(WantedId(None)),
-        id => id
-            .parse()
-            .map(|id| WantedId(Some(id)))
-            .map_err(|e: c8keep_core::backup::NotABackupId| e.to_string()),
+        id => id.parse().map(|id| WantedId(Some(id))).map_err(|e: c8keep_core::backup::NotABackupId| {
+            format!("{e} (from --id, or the variable {})", env::BACKUP_ID)
+        }),
     }
 }
 

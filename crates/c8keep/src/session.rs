@@ -95,6 +95,15 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
     Ok(Session { world: Arc::new(world), findings: findings.into_iter().map(Finding::from).collect(), reach })
 }
 
+/// The same, for whoever only releases: an application that is down keeps no exporting paused.
+pub async fn assemble_to_release(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
+    let mut settings = settings.clone();
+    for app in [&mut settings.operate, &mut settings.tasklist, &mut settings.optimize] {
+        app.required = false;
+    }
+    Box::pin(assemble(&settings, journal)).await
+}
+
 /// Asks the servers what there is, for whoever writes a configuration.
 pub async fn survey(settings: &Settings) -> Result<Survey, Fault> {
     let transport = transport(settings)?;
@@ -162,7 +171,7 @@ pub async fn journal_to_write(settings: &Settings, printer: Printer) -> Result<A
     if settings.vault.is_none() {
         return Ok(Arc::new(Fence::of_this_host(Arc::new(journal))));
     }
-    let id = format!("{}/{}", host(), journal.identity()?);
+    let id = id_of(&journal)?;
     let journal = Arc::new(journal);
     Ok(Arc::new(match vault(settings).await {
         Ok(vault) => Fence::between_hosts(journal, vault, Arc::new(SystemClock::new()), id, move |text| {
@@ -171,6 +180,16 @@ pub async fn journal_to_write(settings: &Settings, printer: Printer) -> Result<A
         // Whoever needs the vault says so; a pause of ours can be lifted without it.
         Err(_) => Fence::of_this_host(journal),
     }))
+}
+
+/// How claims in the vault name this host's journal; none, where there is no journal yet.
+pub async fn journal_id(settings: &Settings) -> Option<String> {
+    let journal = SqliteJournal::open_for_reading(settings.journal()).await.ok()?;
+    id_of(&journal).ok()
+}
+
+fn id_of(journal: &SqliteJournal) -> Result<String, Fault> {
+    Ok(format!("{}/{}", host(), journal.identity()?))
 }
 
 /// The journal, for a verb that only reads: nothing is created or locked.

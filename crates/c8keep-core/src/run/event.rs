@@ -196,7 +196,7 @@ impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             StopReason::Signal => "stopped by a signal",
-            StopReason::HoldBudget => "exporting was paused for as long as it may be",
+            StopReason::HoldBudget => "exporting was paused for as long as it may be (limits.hold_budget)",
             StopReason::DiskSpace => "a broker's disk became too full for exporting to stay paused",
             StopReason::TakenOver => "ended by a later process, which found it open",
         })

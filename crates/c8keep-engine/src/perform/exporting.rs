@@ -1,6 +1,8 @@
 //! Pausing, resuming, and reading the positions that prove the pause.
 
-use c8keep_core::facts::{BrokerReading, Fact, PartitionReading, Positions};
+use std::collections::BTreeMap;
+
+use c8keep_core::facts::{BrokerReading, Cluster, Fact, PartitionReading, Positions};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::run::Run;
 use jiff::Timestamp;
@@ -42,7 +44,7 @@ pub(super) fn paused_now(positions: &Positions) -> String {
 pub(super) async fn resume(world: &World, run: &Run) -> Performed {
     let on_its_way = run.pause_may_land_until().filter(|pause| world.clock.now() < pause.until);
     let may_land = match on_its_way {
-        Some(pause) => pause.attempts > 1 || !has_landed(world).await,
+        Some(pause) => pause.attempts > 1 || !has_landed(world, run.facts().cluster.as_ref()).await,
         None => false,
     };
     if let Err(fault) = world.camunda.resume_exporting().await {
@@ -75,13 +77,23 @@ pub(super) async fn resume(world: &World, run: &Run) -> Performed {
     }
 }
 
-/// Whether every replica is paused: then the one pause that was sent has done all it can.
-async fn has_landed(world: &World) -> bool {
+/// Whether every replica is paused: then the one pause that was sent has done all it can. Brokers that are out of reach have
+/// replicas, too, so as many must be read as the cluster has.
+async fn has_landed(world: &World, cluster: Option<&Cluster>) -> bool {
+    let Some((partitions, replication)) = cluster.and_then(|c| Some((c.partitions?, c.replication?))) else {
+        return false;
+    };
     let Ok(positions) = read(world).await else { return false };
-    let all = |broker: &BrokerReading| {
+    // One broker may answer at several addresses.
+    let named = positions.brokers.iter().filter_map(|broker| Some((broker.node?, broker)));
+    let replicas: BTreeMap<(u32, u32), &PartitionReading> = named
+        .flat_map(|(node, broker)| broker.partitions.iter().map(move |(number, r)| ((node, *number), r)))
+        .collect();
+    let all_read = replicas.len() as u64 >= u64::from(partitions) * u64::from(replication);
+    let paused = |broker: &BrokerReading| {
         broker.unread.is_none() && broker.partitions.values().all(PartitionReading::is_paused)
     };
-    positions.brokers.iter().all(all)
+    all_read && positions.brokers.iter().all(paused)
 }
 
 /// P0. A leader that exports already shows that somebody lifted the pause; a broker that cannot be read only weakens

@@ -93,7 +93,7 @@ pub(crate) fn foreign_pause(management: &str, positions: &Positions) -> Option<F
         return None;
     }
     let target = format!("{management}/actuator/partitions");
-    let answer = format!("exporting is already paused, and not by c8keep: {paused}");
+    let answer = format!("exporting is already paused, and not by a run in this journal: {paused}");
     let fault = Fault::new(FaultKind::ForeignPause, "checking that exporting runs", target, answer);
     Some(fault.with_hint(
         "find out who paused it (another backup?); if nobody needs the pause, run `c8keep resume-exporting --yes`",

@@ -53,7 +53,14 @@ async fn claimed(
     let guarded = |stop: Stop| if paused { stop.while_paused() } else { stop };
     let interrupted = if inherited.is_some() { exit::MAY_BE_PAUSED } else { interrupted_with(&open) };
     let assembled = signals::or_stop(interrupted, session::assemble(settings, journal.clone())).await?;
-    let Session { world, findings, .. } = assembled.map_err(|fault| guarded(fault.into()))?;
+    let Session { world, findings, .. } = match assembled {
+        Ok(session) => session,
+        Err(fault) if open.has_hold() => {
+            let stopped = Box::pin(release_at_least(settings, args, journal, open, term, fault, printer));
+            return Err(stopped.await);
+        }
+        Err(fault) => return Err(guarded(fault.into())),
+    };
     let is_first = world.journal.runs(settings.name(), 1).await?.is_empty();
     session::announce(&world.installation, &findings, is_first || global.verbose > 0, printer);
     if let Some(held) = inherited {
@@ -63,7 +70,18 @@ async fn claimed(
     let was_open = !open.runs.is_empty();
     for (run, seq) in open.runs {
         if let Taken::Finished(driven) = take_over(&world, run, seq, &how).await? {
-            return Ok(tell(&world, settings, &driven, args, printer));
+            let code = tell(&world, settings, &driven, args, printer);
+            let finished = driven.run.plan().backup();
+            return Ok(match args.plan.id().filter(|wanted| *wanted != finished) {
+                Some(wanted) => {
+                    let what = format!(
+                        "backup {wanted} was not started: backup {finished} was open, and has been gone on with"
+                    );
+                    printer.problem(&what, "start again for another one");
+                    exit::first_of([code, exit::FAILED])
+                }
+                None => code,
+            });
         }
     }
     if !open.unreadable.is_empty() {
@@ -95,6 +113,40 @@ async fn claimed(
     }
 }
 
+/// No backup can be taken now; that keeps no pause of ours. What stands in the way decides the code, if exporting runs.
+async fn release_at_least(
+    settings: &Settings,
+    args: &BackupArgs,
+    journal: &Arc<Fence>,
+    open: Open,
+    term: Term,
+    fault: Fault,
+    printer: Printer,
+) -> Stop {
+    let journal: Arc<dyn Journal> = journal.clone();
+    let assembled = session::assemble_to_release(settings, journal);
+    let world = match signals::or_stop(exit::MAY_BE_PAUSED, assembled).await {
+        Ok(Ok(session)) => session.world,
+        Ok(Err(_)) => {
+            let hint = format!(
+                "an earlier run was left open, and exporting may be PAUSED: `c8keep resume-exporting --yes`; then: {}",
+                fault.hint
+            );
+            return Stop::from(fault.with_hint(hint)).while_paused();
+        }
+        Err(stop) => return stop,
+    };
+    let on_open = args.on_open.filter(|wished| *wished == OnOpen::Fail).or(Some(OnOpen::Release));
+    let how = How { on_open, term, release_wait: args.release_wait, printer };
+    for (run, seq) in open.runs {
+        if let Err(stop) = take_over(&world, run, seq, &how).await {
+            printer.fault(&fault);
+            return stop;
+        }
+    }
+    fault.into()
+}
+
 /// The exit code of a signal before these runs are ended.
 fn interrupted_with(open: &Open) -> u8 {
     if open.has_hold() { exit::MAY_BE_PAUSED } else { exit::INTERRUPTED }
@@ -114,7 +166,8 @@ fn on_open(args: &BackupArgs, open: &Open) -> Option<OnOpen> {
 /// released by then.
 async fn beside_unreadable(world: &World, faults: Vec<Fault>, printer: Printer) -> Stop {
     let positions = world.camunda.positions(&world.installation.brokers, world.clock.now()).await;
-    let paused = positions.is_ok_and(|positions| !positions.paused().is_empty());
+    // Brokers that cannot be read may be paused as well as those that say so.
+    let paused = positions.map_or(true, |positions| !positions.paused().is_empty());
     let mut faults = faults.into_iter();
     let first = faults.next().map_or_else(|| Stop::with(exit::FAILED), Stop::from);
     faults.for_each(|fault| printer.fault(&fault));

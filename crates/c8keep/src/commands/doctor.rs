@@ -2,7 +2,7 @@
 //! the vault removes again.
 
 use c8keep_adapters::discovery::Topic;
-use c8keep_core::fault::Fault;
+use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::run::Run;
 use c8keep_engine::doctor::{Check, Verdict, examine, exporting_alone, one_cause_one_line, vault_of};
 use c8keep_engine::open_runs::{self, Open};
@@ -125,9 +125,12 @@ fn own_pause(check: Check, holder: Option<&str>, open: &[(Run, u64)]) -> Check {
             "wait for its end",
         );
     }
-    match check.fault {
-        Some(fault) => Check::bad("exporting", of_our_own(fault, open)),
-        None => check,
+    let Some(fault) = check.fault else { return check };
+    let fault = of_our_own(fault, open);
+    match fault.kind {
+        FaultKind::ForeignPause => Check::bad("exporting", fault),
+        // A backup lifts it first, so nothing has to be mended before.
+        _ => Check::warning("exporting", fault.answer, fault.hint),
     }
 }
 

@@ -161,7 +161,7 @@ async fn identify(
     let began = clock.now();
     let mut told = false;
     loop {
-        let assembled = session::assemble(settings, Arc::clone(journal));
+        let assembled = session::assemble_to_release(settings, Arc::clone(journal));
         let fault = match signals::or_stop(exit::MAY_BE_PAUSED, assembled).await? {
             Ok(session) => return Ok(Ok(session.world)),
             Err(fault) => fault,

@@ -128,11 +128,19 @@ fn choose<'a>(entries: &'a [Entry], wanted: &str, installation: &str) -> Result<
             None => return Err(none(format!("{wanted:?} is not an id, latest or latest~N"))),
         };
         let mut complete = entries.iter().filter(|e| e.manifest.is_some());
-        return complete.nth(nth).ok_or_else(|| none("there are not that many complete backups".into()));
+        let few = if nth == 0 {
+            "there is no complete backup yet"
+        } else {
+            "there are not that many complete backups"
+        };
+        return complete.nth(nth).ok_or_else(|| none(few.into()));
     }
     let id: BackupId = wanted.parse().map_err(|e| none(format!("{e}")))?;
     entries.iter().find(|e| e.backup == id).ok_or_else(|| none("there is no such backup".into()))
 }
+
+/// The step that the manifest says nothing of: exporting is resumed while it is being published.
+const RESUME_ON_PAGE: u8 = 10;
 
 fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
     let mut text = String::new();
@@ -195,6 +203,9 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
         let took = step.ended_at.map(|end| span(end.duration_since(step.started_at))).unwrap_or_default();
         let _ = writeln!(text, "  {page:>2} {:<21} {}  {took}", step.step, instant(step.started_at));
     }
+    if let Some(at) = release.and_then(|release| release.resumed_at) {
+        let _ = writeln!(text, "  {RESUME_ON_PAGE:>2} {:<21} {}", "resume-exporting", instant(at));
+    }
     for what in &m.not_covered {
         let _ = writeln!(text, "not in it: {} ({})", what.what, what.why);
     }
@@ -238,7 +249,9 @@ fn of_run(run: &Run) -> String {
             _ => None,
         })
         .collect();
-    let mut text = plain(&frame(run, &notes, run.last_at(), None));
+    // What is open goes on, whether anybody is at work or not.
+    let at = if run.outcome().is_some() { run.last_at() } else { session::now() };
+    let mut text = plain(&frame(run, &notes, at, None));
     if let Some(witness) = &run.facts().witness {
         let _ = writeln!(text, "witness: {}", witness_line(witness));
     }

@@ -107,7 +107,9 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         }
         _ => None,
     };
-    let claim = claim.filter(|claim| !claim.left);
+    // Nobody is at work on this host: a claim of this very journal is what a process that has ended has left.
+    let own = session::journal_id(&settings).await;
+    let claim = claim.filter(|claim| !claim.left && own.as_ref() != Some(&claim.journal));
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
     let catalog = catalog::read_all(vault, journal, settings.name()).await;
     for fault in catalog.faults {
@@ -230,6 +232,14 @@ fn text(status: &Status, now: Timestamp) -> String {
             format!("exporting     unknown: {}: {}; {}", fault.target, fault.answer, fault.hint)
         }
     });
+    let is_known = status.holder.is_some() || status.claim.is_some() || !status.open_runs.is_empty();
+    if matches!(status.exporting, Exporting::Paused { .. }) && !is_known {
+        lines.push(
+            "  next        no run in this journal did it: find out who (another user, host or tool); if nobody needs it, \
+             `c8keep resume-exporting --yes`"
+                .into(),
+        );
+    }
     for Unread { what, fault } in &status.faults {
         lines.push(format!("{what:<13} cannot be read: {}: {}", fault.target, fault.answer));
         if !fault.hint.is_empty() {

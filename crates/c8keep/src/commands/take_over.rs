@@ -47,10 +47,8 @@ pub(super) async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How)
     };
     match choose(how, why_not.as_deref()).await.map_err(guarded)? {
         OnOpen::Fail => {
-            printer.problem(
-                "an open run was found and left alone, as --on-open fail asks",
-                "c8keep resume-exporting",
-            );
+            let what = "an open run was found and left alone, as --on-open fail asks";
+            printer.problem(what, what_to_do(run.hold()));
             Err(guarded(Stop::with(exit::FAILED)))
         }
         OnOpen::Finish if Taking::Finish.allowed(why_not.as_deref()) == Taking::Finish => {
@@ -100,12 +98,16 @@ async fn choose(how: &How, why_not: Option<&str>) -> Result<OnOpen, Stop> {
         None if !how.printer.can_ask() || signals::have_come() => OnOpen::Release,
         None => {
             let finish = if why_not.is_none() { "[f]inish it, " } else { "" };
-            let question = format!("{finish}[r]elease and end it, or [q]uit? (r)");
-            let answer = signals::or_stop(exit::INTERRUPTED, how.printer.ask(question)).await?;
-            match answer.to_lowercase().as_str() {
-                "f" | "finish" if why_not.is_none() => OnOpen::Finish,
-                "q" | "quit" => OnOpen::Fail,
-                _ => OnOpen::Release,
+            let question = format!("{finish}[r]elease and end it, then go on, or [q]uit? (r)");
+            loop {
+                let asking = how.printer.ask(question.clone());
+                let answer = signals::or_stop(exit::INTERRUPTED, asking).await?;
+                match answer.to_lowercase().as_str() {
+                    "f" | "finish" if why_not.is_none() => break OnOpen::Finish,
+                    "" | "r" | "release" => break OnOpen::Release,
+                    "q" | "quit" => break OnOpen::Fail,
+                    _ => {}
+                }
             }
         }
     })

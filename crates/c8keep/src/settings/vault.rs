@@ -82,6 +82,18 @@ impl Vault {
         if self.url.trim().is_empty() {
             return refused("it has no url", "give a folder, or an address like s3://bucket/prefix");
         }
+        if let Some((scheme, rest)) = self.url.split_once(':')
+            && !rest.starts_with("//")
+            && scheme.len() > 1
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric())
+        {
+            return refused(
+                &format!("{} is neither a folder nor an address", self.url),
+                &format!(
+                    "an address has two slashes: {scheme}://…; a folder whose name has a colon begins with /"
+                ),
+            );
+        }
         let only_url = Vault { url: self.url.clone(), ..Vault::default() };
         if !is_store(&self.url) && *self != only_url {
             return refused(

@@ -44,9 +44,10 @@ fn a_killed_run_is_reported_and_released() {
     theatre.run(&["show", "1000"]).expect(0, &words);
     let shown = theatre.run(&["show", "1000", "-o", "json"]).json();
     assert_eq!((&shown["open"]["hold"], shown["open"]["holder"].is_null()), (&"open".into(), true));
-    for verb in ["plan", "doctor"] {
-        let ended = theatre.run(&[verb]).expect(10, &["by run backup-1000", "`c8keep resume-exporting`"]);
-        assert!(!ended.said().contains("not by c8keep"), "{}", ended.said());
+    // A backup would lift it first; a plan is what it would do after that.
+    for (verb, code) in [("plan", 10), ("doctor", 0)] {
+        let ended = theatre.run(&[verb]).expect(code, &["by run backup-1000", "`c8keep resume-exporting`"]);
+        assert!(!ended.said().contains("not by a run"), "{}", ended.said());
     }
     theatre.run(&["resume-exporting"]).expect(0, &["exporting runs"]);
     assert!(!theatre.is_paused());
@@ -63,6 +64,35 @@ fn the_next_backup_releases_first() {
     kill(paused(&theatre, &["backup", "--id", "1000"]));
     let ended = theatre.run(&["backup"]).expect(0, &["backup-1000", "left open", "is complete"]);
     assert!(!theatre.is_paused(), "{}", ended.said());
+}
+
+/// An application that is down stands in the way of a backup, and not of a release.
+#[test]
+fn a_release_needs_no_application() {
+    let mut config = Theatre::quick("8.8.0");
+    config.durations.records = 60_000;
+    let mut theatre = Theatre::new(config);
+    kill(paused(&theatre, &["backup", "--id", "1000"]));
+    theatre.set("OPTIMIZE_MANAGEMENT_API", "http://127.0.0.1:1");
+    theatre.run(&["backup"]).expect(13, &["left open", "127.0.0.1:1", "connection refused"]);
+    assert!(!theatre.is_paused());
+    theatre.run(&["status"]).expect(0, &["exporting     runs"]);
+    theatre.set("OPTIMIZE_MANAGEMENT_API", &theatre.url(c8keep_twin::Host::Optimize));
+    kill(paused(&theatre, &["backup"]));
+    theatre.set("OPTIMIZE_MANAGEMENT_API", "http://127.0.0.1:1");
+    theatre.run(&["resume-exporting"]).expect(0, &["exporting runs"]);
+    assert!(!theatre.is_paused());
+}
+
+/// The backup that was asked for by its id is not the one that was open.
+#[test]
+fn another_id_than_that_of_the_finished_run_is_no_success() {
+    let mut config = slow();
+    config.durations.records = 4_000;
+    let theatre = Theatre::new(config);
+    kill(paused(&theatre, &["backup", "--id", "1000"]));
+    let words = ["backup 1000 is complete", "backup 2000 was not started"];
+    theatre.run(&["backup", "--id", "2000", "--on-open", "finish"]).expect(1, &words);
 }
 
 /// With a given id the next backup only releases, and names the next free id.

@@ -64,6 +64,8 @@ fn the_same_host_goes_on_at_once() {
     theatre.until("exporting is paused", Theatre::is_paused);
     child.kill().unwrap();
     child.wait().unwrap();
+    // What the dead process's own claim says is no sign of life here.
+    theatre.run(&["-c", &shared, "status"]).expect(20, &["LEFT OPEN", "paused exporting"]);
     let other = theatre.home().join("other");
     let elsewhere = theatre.command(&["-c", &shared, "status"]).env("HOME", &other).output().unwrap();
     // From elsewhere it may still be at work: the claim was renewed just now.
@@ -108,6 +110,7 @@ fn what_is_told_wrongly_is_refused_with_its_key() {
     let theatre = Theatre::new(Theatre::quick("8.8.0"));
     for (text, word) in [
         ("vault: s4://backups", "s4://"),
+        ("vault: 's3:/backups'", "two slashes"),
         ("vault: {url: 's3://b', access_key: A, secret: {env: NOT_SET_AT_ALL}}", "NOT_SET_AT_ALL"),
         ("vault: {url: 's3://b', secret: {env: A}}", "access_key"),
         ("vault: {url: 's3://b', endpoint: 'http://minio.example.org'}", "allow_http"),
