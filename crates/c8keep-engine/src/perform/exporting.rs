@@ -1,6 +1,6 @@
 //! Pausing, resuming, and reading the positions that prove the pause.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use c8keep_core::facts::{BrokerReading, Cluster, Fact, PartitionReading, Positions};
 use c8keep_core::fault::{Fault, FaultKind};
@@ -77,23 +77,26 @@ pub(super) async fn resume(world: &World, run: &Run) -> Performed {
     }
 }
 
+async fn has_landed(world: &World, cluster: Option<&Cluster>) -> bool {
+    read(world).await.is_ok_and(|positions| is_paused_everywhere(cluster, &positions))
+}
+
 /// Whether every replica is paused: then the one pause that was sent has done all it can. Brokers that are out of reach have
 /// replicas, too, so as many must be read as the cluster has.
-async fn has_landed(world: &World, cluster: Option<&Cluster>) -> bool {
+fn is_paused_everywhere(cluster: Option<&Cluster>, positions: &Positions) -> bool {
     let Some((partitions, replication)) = cluster.and_then(|c| Some((c.partitions?, c.replication?))) else {
         return false;
     };
-    let Ok(positions) = read(world).await else { return false };
     // One broker may answer at several addresses.
     let named = positions.brokers.iter().filter_map(|broker| Some((broker.node?, broker)));
-    let replicas: BTreeMap<(u32, u32), &PartitionReading> = named
-        .flat_map(|(node, broker)| broker.partitions.iter().map(move |(number, r)| ((node, *number), r)))
+    let replicas: BTreeSet<(u32, u32)> = named
+        .flat_map(|(node, broker)| broker.partitions.keys().map(move |number| (node, *number)))
         .collect();
     let all_read = replicas.len() as u64 >= u64::from(partitions) * u64::from(replication);
-    let paused = |broker: &BrokerReading| {
+    let is_paused = |broker: &BrokerReading| {
         broker.unread.is_none() && broker.partitions.values().all(PartitionReading::is_paused)
     };
-    all_read && positions.brokers.iter().all(paused)
+    all_read && positions.brokers.iter().all(is_paused)
 }
 
 /// P0. A leader that exports already shows that somebody lifted the pause; a broker that cannot be read only weakens
@@ -126,4 +129,36 @@ async fn read_what_can_be_read(world: &World) -> Positions {
 
 async fn read(world: &World) -> Result<Positions, Fault> {
     world.camunda.positions(&world.installation.brokers, world.clock.now()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broker(node: u32, phase: &str) -> BrokerReading {
+        let reading =
+            serde_json::json!({ "role": "LEADER", "phase": phase, "exported": 1, "snapshot": null });
+        let reading: PartitionReading = serde_json::from_value(reading).unwrap();
+        let partitions = [(1, reading.clone()), (2, reading)].into();
+        BrokerReading { node: Some(node), address: format!("b{node}"), unread: None, partitions }
+    }
+
+    #[test]
+    fn a_pause_has_landed_when_all_replicas_that_there_are_were_seen_paused() {
+        let cluster: Cluster = serde_json::from_value(serde_json::json!({
+            "version": "8.6.0", "brokers_expected": 2, "brokers_up": [0, 1], "partitions": 2, "replication": 2,
+            "pending_change": null,
+        }))
+        .unwrap();
+        let landed = |brokers: &[BrokerReading]| {
+            let positions = Positions { at: Timestamp::UNIX_EPOCH, brokers: brokers.to_vec() };
+            is_paused_everywhere(Some(&cluster), &positions)
+        };
+        let (one, other) = (broker(0, "SOFT_PAUSED"), broker(1, "SOFT_PAUSED"));
+        assert!(landed(&[one.clone(), other]));
+        assert!(!landed(std::slice::from_ref(&one)), "the other one is out of reach");
+        let again = BrokerReading { address: "gateway".into(), ..one.clone() };
+        assert!(!landed(&[one.clone(), again]), "one broker at two addresses");
+        assert!(!landed(&[one, broker(1, "EXPORTING")]));
+    }
 }
