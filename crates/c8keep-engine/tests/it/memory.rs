@@ -56,6 +56,12 @@ pub struct Outside {
     pub lands_at: Option<i64>,
     /// Appends that are taken before the journal fails for ever.
     pub journal_holds: Option<usize>,
+    /// It does not fail then: it does not answer for an hour.
+    pub journal_hangs: bool,
+    /// Since when it hangs.
+    pub hung_at: Option<i64>,
+    /// Nobody tells whether somebody has taken over.
+    pub superseded_hangs: bool,
     pub events: Vec<Event>,
     /// Calls that changed something, in order.
     pub effects: Vec<String>,
@@ -85,6 +91,15 @@ impl Outside {
             }
             _ => Ok(()),
         }
+    }
+
+    fn hangs_instead_of_taking(&mut self, more: usize) -> bool {
+        let hangs =
+            self.journal_hangs && self.journal_holds.is_some_and(|holds| self.events.len() + more > holds);
+        if hangs {
+            assert_eq!(self.hung_at.replace(self.millis), None, "a journal that hangs is never asked again");
+        }
+        hangs
     }
 
     pub fn is_well_again(&mut self) {
@@ -379,6 +394,9 @@ impl Journal for Memory {
 
     async fn append(&self, _: &RunId, seq: u64, _: Term, events: &[Event]) -> Result<(), Fault> {
         self.hang("append").await;
+        if self.outside().hangs_instead_of_taking(events.len()) {
+            self.sleep_until(self.now() + SignedDuration::from_hours(1)).await;
+        }
         let mut outside = self.outside();
         if outside.journal_holds.is_some_and(|holds| outside.events.len() + events.len() > holds) {
             return Err(Fault::new(FaultKind::Storage, "appending", "the journal", "the disk is full"));
@@ -403,6 +421,13 @@ impl Journal for Memory {
 
     async fn holder(&self, _: &str) -> Result<Option<String>, Fault> {
         Ok(None)
+    }
+
+    async fn superseded(&self) -> Option<Fault> {
+        if self.outside().superseded_hangs {
+            self.sleep_until(self.now() + SignedDuration::from_hours(1)).await;
+        }
+        None
     }
 }
 
