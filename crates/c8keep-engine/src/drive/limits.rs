@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use super::Driver;
 use crate::ports::Clock;
 
-/// How long a process lives on after a signal, whatever is in flight, so that a container's grace period is enough.
-pub const END_AFTER_SIGNAL: SignedDuration = SignedDuration::from_secs(25);
+/// How long a process lives on after a signal, whatever is in flight, so that a container's grace period is enough, and
+/// that with tidying up it ends within the 25 s that are promised.
+pub const END_AFTER_SIGNAL: SignedDuration = SignedDuration::from_secs(22);
 
 /// How long a write may take while exporting is paused: longer than the fence waits for a vault, and than SQLite for another
 /// process.
