@@ -34,6 +34,8 @@ pub struct Outside {
     pub stop_at: Option<(usize, watch::Sender<bool>)>,
     /// Asks it to stop when this is sent.
     pub stop_on: Option<(&'static str, watch::Sender<bool>)>,
+    /// The machine stands still for so many milliseconds when this is sent.
+    pub stands_still_on: Option<(&'static str, i64)>,
     /// What is answered only after so many milliseconds.
     pub hangs: BTreeMap<&'static str, i64>,
     /// Nothing can be written into the vault.
@@ -136,6 +138,9 @@ impl Memory {
 
     fn arrives(&self, name: &'static str) {
         let mut outside = self.outside();
+        if let Some((_, millis)) = outside.stands_still_on.take_if(|(what, _)| *what == name) {
+            outside.millis += millis;
+        }
         let millis = outside.millis;
         if let Some((_, stop)) = outside.stop_on.take_if(|(what, _)| *what == name) {
             stop.send_replace(true);
@@ -443,14 +448,21 @@ impl Clock for Memory {
         let left = instant.duration_since(self.now()).as_nanos().max(0) + 999_999;
         let due = self.outside().millis + i64::try_from(left / 1_000_000).unwrap();
         let sleeping = Sleeping::begin(self, due);
+        let mut idle = 0;
         loop {
             // Whoever has something to do goes first.
             for _ in 0..4 {
                 tokio::task::yield_now().await;
             }
+            idle += 1;
             let mut outside = sleeping.memory.outside();
-            if outside.millis < due && outside.sleepers.iter().all(|other| *other >= due) {
+            let now = outside.millis;
+            if now < due && outside.sleepers.iter().all(|other| *other >= due) {
                 outside.millis = due;
+            } else if now < due && idle > LEFT_ALONE {
+                // Somebody is not asked whether he is awake: time does not wait for him.
+                let next = outside.sleepers.iter().copied().filter(|other| *other > now).min();
+                (outside.millis, idle) = (next.unwrap_or(due), 0);
             }
             if outside.millis >= due {
                 return;
@@ -458,6 +470,9 @@ impl Clock for Memory {
         }
     }
 }
+
+/// After how many turns whoever sleeps is known not to be asked.
+const LEFT_ALONE: u32 = 100;
 
 /// Somebody who waits, for as long as he does.
 struct Sleeping<'a> {
