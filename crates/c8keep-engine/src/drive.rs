@@ -1,9 +1,10 @@
 //! The loop: ask the run what comes next, journal the intent durably, perform it, journal the answer.
 //!
 //! It holds nothing that the journal lacks, except what is in flight. It never acts on an intent that is not durable,
-//! with one exception that the hold's own intent covers: when the journal cannot be written while exporting is paused,
-//! the release is sent all the same (`without_journal`).
+//! with one exception that the hold's own intent covers: when the journal cannot be written in time while exporting is
+//! paused, the release is sent all the same (`without_journal`).
 
+mod limits;
 mod without_journal;
 
 use std::collections::BTreeMap;
@@ -17,14 +18,13 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
+pub use self::limits::END_AFTER_SIGNAL;
+use self::limits::time_is_up;
 use crate::never_behind::never_behind;
 use crate::perform::perform;
-use crate::ports::{Clock, Term};
+use crate::ports::Term;
 use crate::progress::Reporter;
 use crate::{World, disk};
-
-/// How long a process lives on after a signal, whatever is in flight, so that a container's grace period is enough.
-pub const END_AFTER_SIGNAL: SignedDuration = SignedDuration::from_secs(25);
 
 /// How often progress is journalled: often enough for stall times of minutes, seldom enough to cost nothing.
 const NOTE_EVERY: SignedDuration = SignedDuration::from_secs(2);
@@ -133,7 +133,7 @@ pub async fn drive(world: Arc<World>, run: Run, seq: u64, term: Term, options: O
 impl Driver<'_> {
     /// Whatever is under way, a process that was asked to stop ends in time; what it leaves is read back by the next start.
     async fn until_it_ends(mut self) -> Driven {
-        let time_is_up = after_signal(self.stop.clone(), Arc::clone(&self.world.clock));
+        let time_is_up = time_is_up(self.stop.clone(), Arc::clone(&self.world.clock));
         let end = tokio::select! {
             biased;
             end = self.go_on() => end,
@@ -340,7 +340,7 @@ impl Driver<'_> {
         if self.fresh.is_empty() {
             return Ok(());
         }
-        self.world.journal.append(self.run.id(), self.seq + 1, self.term, &self.fresh).await?;
+        self.append().await?;
         for event in self.fresh.drain(..) {
             self.seq += 1;
             apply(Arc::make_mut(&mut self.journalled), &event);
@@ -370,14 +370,6 @@ impl std::fmt::Debug for Driver<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Driver").field("run", self.run.id()).finish_non_exhaustive()
     }
-}
-
-/// Returns when a process that was asked to stop has lived on for long enough; never, if it is not asked.
-async fn after_signal(mut stop: watch::Receiver<bool>, clock: Arc<dyn Clock>) {
-    if stop.wait_for(|asked| *asked).await.is_err() {
-        std::future::pending::<()>().await;
-    }
-    clock.sleep_until(clock.now() + END_AFTER_SIGNAL).await;
 }
 
 fn apply(run: &mut Run, event: &Event) {

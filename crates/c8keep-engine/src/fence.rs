@@ -10,7 +10,7 @@
 mod store;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
 use c8keep_core::claim::{self, Bid, Claim, Held, Lease, Standing, WATCH_FOR, Watched};
@@ -18,7 +18,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::Plan;
 use c8keep_core::run::{Event, RunId};
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
 use self::store::ClaimStore;
 use crate::open_runs;
@@ -47,9 +47,11 @@ struct Claims {
     id: String,
     tell: Arc<dyn Fn(&str) + Send + Sync>,
     vault: Arc<dyn Vault>,
+    /// Never locked across a wait: whoever waits may be left alone with it for as long as something else goes on.
     kept: Arc<Mutex<Kept>>,
-    /// Held while a renewal is under way: a later one must not be overtaken by one that knows less.
-    one_by_one: Arc<Mutex<()>>,
+    /// Held while a renewal is under way: a later one must not be overtaken by one that knows less. Only tasks hold it or queue
+    /// for it, because they go on whatever else is waited for.
+    one_by_one: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What is known of our own claim.
@@ -88,13 +90,13 @@ impl Fence {
 
     /// The pause that an earlier claim held and that no release is known of; ours by that claim, whatever our journal knows.
     pub async fn inherited(&self) -> Option<Held> {
-        self.claims.as_ref()?.kept.lock().await.held.clone()
+        self.claims.as_ref()?.kept().held.clone()
     }
 
     /// The inherited pause was released.
     pub async fn settle(&self) {
         let Some(claims) = &self.claims else { return };
-        claims.kept.lock().await.held = None;
+        claims.kept().held = None;
         // A later renewal says it as well.
         let _ = claims.renew_soon(false).await;
     }
@@ -102,11 +104,11 @@ impl Fence {
     /// Tells others that this process sends nothing more, so that they need not watch its claim.
     pub async fn leave(&self) {
         let Some(claims) = &self.claims else { return };
-        if claims.standing().await.is_some_and(|standing| standing != Standing::Lost) {
+        if claims.standing().is_some_and(|standing| standing != Standing::Lost) {
             // Without it the next one watches for a minute, and that is all.
             let _ = claims.renew_soon(true).await;
         }
-        claims.kept.lock().await.lease = None;
+        claims.kept().lease = None;
     }
 }
 
@@ -131,7 +133,7 @@ impl Claims {
                 Bid::Take(term) => {
                     let held = newest.as_ref().and_then(|claim| claim.held.clone());
                     if store.create(term, 0, held.as_ref(), false, now).await? {
-                        self.keep(store, term, held, now).await;
+                        self.keep(store, term, held, now);
                         return self.let_the_former_see_it(newest.as_ref()).await;
                     }
                     races += 1;
@@ -144,9 +146,9 @@ impl Claims {
     }
 
     /// From here on the claim is ours, and is renewed for as long as somebody keeps it.
-    async fn keep(&self, store: Arc<ClaimStore>, term: u64, held: Option<Held>, sent_at: Timestamp) {
+    fn keep(&self, store: Arc<ClaimStore>, term: u64, held: Option<Held>, sent_at: Timestamp) {
         {
-            let mut kept = self.kept.lock().await;
+            let mut kept = self.kept();
             kept.lease = Some(Lease { term, renewal: 0, sent_at, superseded_by: None });
             (kept.held, kept.store) = (held, Some(store));
         }
@@ -157,7 +159,7 @@ impl Claims {
     /// Its owner may have woken up and renewed just before we created our term: then it believes in its renewal for a while,
     /// until it sees ours, and may even pause meanwhile.
     async fn let_the_former_see_it(&self, former: Option<&Claim>) -> Result<(), Fault> {
-        let store = self.kept.lock().await.store.clone();
+        let store = self.kept().store.clone();
         let Some(former) = former.filter(|former| !former.left && former.journal != self.id) else {
             return Ok(());
         };
@@ -167,7 +169,7 @@ impl Claims {
         }
         self.clock.sleep_until(self.clock.now() + WATCH_FOR).await;
         let last = store.last_renewal(former).await?;
-        self.kept.lock().await.held = last.and_then(|claim| claim.held);
+        self.kept().held = last.and_then(|claim| claim.held);
         self.renew_soon(false).await?;
         self.check_standing().await
     }
@@ -180,19 +182,33 @@ impl Claims {
         ));
     }
 
-    /// Tells that we are alive and what we hold, and looks whether somebody has a higher term. What is kept is not locked
-    /// meanwhile: a store that hangs must not hold up a release.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        locked(&self.kept)
+    }
+
+    /// Tells that we are alive and what we hold, and looks whether somebody has a higher term.
     async fn renew(&self, left: bool) -> Result<(), Fault> {
         let _one_by_one = self.one_by_one.lock().await;
+        self.renew_now(left).await
+    }
+
+    /// The same, unless somebody has renewed since `seen` was sent: who only wants to be sure need not do it again.
+    async fn freshen(&self, seen: Timestamp) -> Result<(), Fault> {
+        let _one_by_one = self.one_by_one.lock().await;
+        let is_fresh = self.kept().lease.as_ref().is_some_and(|lease| lease.sent_at > seen);
+        if is_fresh { Ok(()) } else { self.renew_now(false).await }
+    }
+
+    async fn renew_now(&self, left: bool) -> Result<(), Fault> {
         let (store, lease, held) = {
-            let kept = self.kept.lock().await;
+            let kept = self.kept();
             let (Some(store), Some(lease)) = (&kept.store, &kept.lease) else { return Ok(()) };
             (Arc::clone(store), lease.clone(), kept.held.clone())
         };
         let sent_at = self.clock.now();
         let renewal = store.renew(lease.term, lease.renewal, held.as_ref(), left, sent_at).await?;
         let higher = store.read(lease.term + 1, 0).await?;
-        if let Some(lease) = self.kept.lock().await.lease.as_mut().filter(|kept| kept.term == lease.term) {
+        if let Some(lease) = self.kept().lease.as_mut().filter(|kept| kept.term == lease.term) {
             lease.renewal = lease.renewal.max(renewal);
             lease.sent_at = lease.sent_at.max(sent_at);
             lease.superseded_by = higher.map(|claim| claim.by).or(lease.superseded_by.take());
@@ -200,19 +216,38 @@ impl Claims {
         Ok(())
     }
 
-    /// The same where somebody waits for it.
+    /// Renews where somebody waits for it.
     async fn renew_soon(&self, left: bool) -> Result<(), Fault> {
-        self.renew_until(left, self.clock.now() + RENEW_WITHIN).await
+        let claims = self.clone();
+        self.in_a_task(self.clock.now() + RENEW_WITHIN, async move { claims.renew(left).await }).await
     }
 
-    async fn renew_until(&self, left: bool, until: Timestamp) -> Result<(), Fault> {
-        let within = until.duration_since(self.clock.now());
-        tokio::select! {
-            renewed = self.renew(left) => renewed,
-            () = self.clock.sleep_until(until) => {
-                let answer = format!("no end within {within:#}");
-                Err(Fault::new(FaultKind::Unreachable, RENEWING, self.vault.place(), answer))
+    async fn freshen_until(&self, seen: Timestamp, until: Timestamp) -> Result<(), Fault> {
+        let claims = self.clone();
+        self.in_a_task(until, async move { claims.freshen(seen).await }).await
+    }
+
+    /// Goes on although whoever waits for it may be busy with something else, such as an append that needs the same lock. Its time
+    /// is limited in there, too; given up, it ends.
+    async fn in_a_task(
+        &self,
+        until: Timestamp,
+        renewing: impl Future<Output = Result<(), Fault>> + Send + 'static,
+    ) -> Result<(), Fault> {
+        let (clock, place) = (Arc::clone(&self.clock), self.vault.place());
+        let within = until.duration_since(clock.now());
+        let failed = move |answer: String| Fault::new(FaultKind::Unreachable, RENEWING, place, answer);
+        let broken_off = failed.clone();
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            tokio::select! {
+                renewed = renewing => renewed,
+                () = clock.sleep_until(until) => Err(failed(format!("no end within {within:#}"))),
             }
+        });
+        match task.join_next().await {
+            Some(Ok(renewed)) => renewed,
+            Some(Err(_)) | None => Err(broken_off("the renewal was broken off".into())),
         }
     }
 
@@ -221,7 +256,7 @@ impl Claims {
     async fn standing_lost(&self) -> Fault {
         let mut failed: Option<Fault> = None;
         loop {
-            let Some(lease) = self.kept.lock().await.lease.clone() else {
+            let Some(lease) = self.kept().lease.clone() else {
                 return std::future::pending().await;
             };
             let (now, ends) = (self.clock.now(), lease.good_until());
@@ -236,7 +271,7 @@ impl Claims {
                 // After a standstill: nothing was tried meanwhile.
                 (Standing::Stale, None) => now + RENEW_WITHIN,
             };
-            failed = self.renew_until(false, until).await.err();
+            failed = self.freshen_until(lease.sent_at, until).await.err();
             let again = self.clock.now() + RENEW_AGAIN;
             self.clock.sleep_until(if failed.is_some() { again.min(until) } else { again }).await;
         }
@@ -244,18 +279,19 @@ impl Claims {
 
     /// Whether the run may go on, renewed first if that is due.
     async fn check_standing(&self) -> Result<(), Fault> {
-        if self.standing().await == Some(Standing::Stale) {
-            self.renew_soon(false).await?;
+        let seen = self.kept().lease.as_ref().map(|lease| lease.sent_at);
+        if let (Some(Standing::Stale), Some(seen)) = (self.standing(), seen) {
+            self.freshen_until(seen, self.clock.now() + RENEW_WITHIN).await?;
         }
-        let kept = self.kept.lock().await;
+        let kept = self.kept();
         match &kept.lease {
             Some(lease) if lease.superseded_by.is_some() => Err(superseded(&self.vault, lease)),
             _ => Ok(()),
         }
     }
 
-    async fn standing(&self) -> Option<Standing> {
-        self.kept.lock().await.lease.as_ref().map(|lease| lease.standing(self.clock.now()))
+    fn standing(&self) -> Option<Standing> {
+        self.kept().lease.as_ref().map(|lease| lease.standing(self.clock.now()))
     }
 
     /// What must be true before these events are journalled.
@@ -268,15 +304,15 @@ impl Claims {
 
     /// Nothing is paused before other hosts can know of it.
     async fn tell_hold(&self, held: Held) -> Result<(), Fault> {
-        if self.standing().await.is_none() {
+        if self.standing().is_none() {
             let answer = "the installation could not be claimed, so exporting is not paused";
             return Err(Fault::new(FaultKind::Unreachable, CLAIMING, self.vault.place(), answer)
                 .with_hint("see to the vault, then start again"));
         }
-        let former = self.kept.lock().await.held.replace(held);
+        let former = self.kept().held.replace(held);
         let told = self.renew_soon(false).await;
         if told.is_err() {
-            self.kept.lock().await.held = former;
+            self.kept().held = former;
         }
         told
     }
@@ -288,27 +324,22 @@ impl Claims {
         run: &RunId,
         events: &[Event],
     ) -> Result<Option<Held>, Fault> {
-        let mut kept = self.kept.lock().await;
-        self.know(&mut kept, journal, run, events).await?;
+        self.know(journal, run, events).await?;
+        let kept = self.kept();
         let plan = kept.plans.get(run);
         Ok(plan.and_then(|plan| claim::to_tell(run, plan, events, kept.held.as_ref())))
     }
 
     /// Learns a run's plan when it is first seen, and a hold that an earlier process of this host left.
-    async fn know(
-        &self,
-        kept: &mut Kept,
-        journal: &dyn Journal,
-        run: &RunId,
-        events: &[Event],
-    ) -> Result<(), Fault> {
+    async fn know(&self, journal: &dyn Journal, run: &RunId, events: &[Event]) -> Result<(), Fault> {
         if let Some(Event::Opened { plan, .. }) = events.first() {
-            kept.plans.insert(run.clone(), plan.clone());
+            self.kept().plans.insert(run.clone(), plan.clone());
         }
-        if kept.plans.contains_key(run) {
+        if self.kept().plans.contains_key(run) {
             return Ok(());
         }
         if let Some((loaded, _)) = open_runs::load(journal, run).await? {
+            let mut kept = self.kept();
             if let Some(held) = claim::held_by(&loaded) {
                 kept.held = Some(held);
             }
@@ -318,14 +349,19 @@ impl Claims {
     }
 
     /// A run that is closed holds nothing.
-    async fn after(&self, run: &RunId, events: &[Event]) {
+    fn after(&self, run: &RunId, events: &[Event]) {
         if events.iter().any(|event| matches!(event, Event::Closed { .. })) {
-            let mut kept = self.kept.lock().await;
+            let mut kept = self.kept();
             if kept.held.as_ref().is_some_and(|held| held.run == *run) {
                 kept.held = None;
             }
         }
     }
+}
+
+/// Nobody leaves it half changed.
+fn locked(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Renews for as long as somebody keeps the claim.
@@ -334,7 +370,7 @@ async fn renewing(kept: Weak<Mutex<Kept>>, claims: Claims) {
     loop {
         claims.clock.sleep_until(due).await;
         let Some(kept) = kept.upgrade() else { return };
-        let lease = kept.lock().await.lease.clone();
+        let lease = locked(&kept).lease.clone();
         let claims = Claims { kept, ..claims.clone() };
         let now = claims.clock.now();
         due = match lease {
@@ -364,7 +400,7 @@ impl Journal for Fence {
             Ok(()) => {}
             Err(fault) if fault.kind == FaultKind::Locked => return Err(fault),
             Err(fault) => {
-                claims.kept.lock().await.lease = None;
+                claims.kept().lease = None;
                 (claims.tell)(&format!(
                     "{installation} cannot be claimed in the vault, so nothing can be paused: {fault}"
                 ));
@@ -377,7 +413,7 @@ impl Journal for Fence {
         let Some(claims) = &self.claims else { return self.journal.append(run, seq, term, events).await };
         claims.before(&*self.journal, run, events).await?;
         self.journal.append(run, seq, term, events).await?;
-        claims.after(run, events).await;
+        claims.after(run, events);
         Ok(())
     }
 
@@ -390,7 +426,7 @@ impl Journal for Fence {
 
     async fn superseded(&self) -> Option<Fault> {
         let claims = self.claims.as_ref()?;
-        let kept = claims.kept.lock().await;
+        let kept = claims.kept();
         kept.lease
             .as_ref()
             .filter(|lease| lease.superseded_by.is_some())

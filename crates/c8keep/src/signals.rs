@@ -1,5 +1,5 @@
 //! Signals, for the whole life of a verb that may have paused exporting. The first asks everything to stop, which releases; the
-//! process then ends within [`END_AFTER_SIGNAL`], whatever is in flight. A second one ends it at once.
+//! process then ends within 25 s, whatever is in flight. A second one ends it at once.
 //!
 //! A terminal that is closed, or a wrapper that hands signals on, sends several at the same time: they count as one, for by
 //! accident nobody may leave exporting paused.
@@ -20,8 +20,13 @@ use crate::printer::Printer;
 const TOGETHER: Duration = Duration::from_secs(1);
 /// How long after that time somebody may still tidy up, such as give a claim back to a vault that hangs.
 const TIDY_FOR: Duration = Duration::from_secs(2);
-/// The end of everything, should anything not keep to its time: still within the 30 s that Kubernetes gives by default.
-const OVER_AFTER: Duration = Duration::from_secs(28);
+/// The end of everything, should anything not keep to its time: what is promised, and within the 30 s that Kubernetes gives by
+/// default.
+const OVER_AFTER: Duration = Duration::from_secs(25);
+const _: () = assert!(
+    END_AFTER_SIGNAL.as_secs().unsigned_abs() + TIDY_FOR.as_secs() < OVER_AFTER.as_secs(),
+    "driving and tidying up end before everything does"
+);
 
 static STOPPED: OnceLock<watch::Receiver<bool>> = OnceLock::new();
 static FIRST: OnceLock<Instant> = OnceLock::new();

@@ -39,6 +39,9 @@ struct Inner {
     connection: Option<SqliteConnection>,
     for_writing: bool,
     locks: BTreeMap<String, HostLock>,
+    /// An append is under way. Whoever gets the lock and finds it so follows one that was given up: nobody knows what became of
+    /// it, or whether the disk answers at all.
+    appending: bool,
     /// Why nothing more is taken.
     poison: Option<String>,
 }
@@ -98,7 +101,7 @@ impl SqliteJournal {
     }
 
     fn over(path: PathBuf, connection: Option<SqliteConnection>, for_writing: bool) -> SqliteJournal {
-        let inner = Inner { connection, for_writing, locks: BTreeMap::new(), poison: None };
+        let inner = Inner { connection, for_writing, locks: BTreeMap::new(), appending: false, poison: None };
         SqliteJournal { path, inner: Mutex::new(inner) }
     }
 
@@ -107,6 +110,7 @@ impl SqliteJournal {
         let inner = self.inner.lock().await;
         let why = match &inner.poison {
             Some(poison) => format!("an earlier write failed, so nothing more is taken: {poison}"),
+            None if inner.appending => "an earlier write was given up, so nothing more is taken".into(),
             None if !inner.for_writing => "it was opened for reading".into(),
             None => return Ok(inner),
         };
@@ -133,6 +137,53 @@ impl SqliteJournal {
         let term = raised.map_err(failed)?;
         work.commit().await.map_err(failed)?;
         u64::try_from(term).map(Term).map_err(|_| damaged(READING, &self.path, "a term below zero"))
+    }
+
+    async fn append_to(
+        &self,
+        inner: &mut Inner,
+        run: &RunId,
+        seq: u64,
+        term: Term,
+        events: &[Event],
+    ) -> Result<(), Fault> {
+        let connection = connected(inner, &self.path)?;
+        let changes_the_run = |event: &Event| matches!(event, Event::Opened { .. } | Event::Closed { .. });
+        if !events.iter().any(changes_the_run) {
+            match write_at_once(connection, run, seq, term, events).await {
+                Ok(true) => return Ok(()),
+                // Refused: the long way below finds out why.
+                Ok(false) => {}
+                Err(error) => {
+                    let fault = storage(APPENDING, &self.path, &error);
+                    if is_busy(&error) {
+                        return Err(fault);
+                    }
+                    inner.poison = Some(fault.answer.clone());
+                    return Err(fault.with_unknown_effect());
+                }
+            }
+        }
+        // A journal that is busy for the whole timeout took nothing and may take it later.
+        let begun = connection.begin_with("BEGIN IMMEDIATE").await;
+        let mut work = begun.map_err(|error| storage(APPENDING, &self.path, &error))?;
+        let ended = match self.write(&mut work, run, seq, term, events).await {
+            Ok(Ok(())) => work.commit().await.map_err(|error| (error, true)),
+            Ok(Err(refusal)) => {
+                // Nothing was written yet, so a rollback that fails changes nothing.
+                let _ = work.rollback().await;
+                return Err(refusal);
+            }
+            Err(error) => {
+                drop(work);
+                Err((error, false))
+            }
+        };
+        ended.map_err(|(error, committing)| {
+            let fault = storage(APPENDING, &self.path, &error);
+            inner.poison = Some(fault.answer.clone());
+            if committing { fault.with_unknown_effect() } else { fault }
+        })
     }
 
     /// Everything an append does before it is committed; `Ok(Err)` is our own refusal.
@@ -262,43 +313,10 @@ impl Journal for SqliteJournal {
 
     async fn append(&self, run: &RunId, seq: u64, term: Term, events: &[Event]) -> Result<(), Fault> {
         let mut inner = self.writable().await?;
-        let connection = connected(&mut inner, &self.path)?;
-        let changes_the_run = |event: &Event| matches!(event, Event::Opened { .. } | Event::Closed { .. });
-        if !events.iter().any(changes_the_run) {
-            match write_at_once(connection, run, seq, term, events).await {
-                Ok(true) => return Ok(()),
-                // Refused: the long way below finds out why.
-                Ok(false) => {}
-                Err(error) => {
-                    let fault = storage(APPENDING, &self.path, &error);
-                    if is_busy(&error) {
-                        return Err(fault);
-                    }
-                    inner.poison = Some(fault.answer.clone());
-                    return Err(fault.with_unknown_effect());
-                }
-            }
-        }
-        // A journal that is busy for the whole timeout took nothing and may take it later.
-        let begun = connection.begin_with("BEGIN IMMEDIATE").await;
-        let mut work = begun.map_err(|error| storage(APPENDING, &self.path, &error))?;
-        let ended = match self.write(&mut work, run, seq, term, events).await {
-            Ok(Ok(())) => work.commit().await.map_err(|error| (error, true)),
-            Ok(Err(refusal)) => {
-                // Nothing was written yet, so a rollback that fails changes nothing.
-                let _ = work.rollback().await;
-                return Err(refusal);
-            }
-            Err(error) => {
-                drop(work);
-                Err((error, false))
-            }
-        };
-        ended.map_err(|(error, committing)| {
-            let fault = storage(APPENDING, &self.path, &error);
-            inner.poison = Some(fault.answer.clone());
-            if committing { fault.with_unknown_effect() } else { fault }
-        })
+        inner.appending = true;
+        let appended = self.append_to(&mut inner, run, seq, term, events).await;
+        inner.appending = false;
+        appended
     }
 
     async fn events(&self, run: &RunId) -> Result<Vec<Event>, Fault> {

@@ -11,6 +11,7 @@ use c8keep_core::plan::StepName;
 use c8keep_core::recipe::{self, Request};
 use c8keep_core::run::{Event, Mark, Outcome, RunId, StopReason};
 use c8keep_engine::ports::{Journal, RunRow, Term};
+use futures::FutureExt;
 use jiff::Timestamp;
 use sqlx::Connection;
 
@@ -440,4 +441,25 @@ async fn a_killed_process_loses_nothing_it_was_told_is_durable() {
         let next = u64::try_from(events.len()).unwrap() + 1;
         journal.append(&run("backup-17"), next, term, &[noted(next)]).await.unwrap();
     }
+}
+
+/// Whoever no longer waits for a write knows nothing of it: what comes after could follow or not.
+#[tokio::test]
+async fn a_write_that_was_given_up_is_the_last_one() {
+    let place = Place::new();
+    let journal = place.open().await;
+    let term = journal.claim("default", "test").await.unwrap();
+    let id = run("backup-17");
+    journal.append(&id, 1, term, &[opened(&id, "default")]).await.unwrap();
+    let second = [noted(2)];
+    assert!(journal.append(&id, 2, term, &second).now_or_never().is_none(), "it takes a turn of the loop");
+    for seq in [2, 3] {
+        let fault = journal.append(&id, seq, term, &[noted(seq)]).await.unwrap_err();
+        assert!(fault.answer.contains("given up"), "{fault}");
+    }
+    drop(journal);
+    let journal = place.open().await;
+    let term = journal.claim("default", "test").await.unwrap();
+    let seq = journal.events(&id).await.unwrap().len() as u64 + 1;
+    journal.append(&id, seq, term, &[noted(seq)]).await.unwrap();
 }

@@ -19,10 +19,6 @@ impl Driver<'_> {
         self.reporter.journal_lost(&self.run, &fault, self.now());
         self.abort(|step| !matches!(step.kind, Kind::Hold { .. } | Kind::Release));
         while self.still_holds() {
-            // A resume has no owner: ours would open the window of whoever has taken over.
-            if let Some(fault) = self.world.journal.superseded().await {
-                return End::Superseded(fault);
-            }
             let now = self.now();
             let since = *self.releasing_since.get_or_insert(now);
             let patience = self.release_wait.map(|wait| since + wait);
@@ -31,6 +27,10 @@ impl Driver<'_> {
             }
             match self.run.next_release(now, &self.in_flight) {
                 Some((order, due)) if due <= now => {
+                    // A resume has no owner: ours would open the window of whoever has taken over.
+                    if let Some(fault) = self.superseded().await {
+                        return End::Superseded(fault);
+                    }
                     self.note(Event::Intended { step: order.step.clone(), attempt: order.attempt, at: now });
                     let run = Arc::new(self.run.clone());
                     self.perform(order, run);

@@ -34,6 +34,8 @@ pub struct Outside {
     pub stop_at: Option<(usize, watch::Sender<bool>)>,
     /// Asks it to stop when this is sent.
     pub stop_on: Option<(&'static str, watch::Sender<bool>)>,
+    /// The machine stands still for so many milliseconds when this is sent.
+    pub stands_still_on: Option<(&'static str, i64)>,
     /// What is answered only after so many milliseconds.
     pub hangs: BTreeMap<&'static str, i64>,
     /// Nothing can be written into the vault.
@@ -56,6 +58,12 @@ pub struct Outside {
     pub lands_at: Option<i64>,
     /// Appends that are taken before the journal fails for ever.
     pub journal_holds: Option<usize>,
+    /// It does not fail then: it does not answer for an hour.
+    pub journal_hangs: bool,
+    /// Since when it hangs.
+    pub hung_at: Option<i64>,
+    /// Nobody tells whether somebody has taken over.
+    pub superseded_hangs: bool,
     pub events: Vec<Event>,
     /// Calls that changed something, in order.
     pub effects: Vec<String>,
@@ -85,6 +93,15 @@ impl Outside {
             }
             _ => Ok(()),
         }
+    }
+
+    fn hangs_instead_of_taking(&mut self, more: usize) -> bool {
+        let hangs =
+            self.journal_hangs && self.journal_holds.is_some_and(|holds| self.events.len() + more > holds);
+        if hangs {
+            assert_eq!(self.hung_at.replace(self.millis), None, "a journal that hangs is never asked again");
+        }
+        hangs
     }
 
     pub fn is_well_again(&mut self) {
@@ -121,6 +138,9 @@ impl Memory {
 
     fn arrives(&self, name: &'static str) {
         let mut outside = self.outside();
+        if let Some((_, millis)) = outside.stands_still_on.take_if(|(what, _)| *what == name) {
+            outside.millis += millis;
+        }
         let millis = outside.millis;
         if let Some((_, stop)) = outside.stop_on.take_if(|(what, _)| *what == name) {
             stop.send_replace(true);
@@ -379,6 +399,9 @@ impl Journal for Memory {
 
     async fn append(&self, _: &RunId, seq: u64, _: Term, events: &[Event]) -> Result<(), Fault> {
         self.hang("append").await;
+        if self.outside().hangs_instead_of_taking(events.len()) {
+            self.sleep_until(self.now() + SignedDuration::from_hours(1)).await;
+        }
         let mut outside = self.outside();
         if outside.journal_holds.is_some_and(|holds| outside.events.len() + events.len() > holds) {
             return Err(Fault::new(FaultKind::Storage, "appending", "the journal", "the disk is full"));
@@ -404,6 +427,13 @@ impl Journal for Memory {
     async fn holder(&self, _: &str) -> Result<Option<String>, Fault> {
         Ok(None)
     }
+
+    async fn superseded(&self) -> Option<Fault> {
+        if self.outside().superseded_hangs {
+            self.sleep_until(self.now() + SignedDuration::from_hours(1)).await;
+        }
+        None
+    }
 }
 
 /// Time that passes only while all that is left to do is to wait for it.
@@ -418,14 +448,21 @@ impl Clock for Memory {
         let left = instant.duration_since(self.now()).as_nanos().max(0) + 999_999;
         let due = self.outside().millis + i64::try_from(left / 1_000_000).unwrap();
         let sleeping = Sleeping::begin(self, due);
+        let mut idle = 0;
         loop {
             // Whoever has something to do goes first.
             for _ in 0..4 {
                 tokio::task::yield_now().await;
             }
+            idle += 1;
             let mut outside = sleeping.memory.outside();
-            if outside.millis < due && outside.sleepers.iter().all(|other| *other >= due) {
+            let now = outside.millis;
+            if now < due && outside.sleepers.iter().all(|other| *other >= due) {
                 outside.millis = due;
+            } else if now < due && idle > LEFT_ALONE {
+                // Somebody is not asked whether he is awake: time does not wait for him.
+                let next = outside.sleepers.iter().copied().filter(|other| *other > now).min();
+                (outside.millis, idle) = (next.unwrap_or(due), 0);
             }
             if outside.millis >= due {
                 return;
@@ -433,6 +470,9 @@ impl Clock for Memory {
         }
     }
 }
+
+/// After how many turns whoever sleeps is known not to be asked.
+const LEFT_ALONE: u32 = 100;
 
 /// Somebody who waits, for as long as he does.
 struct Sleeping<'a> {

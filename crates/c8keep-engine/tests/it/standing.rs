@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::fence::{Host, Scene};
-use crate::memory::{Memory, world};
+use crate::memory::{Memory, Outside, world};
 
 fn watching(host: &Host) -> JoinHandle<Fault> {
     let fence = Arc::clone(&host.fence);
@@ -76,6 +76,13 @@ async fn who_was_replaced_is_told() {
 
 /// Drives a run whose runtime backup never moves, behind a fence whose vault is out of reach from some instant on.
 async fn waiting_for_ever(cut_at: i64) -> (Memory, Driven) {
+    driven_behind_a_fence(|outside| {
+        (outside.vault_is_cut_at, outside.runtime_never_ends) = (Some(cut_at), true);
+    })
+    .await
+}
+
+async fn driven_behind_a_fence(trouble: impl Fn(&mut Outside)) -> (Memory, Driven) {
     let memory = Memory::default();
     let port = Arc::new(memory.clone());
     let fence = Fence::between_hosts(port.clone(), port.clone(), port, "a", |_| {});
@@ -83,8 +90,7 @@ async fn waiting_for_ever(cut_at: i64) -> (Memory, Driven) {
     let world = Arc::new(World { journal: Arc::new(fence), ..World::clone(&world(&memory)) });
     let plan = recipe::backup(&world.installation, &Request::new(BackupId::new(7).unwrap())).unwrap();
     let (run, seq) = begin(&world, plan, "test", term).await.unwrap();
-    memory.outside().vault_is_cut_at = Some(cut_at);
-    memory.outside().runtime_never_ends = true;
+    trouble(&mut memory.outside());
     let (_stop, stopped) = watch::channel(false);
     let driven =
         drive(world, run, seq, term, Options { reporter: &Silent, stop: stopped, release_wait: None }).await;
@@ -108,4 +114,19 @@ async fn a_vault_that_answers_disturbs_no_wait() {
     let Outcome::Failed { fault, .. } = driven.run.outcome().unwrap() else { panic!("{:?}", driven.end) };
     assert_eq!(fault.kind, FaultKind::Stalled);
     assert!(memory.outside().millis >= 600_000);
+}
+
+/// After a standstill the claim is renewed in the wait, slowly; an answer ends the wait in the middle of that, and what it says
+/// is to be journalled.
+#[tokio::test]
+async fn a_renewal_in_a_wait_stands_in_no_appends_way() {
+    for (sent, takes) in [("start-runtime", 3_000), ("snapshot-records", 4_500), ("resume-exporting", 3_000)]
+    {
+        let (_, driven) = driven_behind_a_fence(|outside| {
+            outside.stands_still_on = Some((sent, 47_000));
+            outside.hangs = [(sent, 1_000), ("keep", takes)].into();
+        })
+        .await;
+        assert_eq!(driven.end, End::Closed(Outcome::Complete), "{sent}");
+    }
 }

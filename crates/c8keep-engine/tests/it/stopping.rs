@@ -116,5 +116,5 @@ async fn a_journal_that_hangs_is_left_behind() {
     stop.send_replace(true);
     let options = Options { reporter: &Silent, stop: stopped, release_wait: None };
     let driven = drive(world, run, seq, Term(1), options).await;
-    assert_eq!((driven.end, memory.outside().millis), (End::LeftOpen, 25_000));
+    assert_eq!((driven.end, memory.outside().millis), (End::LeftOpen, 22_000));
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use c8keep_core::BackupId;
-use c8keep_core::fault::Fault;
+use c8keep_core::fault::{Effect, Fault, FaultKind};
 use c8keep_core::plan::StepName;
 use c8keep_core::recipe::{self, Request};
 use c8keep_core::run::{Event, Mark, Run};
@@ -48,6 +48,16 @@ async fn losing(
     release_wait: Option<SignedDuration>,
     trouble: impl Fn(&mut Outside),
 ) -> (Memory, Driven, Told) {
+    losing_and_stopped(None, holds, release_wait, trouble).await
+}
+
+/// The same, asked to stop when something is sent.
+async fn losing_and_stopped(
+    stop_on: Option<&'static str>,
+    holds: usize,
+    release_wait: Option<SignedDuration>,
+    trouble: impl Fn(&mut Outside),
+) -> (Memory, Driven, Told) {
     let memory = Memory::default();
     trouble(&mut memory.outside());
     memory.outside().journal_holds = Some(holds);
@@ -55,7 +65,8 @@ async fn losing(
     let plan = recipe::backup(&world.installation, &Request::new(BackupId::new(7).unwrap())).unwrap();
     let (run, seq) = begin(&world, plan, "test", Term(1)).await.unwrap();
     let told = Told::default();
-    let (_stop, stopped) = watch::channel(false);
+    let (stop, stopped) = watch::channel(false);
+    memory.outside().stop_on = stop_on.map(|what| (what, stop.clone()));
     let options = Options { reporter: &told, stop: stopped, release_wait };
     let driven = drive(world, run, seq, Term(1), options).await;
     (memory, driven, told)
@@ -129,4 +140,27 @@ async fn what_was_not_paused_is_not_resumed() {
     let (memory, driven, told) = losing(holds, None, |_| {}).await;
     assert!(matches!(driven.end, End::JournalLost { released: true, .. }), "{:?}", driven.end);
     assert_eq!((resumed(&memory), told.lost.lock().unwrap().len()), (0, 1));
+}
+
+/// A write that hangs is worse than one that fails: nobody says so. The release waits for it no longer than a signal allows.
+#[tokio::test]
+async fn a_journal_that_hangs_keeps_nothing_paused() {
+    let holds = events_up_to("start-runtime").await;
+    for (stop_on, superseded_hangs, within) in [
+        (None, false, 20_000),
+        (None, true, 23_000),
+        (Some("start-runtime"), false, 3_000),
+        (Some("start-runtime"), true, 6_000),
+    ] {
+        let hangs = |outside: &mut Outside| {
+            (outside.journal_hangs, outside.superseded_hangs) = (true, superseded_hangs)
+        };
+        let (memory, driven, told) = losing_and_stopped(stop_on, holds, None, hangs).await;
+        let End::JournalLost { fault, released: true } = driven.end else { panic!("{:?}", driven.end) };
+        assert_eq!((fault.kind, fault.effect), (FaultKind::Storage, Effect::Unknown));
+        assert_eq!(told.lost.lock().unwrap().len(), 1);
+        let outside = memory.outside();
+        let resumed = outside.stopped_and_resumed.1.unwrap() - outside.hung_at.unwrap();
+        assert!(!outside.paused && resumed == within, "{stop_on:?}: resumed after {resumed} ms");
+    }
 }
