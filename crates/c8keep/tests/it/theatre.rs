@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 /// Longest wait for anything, for a machine five times slower than usual.
 const PATIENCE: Duration = Duration::from_mins(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// The installation, its servers, and a home for the program.
 pub struct Theatre {
@@ -138,7 +139,8 @@ impl Theatre {
         let began = Instant::now();
         while !happened(self) {
             assert!(began.elapsed() < PATIENCE, "never happened: {what}");
-            std::thread::yield_now();
+            // Looked at again and again, but the cores are left to those who make it happen.
+            std::thread::park_timeout(LOOK_AGAIN);
         }
     }
 
