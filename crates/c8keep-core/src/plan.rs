@@ -4,6 +4,7 @@
 //! names and limits, never addresses or credentials.
 
 mod draw;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -402,46 +403,6 @@ impl Action {
     /// any time, because nothing that it leaves counts before the manifest names it.
     pub fn is_beside_window(&self) -> bool {
         matches!(self, Action::DumpDatabase { .. })
-    }
-
-    /// What it does, for people.
-    pub fn describe(&self) -> String {
-        match self {
-            Action::CheckCluster => "all brokers up, no scaling pending".into(),
-            Action::CheckExporting => "nobody else has paused exporting".into(),
-            Action::CheckStore => "the brokers have a backup store".into(),
-            Action::CheckRepository { repository } => {
-                format!("repository {repository} registered, and the same in every component")
-            }
-            Action::CheckVault => "the vault can be written to".into(),
-            Action::CheckDatabase { database, .. } => {
-                format!("database {database} can be dumped with the tools at hand")
-            }
-            Action::TakeCensus { records: Some(prefix) } => {
-                format!("list and count {prefix}* and history indices")
-            }
-            Action::TakeCensus { records: None } => "list and count history indices".into(),
-            Action::CheckId { id } => format!("{id} is above every id seen"),
-            Action::PauseExporting => "soft-pause exporting".into(),
-            Action::ResumeExporting => "resume exporting, whatever happened before".into(),
-            Action::ReadFirstPositions => "read the exported positions (witness)".into(),
-            Action::ReadLastPositions => "read the exported positions again".into(),
-            Action::StartHistory { app, id } => format!("start backup {id} of {app}"),
-            Action::AwaitHistory { app, id, .. } => format!("wait until backup {id} of {app} is whole"),
-            Action::SnapshotRecords { snapshot, prefix, .. } => format!("snapshot {prefix}* as {snapshot}"),
-            Action::AwaitRecords { .. } => "wait until that snapshot is whole".into(),
-            Action::StartRuntime { id } => format!("start backup {id} of the Zeebe partitions"),
-            Action::AwaitRuntime { .. } => "wait until every partition is complete".into(),
-            Action::JudgeWitness => "judge whether the pause held".into(),
-            Action::DumpDatabase { database, mode: DumpMode::Database } => {
-                format!("dump database {database}")
-            }
-            Action::DumpDatabase { database, mode: DumpMode::Dumpall } => {
-                format!("dump all databases of {database}'s server")
-            }
-            Action::Publish { .. } => "publish the manifest: the backup counts from here on".into(),
-            Action::RecordRelease { .. } => "record the release beside the manifest".into(),
-        }
     }
 }
 

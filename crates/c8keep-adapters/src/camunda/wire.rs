@@ -185,7 +185,10 @@ pub fn history_started(call: &Call, app: HistoryApp, answer: &Answer<'_>) -> Res
         400 | 409 if said.contains("Another backup is running") || said.contains("already running") => call
             .fault(FaultKind::Refused, answer.told())
             .with_retry()
-            .with_hint(format!("{app} takes one backup at a time; this one starts when the other has ended")),
+            .with_hint(format!(
+                "{app} takes one backup at a time; this one starts when the other has ended. If none runs, restart \
+                 its pod: a failed part can leave its queue stuck in memory"
+            )),
         400 | 409 if said.contains("already exist") || answer.status == 409 => call
             .fault(FaultKind::Refused, answer.told())
             .with_hint(format!("{app} already has a backup of this id; take a higher one")),

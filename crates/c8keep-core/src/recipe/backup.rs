@@ -228,7 +228,7 @@ impl Recipe<'_> {
             // Probes answer now or not at all; a pause that fails may hold some partitions, so it is not tried for long.
             _ => (4, 2),
         };
-        let deadline = SignedDuration::from_mins(minutes);
+        let deadline = SignedDuration::from_mins(minutes).min(self.request.wait_deadline);
         Limits { attempts_max, deadline, stall: deadline }
     }
 }

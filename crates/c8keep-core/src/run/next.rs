@@ -266,5 +266,7 @@ impl Run {
 }
 
 fn limit_fault(kind: FaultKind, step: &Step, why: String) -> Fault {
-    Fault::new(kind, step.action.describe(), format!("step {}", step.name), why).with_unknown_effect()
+    Fault::new(kind, step.action.describe(), format!("step {}", step.name), why)
+        .with_hint(step.action.advice())
+        .with_unknown_effect()
 }

@@ -31,8 +31,8 @@ pub(super) fn judge(run: &Run) -> Answer {
             format!("the pause did not hold: {reason}"),
         )
         .with_hint(
-            "records exported meanwhile would be missing after a restore; somebody or something resumed exporting \
-             during the backup; find out who, then back up again",
+            "records exported meanwhile would be missing after a restore; somebody resumed exporting during the backup, \
+             or a broker that restarted lost its pause; find out who or why, then back up again",
         );
         return Answer::Fault { fault, facts: vec![Fact::Witness(witness)] };
     }

@@ -25,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 /// Everything outside, behind one lock.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, not a state machine")]
 #[derive(Debug, Default)]
 pub struct Outside {
     pub paused: bool,

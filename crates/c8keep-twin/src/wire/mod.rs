@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use crate::host::Host;
 use crate::world::World;
+use crate::world::faults::hits;
 
 /// Content type of most actuator endpoints.
 pub const ACTUATOR: &str = "application/vnd.spring-boot.actuator.v3+json";
@@ -154,14 +155,23 @@ pub fn handle(world: &mut World, host: Host, request: &Request, now: Timestamp) 
             "<!doctype html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n";
         return Response::Answer(Answer::text(200, "text/html;charset=utf-8", page));
     }
-    Response::Answer(match host {
+    let answer = match host {
         Host::Search => search::answer(world, request),
         Host::Rest => management::rest(world, request),
         Host::Broker(node) => management::broker(world, node, request),
         Host::Operate | Host::Tasklist | Host::Optimize => apps::answer(world, host, request),
         // Nobody is behind the shared address.
         Host::Gateway => return Response::Dropped,
-    })
+    };
+    let changes = matches!(request.method.as_str(), "POST" | "PUT" | "DELETE");
+    if changes && hits(&world.faults.answers_lost, &request.path) {
+        return Response::Answer(Answer::text(
+            504,
+            "text/html",
+            "<html><body>504 Gateway Time-out</body></html>",
+        ));
+    }
+    Response::Answer(answer)
 }
 
 impl World {

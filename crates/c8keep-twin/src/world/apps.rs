@@ -230,6 +230,12 @@ impl World {
         let Some(state) = self.apps.get_mut(&app) else { return };
         let Some((backup, part)) = state.queue.pop_front() else { return };
         let name = self.part_name(app, backup, part);
+        if hits(&self.faults.queues_stuck, &name) {
+            if let Some(state) = self.apps.get_mut(&app) {
+                state.queue.push_front((backup, part));
+            }
+            return;
+        }
         if hits(&self.faults.parts_missing, &name) {
             if let Some(state) = self.apps.get_mut(&app) {
                 state.queue.clear();

@@ -47,6 +47,7 @@ impl World {
         for id in self.partition_ids() {
             let Some(partition) = self.partitions.get_mut(&id) else { continue };
             let Some(phase) = partition.phase().filter(|phase| *phase != Phase::Paused) else { continue };
+            let forgotten = self.faults.pauses_forgotten.contains(&id);
             let to = partition.processed();
             let mut flushed = Vec::new();
             for (exporter_id, exporter) in &mut partition.exporters {
@@ -55,7 +56,7 @@ impl World {
                 }
                 exporter.exported = to;
                 exporter.written = exporter.written.max(to);
-                if phase == Phase::Exporting {
+                if phase == Phase::Exporting || forgotten {
                     exporter.acked = to;
                 }
             }

@@ -39,6 +39,14 @@ pub struct Faults {
     pub snapshots_vanishing: BTreeSet<String>,
     /// Web application queues stop before a part whose name contains one of these, as after a restart of the pod.
     pub parts_missing: BTreeSet<String>,
+    /// Web application queues wait for ever on a part whose name contains one of these, and refuse every later backup as
+    /// busy until the pod is restarted (camunda issues 29182 and 43104).
+    pub queues_stuck: BTreeSet<String>,
+    /// Partitions whose leader exports although its status says that it is paused, as was seen after a leader change
+    /// (camunda pull request 60893) and after a restart (camunda issue 18410).
+    pub pauses_forgotten: BTreeSet<u32>,
+    /// Changes whose path contains one of these have their effect, and a proxy answers 504 in the server's place.
+    pub answers_lost: BTreeSet<String>,
     /// No `zeebe-record*` index exists although the exporter is configured.
     pub records_absent: bool,
     /// A local snapshot may be taken between a checkpoint and its reservation and pass it (camunda issue 63806).

@@ -7,6 +7,7 @@ mod backup;
 mod bad_input;
 mod databases;
 mod doctor;
+mod field;
 mod guard;
 mod init;
 mod interrupted;

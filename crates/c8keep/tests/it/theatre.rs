@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use c8keep_twin::http::{Served, serve};
+use c8keep_twin::http::{Moment, Served, Watcher, serve_watched};
 use c8keep_twin::{Config, Host, World};
 use jiff::Timestamp;
 
@@ -18,6 +18,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 pub struct Theatre {
     pub world: Arc<Mutex<World>>,
     served: Served,
+    /// Every request that may have changed something, as method and target.
+    asked: Arc<Mutex<Vec<String>>>,
     home: PathBuf,
     environment: Vec<(String, String)>,
     /// Serves the world while the test waits for the program.
@@ -41,11 +43,14 @@ impl Theatre {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let world = Arc::new(Mutex::new(World::new(config)));
-        let served = runtime.block_on(serve(Arc::clone(&world), Arc::new(Timestamp::now))).unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let watcher = watcher(&asked);
+        let served =
+            runtime.block_on(serve_watched(Arc::clone(&world), Arc::new(Timestamp::now), watcher)).unwrap();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let home = std::env::temp_dir().join(format!("c8keep-it-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&home).unwrap();
-        let mut theatre = Theatre { world, served, home, environment: Vec::new(), _runtime: runtime };
+        let mut theatre = Theatre { world, served, asked, home, environment: Vec::new(), _runtime: runtime };
         theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", &theatre.url(Host::Gateway));
         if split {
             theatre.set_if_served("OPERATE_MANAGEMENT_API", Host::Operate);
@@ -128,6 +133,11 @@ impl Theatre {
         world
     }
 
+    /// Every request so far that may have changed something, as method, path and query.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub fn is_paused(&self) -> bool {
         let world = self.world();
         (1..=world.config().partitions)
@@ -152,6 +162,17 @@ impl Theatre {
             c8keep_twin::Response::Dropped => 0,
         }
     }
+}
+
+fn watcher(asked: &Arc<Mutex<Vec<String>>>) -> Watcher {
+    let asked = Arc::clone(asked);
+    Arc::new(move |moment, _, request| {
+        if moment == Moment::Arrived && request.method != "GET" {
+            let query: Vec<_> = request.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let line = format!("{} {}?{}", request.method, request.path, query.join("&"));
+            asked.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    })
 }
 
 impl Drop for Theatre {
