@@ -5,8 +5,10 @@ mod by_hand;
 mod databases;
 mod evidence;
 mod likeness;
+mod nights;
 mod oracle;
 mod program;
+mod proof;
 mod single;
 mod three;
 mod vaults;
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use self::program::Program;
+use self::proof::Shown;
 use crate::peers::cluster::{Cluster, Options};
 use crate::peers::load;
 use crate::peers::search::Kind;
@@ -46,6 +49,9 @@ pub struct Args {
     /// Only the promises with these names (`by-hand` and `by-hand-control` check this tool itself, without c8keep)
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
+    /// Write what was shown to this file, as a table
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
     /// Test this binary instead of building the release build
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
@@ -65,12 +71,13 @@ pub struct Suite {
     pub long: bool,
     passed: u32,
     failed: u32,
+    shown: Vec<Shown>,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut suite = Suite { only: args.only, long: args.long, passed: 0, failed: 0 };
+        let mut suite = Suite { only: args.only, long: args.long, passed: 0, failed: 0, shown: Vec::new() };
         let dir = run_folder("live");
         tokio::select! {
             done = all(&mut suite, args.search, args.program.as_deref(), &dir) => done?,
@@ -82,6 +89,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
             say(format_args!("logs are in {}", dir.display()));
         }
         say(format_args!("{} passed, {} failed", suite.passed, suite.failed));
+        if let Some(file) = &args.proof {
+            proof::write(file, &suite.shown)?;
+        }
         // A suite that asserted nothing has shown nothing.
         Ok(if suite.failed == 0 && suite.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
@@ -114,6 +124,11 @@ async fn all(suite: &mut Suite, products: Products, program: Option<&Path>, dir:
     }
     for kind in kinds {
         one_broker(suite, *kind, &dir.join(kind.name()), &program).await?;
+    }
+    // A whole night on each product is for the long run; what else runs takes one of everything on one of them.
+    let some = if suite.long { kinds } else { &kinds[kinds.len() - 1..] };
+    for kind in some {
+        nights::all(suite, *kind, &dir.join(format!("nights-{}", kind.name())), &program).await?;
     }
     // What three brokers show does not depend on the search product; both are shown only in the long run.
     let last = if suite.long { kinds } else { &kinds[kinds.len() - 1..] };
@@ -274,6 +289,13 @@ impl Suite {
         let begin = Instant::now();
         let shown = tokio::time::timeout(PROMISE_LIMIT, shown).await;
         let shown = shown.with_context(|| format!("not shown within {PROMISE_LIMIT:?}")).flatten();
+        self.shown.push(Shown {
+            name: name.into(),
+            place: place.into(),
+            text: text.into(),
+            passed: shown.is_ok(),
+            took: begin.elapsed(),
+        });
         match shown {
             Ok(()) => {
                 self.passed += 1;

@@ -119,7 +119,12 @@ impl Program {
 
     /// `status -o json`, whatever its exit code: an open run has its own.
     pub async fn status(&self) -> Result<Value> {
-        self.run(&["status", "-o", "json"], READ_VERB_LIMIT).await?.json()
+        self.status_ended().await?.json()
+    }
+
+    /// The same with its exit code.
+    pub async fn status_ended(&self) -> Result<Finished> {
+        self.run(&["status", "-o", "json"], READ_VERB_LIMIT).await
     }
 }
 
@@ -134,6 +139,12 @@ impl Running {
         let id = self.child.id().context("it has ended")?.to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().await?;
         ensure!(sent.success(), "it could not be sent {name}");
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub async fn killed(mut self) -> Result<()> {
+        self.child.kill().await?;
         Ok(())
     }
 

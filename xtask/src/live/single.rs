@@ -190,7 +190,7 @@ pub async fn exports(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-async fn loaded(cluster: &Cluster) -> Result<Load> {
+pub async fn loaded(cluster: &Cluster) -> Result<Load> {
     let rest: Vec<String> = cluster.brokers.iter().map(Broker::rest).collect();
     let load = Load::start(&rest, Pressure::default());
     load.more(200, STEP_LIMIT).await?;

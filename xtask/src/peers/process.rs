@@ -75,6 +75,16 @@ impl Process {
         Ok(())
     }
 
+    /// SIGSTOP: it stands still, and its ports stay open.
+    pub async fn freeze(&mut self) {
+        self.signal("STOP").await;
+    }
+
+    /// SIGCONT.
+    pub async fn thaw(&mut self) {
+        self.signal("CONT").await;
+    }
+
     /// Waits for a server that ends by itself and returns its exit code.
     pub async fn ended(mut self, limit: Duration) -> Result<i32> {
         match tokio::time::timeout(limit, self.watcher.wait()).await {

@@ -49,10 +49,12 @@ pub struct Held {
     then: oneshot::Sender<Then>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
     Go,
     Cut,
+    /// Only what has an answer can be cut off in its middle; before that it is cut.
+    CutInTheMiddle,
 }
 
 #[derive(Debug)]
@@ -139,6 +141,11 @@ impl Held {
         let _ = self.then.send(Then::Go);
     }
 
+    /// Cuts the connection in the middle of the answer.
+    pub fn cut_in_the_middle(self) {
+        let _ = self.then.send(Then::CutInTheMiddle);
+    }
+
     /// Cuts the connection: who asked never gets an answer.
     pub fn cut(self) {
         let _ = self.then.send(Then::Cut);
@@ -160,7 +167,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn exchange(mut client: TcpStream, shared: &Shared) -> Result<()> {
     let Some(request) = read_request(&mut client).await? else { return Ok(()) };
     let index = note(shared, &request);
-    if held(shared, Point::BeforeForwarding, &request).await.is_break() {
+    if held(shared, Point::BeforeForwarding, &request).await != Then::Go {
         return Ok(());
     }
     let mut server = TcpStream::connect(&shared.target).await?;
@@ -170,10 +177,13 @@ async fn exchange(mut client: TcpStream, shared: &Shared) -> Result<()> {
     if let Some(one) = locked(&shared.log).get_mut(index) {
         one.status = status(&answer);
     }
-    if held(shared, Point::AfterAnswer, &request).await.is_break() {
-        return Ok(());
+    let then = held(shared, Point::AfterAnswer, &request).await;
+    let mut answer = told_to_close(answer);
+    match then {
+        Then::Go => {}
+        Then::Cut => return Ok(()),
+        Then::CutInTheMiddle => answer.truncate(answer.len() / 2),
     }
-    let answer = told_to_close(answer);
     client.write_all(&answer).await?;
     client.shutdown().await?;
     Ok(())
@@ -193,7 +203,7 @@ struct Request {
     bytes: Vec<u8>,
 }
 
-async fn held(shared: &Shared, point: Point, request: &Request) -> std::ops::ControlFlow<()> {
+async fn held(shared: &Shared, point: Point, request: &Request) -> Then {
     let rule = {
         let mut rules = locked(&shared.rules);
         let fits = |rule: &Rule| {
@@ -201,12 +211,9 @@ async fn held(shared: &Shared, point: Point, request: &Request) -> std::ops::Con
         };
         rules.iter().position(fits).map(|index| rules.remove(index))
     };
-    let Some(rule) = rule else { return std::ops::ControlFlow::Continue(()) };
+    let Some(rule) = rule else { return Then::Go };
     let _ = rule.reached.send(Instant::now());
-    match rule.then.await {
-        Ok(Then::Cut) => std::ops::ControlFlow::Break(()),
-        Ok(Then::Go) | Err(_) => std::ops::ControlFlow::Continue(()),
-    }
+    rule.then.await.unwrap_or(Then::Go)
 }
 
 /// One whole request, told to close its connection. `None`: the client opened a connection and said nothing.

@@ -48,7 +48,9 @@ pub struct Search {
     pub kind: Kind,
     port: u16,
     folder: PathBuf,
-    process: Process,
+    spec: Spec,
+    /// None while it is killed.
+    process: Option<Process>,
 }
 
 impl Search {
@@ -60,16 +62,42 @@ impl Search {
             Kind::Es => elasticsearch(kit, dir, port, transport).await?,
             Kind::Os => opensearch(kit, dir, port, transport)?,
         };
-        let mut process = Process::start(&spec)?;
-        let health = format!("http://127.0.0.1:{port}/_cluster/health?wait_for_status=yellow&timeout=5s");
+        let mut search = Self { kind, port, folder: dir.join("repo"), spec, process: None };
+        search.start().await?;
+        search.register_repository().await?;
+        Ok(search)
+    }
+
+    /// Starts it with whatever data it has, and waits until it answers.
+    pub async fn start(&mut self) -> Result<()> {
+        let health = format!("{}/_cluster/health?wait_for_status=yellow&timeout=5s", self.url());
+        let process = self.process.insert(Process::start(&self.spec)?);
         http::until("the search server", READY_LIMIT, async || {
             process.check_alive().map_err(Hopeless)?;
             Ok(http::get(&health).await?.is_good().then_some(()))
         })
-        .await?;
-        let search = Self { kind, port, folder: dir.join("repo"), process };
-        search.register_repository().await?;
-        Ok(search)
+        .await
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(process) => process.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// SIGSTOP until [`Self::thaw`].
+    pub async fn freeze(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.freeze().await;
+        }
+    }
+
+    pub async fn thaw(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.thaw().await;
+        }
     }
 
     pub fn url(&self) -> String {
@@ -132,7 +160,10 @@ impl Search {
     }
 
     pub async fn stop(self) -> Result<()> {
-        self.process.stop(Duration::from_mins(1)).await
+        match self.process {
+            Some(process) => process.stop(Duration::from_mins(1)).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -21,7 +21,10 @@ const READY_LIMIT: Duration = Duration::from_mins(2);
 #[derive(Debug)]
 pub struct Store {
     port: u16,
-    process: Process,
+    filer: u16,
+    spec: Spec,
+    /// None while it is killed.
+    process: Option<Process>,
 }
 
 impl Store {
@@ -37,7 +40,29 @@ impl Store {
             ),
         )?;
         let (port, filer) = (ports::free()?, ports::free()?);
-        let mut process = Process::start(&spec(weed, dir, &keys, port, filer)?)?;
+        let spec = spec(weed, dir, &keys, port, filer)?;
+        let mut store = Self { port, filer, spec, process: None };
+        store.start().await?;
+        Ok(store)
+    }
+
+    /// Starts it with whatever it holds, and waits until the bucket is there.
+    pub async fn start(&mut self) -> Result<()> {
+        let spec = self.spec.clone();
+        self.started(&spec).await
+    }
+
+    /// Starts it as one whose disk is full: it reads and lists, and refuses to write.
+    pub async fn start_full(&mut self) -> Result<()> {
+        let mut spec = self.spec.clone();
+        // In percent of the disk: all of it must be free, so no volume is writable.
+        spec.command.push("-volume.minFreeSpace=100".to_owned());
+        self.started(&spec).await
+    }
+
+    async fn started(&mut self, spec: &Spec) -> Result<()> {
+        let (port, filer) = (self.port, self.filer);
+        let process = self.process.insert(Process::start(spec)?);
         // A folder below /buckets of the filer is a bucket. The first answers after the start are refusals.
         http::until("the S3 store", READY_LIMIT, async || {
             process.check_alive().map_err(Hopeless)?;
@@ -46,17 +71,37 @@ impl Store {
             let there = made.is_good() || made.status == 409;
             Ok((there && s3.status == 403).then_some(()))
         })
-        .await?;
-        Ok(Self { port, process })
+        .await
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(process) => process.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// SIGSTOP until [`Self::thaw`].
+    pub async fn freeze(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.freeze().await;
+        }
+    }
+
+    pub async fn thaw(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.thaw().await;
+        }
     }
 
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub async fn stop(self) -> Result<()> {
+    pub async fn stop(mut self) -> Result<()> {
         // Its orderly end takes half a minute, and nothing in it is needed any more.
-        self.process.kill().await
+        self.kill().await
     }
 }
 

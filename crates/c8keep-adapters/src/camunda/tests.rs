@@ -161,6 +161,8 @@ fn a_duplicate_id_is_refused_without_effect() {
 fn another_running_backup_is_worth_waiting_for() {
     let fault = recorded("operate/create-while-running", started(HistoryApp::Operate)).unwrap_err();
     assert_eq!(marks(&fault), (FaultKind::Refused, Retry::Again, Effect::None));
+    let fault = recorded("operate-on-opensearch/create-same-id-while-running", started(HistoryApp::Operate));
+    assert_eq!(marks(&fault.unwrap_err()), (FaultKind::Refused, Retry::Again, Effect::None));
     let fault = recorded("operate/create-negative", started(HistoryApp::Operate)).unwrap_err();
     assert_eq!(marks(&fault), (FaultKind::Refused, Retry::Never, Effect::None), "this one never passes");
 }
@@ -419,6 +421,8 @@ fn a_list_that_misses_its_repository_is_a_precondition() {
         assert!(fault.hint.contains("register"), "{fault:?}");
     }
     assert_eq!(answered(404, &json!({"error": "Not Found"}), list).unwrap_err().kind, FaultKind::Absent);
+    let fault = recorded("operate-on-opensearch/list-while-running", list).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Refused, "the search server is asked instead");
 }
 
 #[test]

@@ -189,6 +189,11 @@ pub fn history_started(call: &Call, app: HistoryApp, answer: &Answer<'_>) -> Res
                 "{app} takes one backup at a time; this one starts when the other has ended. If none runs, restart \
                  its pod: a failed part can leave its queue stuck in memory"
             )),
+        // It cannot read a snapshot that is being taken, so one of this id is (seen on 8.6.0 with OpenSearch).
+        400 if said.contains("when validating whether") => call
+            .fault(FaultKind::Refused, answer.told())
+            .with_retry()
+            .with_hint(format!("{app} is taking a backup of this id; see its log if that never ends")),
         400 | 409 if said.contains("already exist") || answer.status == 409 => call
             .fault(FaultKind::Refused, answer.told())
             .with_hint(format!("{app} already has a backup of this id; take a higher one")),

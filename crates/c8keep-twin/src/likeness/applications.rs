@@ -79,6 +79,10 @@ fn operate_on_opensearch() -> Vec<Case> {
         on("operate-on-opensearch/create"),
         on("operate-on-opensearch/get-404").after([backup(Operate, 100)]),
         on("operate-on-opensearch/get-400").after([backup(Operate, 100), until(Operate, 100, 400, None)]),
+        on("operate-on-opensearch/list-while-running")
+            .after([backup(Operate, 100), until(Operate, 100, 400, None)]),
+        on("operate-on-opensearch/create-same-id-while-running")
+            .after([backup(Operate, 100), until(Operate, 100, 400, None)]),
         on("operate-on-opensearch/get-INCOMPLETE").after(reach(Operate, 100, "INCOMPLETE")),
         on("operate-on-opensearch/get-COMPLETED").after(reach(Operate, 100, "COMPLETED")),
     ]

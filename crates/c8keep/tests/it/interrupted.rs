@@ -2,7 +2,7 @@
 
 use std::process::Child;
 
-use c8keep_twin::Config;
+use c8keep_twin::{Config, Host};
 
 use crate::theatre::{Ended, Theatre, ended};
 
@@ -64,6 +64,27 @@ fn the_next_backup_releases_first() {
     kill(paused(&theatre, &["backup", "--id", "1000"]));
     let ended = theatre.run(&["backup"]).expect(0, &["backup-1000", "left open", "is complete"]);
     assert!(!theatre.is_paused(), "{}", ended.said());
+}
+
+/// While a part runs, Operate of 8.6 on OpenSearch answers 400 to everything: also to a list, and to whoever asks for what
+/// it is doing already (seen on 8.6.0).
+#[test]
+fn operate_that_cannot_read_what_runs() {
+    let mut config = Theatre::quick("8.6.0");
+    (config.search, config.tasklist) = (c8keep_twin::Product::OpenSearch, false);
+    config.durations.history_parts = vec![300];
+    let theatre = Theatre::new(config.clone());
+    let child = theatre.start(&["backup", "--id", "1000"]);
+    let asked =
+        |theatre: &Theatre| theatre.asked().iter().any(|line| line.starts_with("POST /actuator/backups"));
+    theatre.until("Operate is asked", asked);
+    theatre.until("a part runs", |theatre| theatre.by_hand(Host::Operate, "GET", "/actuator/backups") == 400);
+    kill(child);
+    theatre.run(&["backup"]).expect(0, &["backup-1000", "is complete"]);
+    // The answer is lost, and a part runs when it is asked for again.
+    let theatre = Theatre::new(config);
+    theatre.world().faults.answers_lost.insert("/actuator/backups".into());
+    theatre.run(&["backup", "--id", "1000"]).expect(0, &["backup 1000 is complete"]);
 }
 
 /// An application that is down stands in the way of a backup, and not of a release.
