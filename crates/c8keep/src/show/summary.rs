@@ -7,7 +7,7 @@ use c8keep_core::facts::Facts;
 use c8keep_core::installation::{Installation, Records};
 use c8keep_core::run::{Hold, Outcome, Run};
 use c8keep_core::witness::Witness;
-use c8keep_engine::drive::{Driven, End};
+use c8keep_engine::drive::{Driven, End, Unreleased};
 use serde::Serialize;
 
 use super::time::span;
@@ -48,7 +48,8 @@ pub fn result(driven: &Driven, manifest: Option<String>, exit_code: u8) -> Resul
         End::Closed(Outcome::Failed { fault, .. })
         | End::JournalLost { fault, .. }
         | End::Superseded(fault) => Some(fault),
-        End::Closed(_) | End::ReleasePending | End::LeftOpen => None,
+        End::ReleasePending => driven.unreleased.as_ref().and_then(Unreleased::fault),
+        End::Closed(_) | End::LeftOpen => None,
     };
     let outcome = match &driven.end {
         End::Closed(outcome) => outcome.name(),
