@@ -5,7 +5,7 @@ use std::sync::Arc;
 use c8keep_core::Outcome;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::{Kind, Step};
-use c8keep_core::run::StepState;
+use c8keep_core::run::{StepState, StopReason};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End};
 use c8keep_engine::fence::Fence;
@@ -200,17 +200,20 @@ async fn one(
     Ok(super::drive::drive(world, run, seq, term, args.release_wait, printer).await)
 }
 
-/// What failed outside may pass under a new id; a prerequisite or a signal will not.
+/// What failed outside may pass under a new id; a prerequisite, a full disk or a signal will not.
 fn is_worth_another_id(driven: &Driven) -> bool {
-    let End::Closed(Outcome::Failed { fault, .. }) = &driven.end else { return false };
-    !matches!(
-        fault.kind,
-        FaultKind::Precondition
-            | FaultKind::ForeignPause
-            | FaultKind::Unauthorised
-            | FaultKind::Usage
-            | FaultKind::Locked
-    )
+    match &driven.end {
+        End::Closed(Outcome::Stopped { reason }) => *reason == StopReason::HoldBudget,
+        End::Closed(Outcome::Failed { fault, .. }) => !matches!(
+            fault.kind,
+            FaultKind::Precondition
+                | FaultKind::ForeignPause
+                | FaultKind::Unauthorised
+                | FaultKind::Usage
+                | FaultKind::Locked
+        ),
+        _ => false,
+    }
 }
 
 /// Says how it ended, and returns the exit code.
@@ -218,8 +221,9 @@ fn tell(world: &World, settings: &Settings, driven: &Driven, args: &BackupArgs, 
     let code = exit::of(driven, args.require_proof);
     let run = &driven.run;
     let manifest = run.facts().published.as_ref().map(|path| format!("{}/{path}", world.vault.place()));
+    let limit = summary::ended_by_limit(run);
     if printer.output() != Output::Text {
-        printer.line(&summary::result(driven, manifest.clone(), code));
+        printer.line(&summary::result(driven, &limit, manifest.clone(), code));
     }
     match (&driven.end, &manifest) {
         (End::Closed(Outcome::Complete | Outcome::Partial { .. }), Some(manifest)) => {
@@ -234,6 +238,7 @@ fn tell(world: &World, settings: &Settings, driven: &Driven, args: &BackupArgs, 
             printer.say(&after_failure(driven, &format!("backup {} failed at {step}", run.plan().backup())));
         }
         (End::Closed(Outcome::Stopped { reason }), _) => {
+            limit.iter().for_each(|fault| printer.fault(fault));
             printer.say(&after_failure(driven, &format!("backup {}: {reason}", run.plan().backup())));
         }
         (End::LeftOpen, _) => tell_left_open(driven, printer),

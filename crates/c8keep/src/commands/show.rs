@@ -18,7 +18,7 @@ use crate::session;
 use crate::settings::Settings;
 use crate::show::frame::frame;
 use crate::show::live::plain;
-use crate::show::summary::{size, witness_line};
+use crate::show::summary::{ended_by_limit, size, witness_line};
 use crate::show::time::{instant, span};
 
 #[derive(Serialize)]
@@ -149,7 +149,13 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
         text,
         "  taken      {} in {}",
         instant(m.started_at),
-        span(m.completed_at.duration_since(m.started_at))
+        span(
+            release
+                .and_then(|r| r.resumed_at)
+                .max(Some(m.completed_at))
+                .unwrap_or(m.completed_at)
+                .duration_since(m.started_at)
+        )
     );
     let _ = writeln!(
         text,
@@ -255,7 +261,12 @@ fn of_run(run: &Run) -> String {
     if let Some(witness) = &run.facts().witness {
         let _ = writeln!(text, "witness: {}", witness_line(witness));
     }
-    if let Some(Outcome::Failed { fault, .. }) = run.outcome() {
+    let limit = ended_by_limit(run);
+    let failed = match run.outcome() {
+        Some(Outcome::Failed { fault, .. }) => Some(fault),
+        _ => limit.as_ref(),
+    };
+    if let Some(fault) = failed {
         let _ = writeln!(text, "failed: {fault}\n  next {}", fault.hint);
     }
     text

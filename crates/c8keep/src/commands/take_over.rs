@@ -152,6 +152,12 @@ pub(super) fn describe(run: &Run, now: jiff::Timestamp) -> String {
     format!("run {} by {} was left open {}: {paused}", run.id(), run.by(), ago(run.last_at(), now))
 }
 
+/// Whether the process that drives a run is the one that holds the installation on this host.
+pub(super) fn is_at_work(run: &Run, holder: Option<&str>) -> bool {
+    let by = |holder: &str| holder.strip_prefix(run.by()).is_some_and(|rest| rest.starts_with(" since "));
+    holder.is_some_and(by)
+}
+
 /// What is said when a process that was asked to stop could not wait for what was under way.
 pub(super) fn tell_left_open(driven: &Driven, printer: Printer) {
     let run = &driven.run;

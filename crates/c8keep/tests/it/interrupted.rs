@@ -169,7 +169,7 @@ fn a_killed_run_is_reported_and_released() {
     kill(paused(&theatre, &["backup", "--id", "1000"]));
     assert!(theatre.is_paused());
     theatre.run(&["status"]).expect(20, &["backup-1000", "LEFT OPEN", "resume-exporting"]);
-    theatre.run(&["list"]).expect(0, &["open, exporting paused"]);
+    theatre.run(&["list"]).expect(0, &["left open, exporting paused", "is gone"]);
     let words = ["open: run backup-1000", "it paused exporting", "next `c8keep resume-exporting`"];
     theatre.run(&["show", "1000"]).expect(0, &words);
     let shown = theatre.run(&["show", "1000", "-o", "json"]).json();
@@ -380,6 +380,9 @@ fn a_second_run_at_the_same_time() {
     theatre.run(&["backup"]).expect(11, &words);
     theatre.run(&["resume-exporting"]).expect(11, &words).expect(11, &["--force"]);
     theatre.run(&["status"]).expect(0, &["at work"]);
+    let pid = format!("by {}@", first.id());
+    let listed = theatre.run(&["list"]).expect(0, &["running, exporting paused", &pid]);
+    assert!(!listed.said().contains("left open"), "{}", listed.said());
     let id = theatre.run(&["list", "-o", "json"]).json()[0]["backup"].to_string();
     let shown = theatre.run(&["show", &id]).expect(0, &["at work on it", "wait for its end"]);
     assert!(!shown.said().contains("resume-exporting`"), "{}", shown.said());
