@@ -1,7 +1,6 @@
 //! `status`: whether exporting is paused, runs that are open, the last backup. Reads only.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use c8keep_core::Run;
 use c8keep_core::claim::Claim;
@@ -9,12 +8,12 @@ use c8keep_core::facts::Positions;
 use c8keep_core::fault::Fault;
 use c8keep_core::installation::Fingerprint;
 use c8keep_core::run::Hold;
-use c8keep_engine::fence::newest_claim;
 use c8keep_engine::open_runs::{self, Open};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::catalog;
+use super::claims::{self, is_renewed};
 use super::take_over::what_to_do;
 use crate::cli::Global;
 use crate::exit::{self, Stop};
@@ -22,9 +21,6 @@ use crate::printer::Printer;
 use crate::session;
 use crate::settings::Settings;
 use crate::show::time::{ago, span};
-
-/// Claims are renewed every 20 s; the rest is for clocks of other hosts.
-const CLAIM_IS_FRESH: SignedDuration = SignedDuration::from_secs(90);
 
 #[derive(Serialize)]
 struct Status {
@@ -102,16 +98,10 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     open.unreadable.iter().for_each(|fault| unread("journal", fault.clone()));
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
     let vault = session::vault(&settings).await;
-    let claim = match &vault {
-        Ok(vault) if holder.is_none() && settings.vault.is_some() => {
-            // A vault that cannot be read says so below.
-            newest_claim(Arc::clone(vault), settings.name()).await.unwrap_or_default()
-        }
-        _ => None,
+    let claim = match &holder {
+        Some(_) => None,
+        None => claims::of_another_host(&settings, &vault).await,
     };
-    // Nobody is at work on this host: a claim of this very journal is what a process that has ended has left.
-    let own = session::journal_id(&settings).await;
-    let claim = claim.filter(|claim| !claim.left && own.as_ref() != Some(&claim.journal));
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
     let catalog = catalog::read_all(vault, journal, settings.name()).await;
     for fault in catalog.faults {
@@ -226,10 +216,6 @@ fn code(status: &Status, now: Timestamp) -> u8 {
     exit::first_of(codes)
 }
 
-fn is_renewed(claim: &Claim, now: Timestamp) -> bool {
-    claim.at.duration_since(now).abs() < CLAIM_IS_FRESH
-}
-
 /// What the answer does not speak for, if anything.
 fn but(leaders: &Leaders) -> String {
     let all = leaders.of.is_none_or(|of| leaders.read >= of as usize);
@@ -272,7 +258,7 @@ fn text(status: &Status, now: Timestamp) -> String {
             lines.push(format!("  next        {}", fault.hint));
         }
     }
-    lines.extend(status.claim.iter().flat_map(|claim| claim_lines(claim, now)));
+    lines.extend(status.claim.iter().flat_map(|claim| claims::lines(claim, now)));
     lines.extend(status.open_runs.iter().flat_map(|run| run_lines(run, now)));
     lines.push(match &status.last_backup {
         Some(last) => format!(
@@ -306,28 +292,10 @@ fn run_lines(run: &OpenRun, now: Timestamp) -> Vec<String> {
     lines
 }
 
-/// Its times are of another host's clock, so they prove nothing: whether its process is alive takes watching.
-fn claim_lines(claim: &Claim, now: Timestamp) -> [String; 2] {
-    let Claim { by, at, held, .. } = claim;
-    let holds = held.as_ref().map_or_else(String::new, |held| format!("; run {} holds a pause", held.run));
-    let next = match (is_renewed(claim, now), held) {
-        (true, _) => {
-            "it is at work on another host: wait until it has ended, or stop it there (it resumes exporting)"
-        }
-        (false, Some(_)) => {
-            "it is not renewed any more: `c8keep resume-exporting`, or the next `c8keep backup`, watches it for 60 s, \
-             takes over and releases its pause"
-        }
-        (false, None) => {
-            "it is not renewed any more: the next `c8keep backup` watches it for 60 s and takes over"
-        }
-    };
-    let renewed = format!("claim         {by}, renewed {} by its clock{holds}", ago(*at, now));
-    [renewed, format!("  next        {next}")]
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     /// A pause under a claim that is renewed is somebody's work; under one that is not it is left over.

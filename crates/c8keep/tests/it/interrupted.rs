@@ -186,10 +186,13 @@ fn a_killed_run_is_reported_and_released() {
     let shown = theatre.run(&["show", "1000", "-o", "json"]).json();
     assert_eq!((&shown["open"]["hold"], shown["open"]["holder"].is_null()), (&"open".into(), true));
     // A backup would lift it first; a plan is what it would do after that.
-    for (verb, code) in [("plan", 10), ("doctor", 0)] {
-        let ended = theatre.run(&[verb]).expect(code, &["by run backup-1000", "`c8keep resume-exporting`"]);
-        assert!(!ended.said().contains("not by a run"), "{}", ended.said());
-    }
+    let ended = theatre.run(&["doctor"]).expect(0, &["by run backup-1000", "`c8keep resume-exporting`"]);
+    assert!(!ended.said().contains("not by a run"), "{}", ended.said());
+    let first =
+        "left open: backup-1000; a backup takes that over first (--on-open), and then does what follows";
+    let ended = theatre.run(&["plan"]).expect(0, &["by run backup-1000", "a backup lifts that first"]);
+    assert!(ended.stdout.starts_with(first), "{}", ended.said());
+    theatre.run(&["plan", "--id", "2000"]).expect(0, &["with a given id ends after it"]);
     theatre.run(&["resume-exporting"]).expect(0, &["exporting runs"]);
     assert!(!theatre.is_paused());
     theatre.run(&["status"]).expect(0, &["exporting     runs"]);
@@ -391,6 +394,12 @@ fn a_second_run_at_the_same_time() {
     theatre.run(&["backup"]).expect(11, &words);
     theatre.run(&["resume-exporting"]).expect(11, &words).expect(11, &["--force"]);
     theatre.run(&["status"]).expect(0, &["at work"]);
+    let running = format!("is running ({}@", first.id());
+    for verb in ["doctor", "plan"] {
+        let ended = theatre.run(&[verb]).expect(0, &[&running, "another backup would end with 11"]);
+        assert!(!ended.said().contains("left open"), "{}", ended.said());
+    }
+    theatre.run(&["doctor"]).expect(0, &["WARN  runs", "wait until it has ended"]);
     let pid = format!("by {}@", first.id());
     let listed = theatre.run(&["list"]).expect(0, &["running, exporting paused", &pid]);
     assert!(!listed.said().contains("left open"), "{}", listed.said());
