@@ -89,7 +89,7 @@ impl Fence {
     }
 
     /// The pause that an earlier claim held and that no release is known of; ours by that claim, whatever our journal knows.
-    pub async fn inherited(&self) -> Option<Held> {
+    pub fn inherited(&self) -> Option<Held> {
         self.claims.as_ref()?.kept().held.clone()
     }
 

@@ -26,6 +26,7 @@ use tokio::sync::watch;
 
 /// Everything outside, behind one lock.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent things that may be wrong")]
 pub struct Outside {
     pub paused: bool,
     /// Free space on the broker's disk; each look finds a gigabyte less while exporting is paused.

@@ -156,7 +156,7 @@ async fn a_journal_that_hangs_keeps_nothing_paused() {
         (Some("start-runtime"), true, 6_000),
     ] {
         let hangs = |outside: &mut Outside| {
-            (outside.journal_hangs, outside.superseded_hangs) = (true, superseded_hangs)
+            (outside.journal_hangs, outside.superseded_hangs) = (true, superseded_hangs);
         };
         let (memory, driven, told) = losing_and_stopped(stop_on, holds, None, hangs).await;
         let End::JournalLost { fault, released: true } = driven.end else { panic!("{:?}", driven.end) };

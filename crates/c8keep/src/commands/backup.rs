@@ -223,7 +223,7 @@ fn tell(world: &World, settings: &Settings, driven: &Driven, args: &BackupArgs, 
     let manifest = run.facts().published.as_ref().map(|path| format!("{}/{path}", world.vault.place()));
     let limit = summary::ended_by_limit(run);
     if printer.output() != Output::Text {
-        printer.line(&summary::result(driven, &limit, manifest.clone(), code));
+        printer.line(&summary::result(driven, limit.as_ref(), manifest.clone(), code));
     }
     match (&driven.end, &manifest) {
         (End::Closed(Outcome::Complete | Outcome::Partial { .. }), Some(manifest)) => {
@@ -238,7 +238,9 @@ fn tell(world: &World, settings: &Settings, driven: &Driven, args: &BackupArgs, 
             printer.say(&after_failure(driven, &format!("backup {} failed at {step}", run.plan().backup())));
         }
         (End::Closed(Outcome::Stopped { reason }), _) => {
-            limit.iter().for_each(|fault| printer.fault(fault));
+            if let Some(fault) = &limit {
+                printer.fault(fault);
+            }
             printer.say(&after_failure(driven, &format!("backup {}: {reason}", run.plan().backup())));
         }
         (End::LeftOpen, _) => tell_left_open(driven, printer),

@@ -149,13 +149,7 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
         text,
         "  taken      {} in {}",
         instant(m.started_at),
-        span(
-            release
-                .and_then(|r| r.resumed_at)
-                .max(Some(m.completed_at))
-                .unwrap_or(m.completed_at)
-                .duration_since(m.started_at)
-        )
+        span(m.ended_at(release).duration_since(m.started_at))
     );
     let _ = writeln!(
         text,

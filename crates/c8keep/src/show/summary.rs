@@ -46,7 +46,7 @@ pub struct Result<'a> {
 /// The result of a driven run; `limit` is what [`ended_by_limit`] says of it.
 pub fn result<'a>(
     driven: &'a Driven,
-    limit: &'a Option<Fault>,
+    limit: Option<&'a Fault>,
     manifest: Option<String>,
     exit_code: u8,
 ) -> Result<'a> {
@@ -55,7 +55,7 @@ pub fn result<'a>(
         End::Closed(Outcome::Failed { fault, .. })
         | End::JournalLost { fault, .. }
         | End::Superseded(fault) => Some(fault),
-        End::Closed(Outcome::Stopped { .. }) => limit.as_ref(),
+        End::Closed(Outcome::Stopped { .. }) => limit,
         End::ReleasePending => driven.unreleased.as_ref().and_then(Unreleased::fault),
         End::Closed(_) | End::LeftOpen => None,
     };

@@ -181,6 +181,12 @@ fn a_run_takes_no_less_time_than_its_pause() {
     let row = theatre.run(&["list", "-o", "json"]).json()[0].clone();
     let (took, paused) = (row["took_ms"].as_i64().unwrap(), row["paused_ms"].as_i64().unwrap());
     assert!(took >= paused && paused >= 2_000, "took {took} ms, paused {paused} ms");
+    let seconds = |line: &str| -> i64 {
+        line.rsplit(' ').next().unwrap().trim_end_matches('s').split('.').next().unwrap().parse().unwrap()
+    };
+    let shown = theatre.run(&["show"]).expect(0, &[]);
+    let taken = shown.stdout.lines().find(|line| line.trim_start().starts_with("taken")).unwrap();
+    assert!(seconds(taken) >= paused / 1_000, "{taken}");
     // The same from the vault alone.
     std::fs::remove_dir_all(theatre.home().join(".local/state")).unwrap();
     let alone = theatre.run(&["list", "-o", "json"]).json()[0].clone();
