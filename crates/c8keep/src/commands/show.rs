@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use c8keep_core::database::{DatabaseDump, DatabaseServer, shown};
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_core::manifest::{Manifest, Release};
+use c8keep_core::manifest::{Manifest, Part, Release};
 use c8keep_core::run::{Hold, Mark, Outcome, StepState};
 use c8keep_core::{BackupId, Run};
 use serde::Serialize;
@@ -171,32 +171,7 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
         );
     }
     let _ = writeln!(text, "  in         {place}/{}/backups/{}", m.installation, m.backup);
-    for part in &m.parts {
-        let _ = writeln!(text, "\n{} ({})", part.title(), part.state);
-        text.push_str(&part.dump.as_ref().map(of_dump).unwrap_or_default());
-        for snapshot in &part.snapshots {
-            let _ = writeln!(
-                text,
-                "  {}  {}  {} indices, {} of {} shards  {}",
-                snapshot.name,
-                snapshot.state,
-                snapshot.indices.len(),
-                snapshot.shards_successful,
-                snapshot.shards_total,
-                snapshot.uuid
-            );
-        }
-        for partition in &part.partitions {
-            let _ = writeln!(
-                text,
-                "  partition {}  {}  checkpoint {}  snapshot {}",
-                partition.partition,
-                partition.state,
-                partition.checkpoint.map_or_else(|| "?".into(), |c| c.to_string()),
-                partition.snapshot.as_deref().unwrap_or("none")
-            );
-        }
-    }
+    m.parts.iter().for_each(|part| text.push_str(&of_part(part)));
     let _ = writeln!(text, "\nsteps");
     for step in &m.steps {
         let page = step.page.map_or_else(String::new, |n| n.to_string());
@@ -211,6 +186,35 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
     }
     if !m.uncovered_indices.is_empty() {
         let _ = writeln!(text, "in no snapshot: {}", m.uncovered_indices.join(", "));
+    }
+    text
+}
+
+fn of_part(part: &Part) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "\n{} ({})", part.title(), part.state);
+    text.push_str(&part.dump.as_ref().map(of_dump).unwrap_or_default());
+    for snapshot in &part.snapshots {
+        let _ = writeln!(
+            text,
+            "  {}  {}  {} indices, {} of {} shards  {}",
+            snapshot.name,
+            snapshot.state,
+            snapshot.indices.len(),
+            snapshot.shards_successful,
+            snapshot.shards_total,
+            snapshot.uuid
+        );
+    }
+    for partition in &part.partitions {
+        let _ = writeln!(
+            text,
+            "  partition {}  {}  checkpoint {}  snapshot {}",
+            partition.partition,
+            partition.state,
+            partition.checkpoint.map_or_else(|| "?".into(), |c| c.to_string()),
+            partition.snapshot.as_deref().unwrap_or("none")
+        );
     }
     text
 }
