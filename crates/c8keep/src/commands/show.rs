@@ -10,7 +10,7 @@ use c8keep_core::{BackupId, Run};
 use serde::Serialize;
 
 use super::catalog::{self, Entry};
-use super::take_over::{describe, what_to_do};
+use super::take_over::{describe, is_at_work, what_to_do};
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -222,8 +222,12 @@ fn of_part(part: &Part) -> String {
 /// What to know of a run that has not ended.
 fn of_open(run: &Run, holder: Option<&str>) -> String {
     match holder {
-        Some(holder) => {
+        Some(holder) if is_at_work(run, Some(holder)) => {
             format!("open: {holder} is at work on it\n  next wait for its end; `c8keep status` shows it\n")
+        }
+        Some(holder) => {
+            let left = describe(run, session::now());
+            format!("open: {left}\n  next wait until {holder} has ended; `c8keep status` shows it\n")
         }
         None => format!("open: {}\n  next {}\n", describe(run, session::now()), what_to_do(run.hold())),
     }

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::catalog;
 use super::claims::{self, is_renewed};
-use super::take_over::what_to_do;
+use super::take_over::{is_at_work, what_to_do};
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -126,10 +126,10 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         }
     }
     let exporting = exporting(&settings).await;
-    let alive = holder.is_some();
-    let in_doubt = open.has_hold() && !alive && matches!(exporting, Exporting::Runs { .. });
+    let in_doubt = open.has_hold() && holder.is_none() && matches!(exporting, Exporting::Runs { .. });
     let running = if in_doubt { runs_everywhere(&settings).await } else { None };
-    let open = open.runs.iter().map(|(run, _)| open_run(run, alive, running.as_ref(), now)).collect();
+    let open =
+        open.runs.iter().map(|(run, _)| open_run(run, holder.as_deref(), running.as_ref(), now)).collect();
     let name = settings.name().into();
     let status =
         Status { installation: name, exporting, open_runs: open, holder, claim, last_backup, faults };
@@ -184,7 +184,7 @@ async fn runs_everywhere(settings: &Settings) -> Option<Fingerprint> {
     runs.then(|| installation.fingerprint.clone())
 }
 
-fn open_run(run: &Run, alive: bool, running: Option<&Fingerprint>, now: Timestamp) -> OpenRun {
+fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now: Timestamp) -> OpenRun {
     let runs = running == Some(run.plan().fingerprint());
     // A pause that was sent and never answered may still take effect.
     let may_land = run.pause_may_land_until().is_some_and(|pause| now < pause.until);
@@ -192,7 +192,7 @@ fn open_run(run: &Run, alive: bool, running: Option<&Fingerprint>, now: Timestam
     OpenRun {
         run: run.id().0.clone(),
         by: run.by().into(),
-        alive,
+        alive: is_at_work(run, holder),
         hold: run.hold(),
         last_event_at: run.last_at(),
         paused_ms,
@@ -259,7 +259,7 @@ fn text(status: &Status, now: Timestamp) -> String {
         }
     }
     lines.extend(status.claim.iter().flat_map(|claim| claims::lines(claim, now)));
-    lines.extend(status.open_runs.iter().flat_map(|run| run_lines(run, now)));
+    lines.extend(status.open_runs.iter().flat_map(|run| run_lines(run, status.holder.as_deref(), now)));
     lines.push(match &status.last_backup {
         Some(last) => format!(
             "last backup   {}, {}, witness {}",
@@ -272,7 +272,7 @@ fn text(status: &Status, now: Timestamp) -> String {
     lines.join("\n")
 }
 
-fn run_lines(run: &OpenRun, now: Timestamp) -> Vec<String> {
+fn run_lines(run: &OpenRun, holder: Option<&str>, now: Timestamp) -> Vec<String> {
     let alive = if run.alive { "at work" } else { "LEFT OPEN" };
     let paused = match run.hold {
         Hold::Open { since } | Hold::ReleasePending { since } => {
@@ -287,7 +287,13 @@ fn run_lines(run: &OpenRun, now: Timestamp) -> Vec<String> {
     if run.resumed_meanwhile {
         lines.push("  next        the next `c8keep backup` ends it; nothing has to be resumed".into());
     } else if !run.alive {
-        lines.push(format!("  next        {}", what_to_do(run.hold)));
+        let next = match holder {
+            Some(holder) => {
+                format!("wait until {holder} has ended: if it does not take the run over, the next one does")
+            }
+            None => what_to_do(run.hold).into(),
+        };
+        lines.push(format!("  next        {next}"));
     }
     lines
 }

@@ -31,7 +31,9 @@ pub(super) async fn take_over_all(
         // One has been finished, and its window is over: what else was open is older.
         let on_open = if finished.is_some() { Some(OnOpen::Release) } else { how.on_open };
         match take_over(world, run, seq, &How { on_open, ..*how }).await {
-            Ok(Taken::Finished(driven)) => finished = Some(driven),
+            Ok(Taken::Finished(driven)) if matches!(driven.end, End::Closed(_)) => finished = Some(driven),
+            // Its pause is not known to be over, or another process has taken over.
+            Ok(Taken::Finished(driven)) => return (Some(driven), Ok(())),
             Ok(Taken::Released) => {}
             Err(stop) => return (finished, Err(stop)),
         }

@@ -12,30 +12,19 @@ use c8keep_twin::{Config, Host};
 use crate::guard::Guard;
 use crate::theatre::{Ended, Theatre, ended};
 
-fn slow() -> Config {
+pub fn slow() -> Config {
     let mut config = Theatre::quick("8.6.0");
     config.durations.records = 60_000;
     config
 }
 
-fn paused(theatre: &Theatre, arguments: &[&str]) -> Child {
+pub fn paused(theatre: &Theatre, arguments: &[&str]) -> Child {
     let child = theatre.start(arguments);
     theatre.until("exporting is paused", Theatre::is_paused);
     child
 }
 
-/// Killed when its pause was answered: nothing of it can still take effect.
-fn killed_in_window(theatre: &Theatre) {
-    let child = paused(theatre, &["backup", "--id", "1000"]);
-    theatre.until("the pause is answered", |theatre| {
-        let shown = theatre.run(&["show", "1000", "-o", "json"]).json();
-        let pause = |step: &&serde_json::Value| step["step"] == "pause-exporting";
-        shown["steps"].as_array().unwrap().iter().find(pause).unwrap()["state"] == "done"
-    });
-    kill(child);
-}
-
-fn kill(mut child: Child) {
+pub fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -406,6 +395,18 @@ fn a_second_run_at_the_same_time() {
     let id = theatre.run(&["list", "-o", "json"]).json()[0]["backup"].to_string();
     let shown = theatre.run(&["show", &id]).expect(0, &["at work on it", "wait for its end"]);
     assert!(!shown.said().contains("resume-exporting`"), "{}", shown.said());
+    // One that was left open beside it is nobody's work.
+    let own =
+        theatre.run(&["status", "-o", "json"]).json()["open_runs"][0]["run"].as_str().unwrap().to_owned();
+    copy_run(&theatre, &own, "backup-999");
+    in_journal(
+        &theatre,
+        "c.execute(\"UPDATE event SET body = replace(body, '\\\"by\\\":\\\"', '\\\"by\\\":\\\"0') WHERE run = 'backup-999'\")",
+    );
+    let words = ["at work", "backup-999 by 0", "LEFT OPEN", &format!("wait until {}@", first.id())];
+    theatre.run(&["status"]).expect(0, &words);
+    theatre.run(&["show", "999"]).expect(0, &["was left open", &format!("wait until {}@", first.id())]);
+    theatre.run(&["list"]).expect(0, &["running, exporting paused", "left open, exporting paused"]);
     assert!(theatre.is_paused(), "the first run's pause was lifted");
     signal(&first, "-TERM");
     finish(first).expect(130, &[]);
@@ -438,48 +439,6 @@ fn an_unreadable_run_beside_one_that_is_open() {
     theatre.run(&["backup"]).expect(20, &["reading run backup-999"]);
     assert!(theatre.is_paused());
     theatre.run(&["resume-exporting", "--yes"]).expect(0, &["exporting runs"]);
-}
-
-/// Somebody has resumed exporting by other means than the run's own: it is open, and nobody is woken up for it.
-#[test]
-fn a_run_left_open_whose_pause_is_over() {
-    let mut config = slow();
-    config.durations.records = 3_000;
-    let theatre = Theatre::new(config);
-    killed_in_window(&theatre);
-    theatre.run(&["status"]).expect(20, &["LEFT OPEN", "`c8keep resume-exporting`"]);
-    theatre.world().faults.unreachable.insert(Host::Search);
-    theatre.run(&["resume-exporting", "--yes"]).expect(0, &["exporting runs"]);
-    // Whether it is the cluster that the run paused is not known yet.
-    theatre.run(&["status"]).expect(20, &["exporting     runs", "LEFT OPEN"]);
-    theatre.world().faults.unreachable.clear();
-    let words = ["backup-1000", "LEFT OPEN", "exporting runs by now", "the next `c8keep backup` ends it"];
-    let status = theatre.run(&["status"]).expect(0, &words);
-    assert!(!status.said().contains("resume-exporting"), "{}", status.said());
-    assert_eq!(theatre.run(&["status", "-o", "json"]).json()["open_runs"][0]["resumed_meanwhile"], true);
-    // Paused again by somebody: nobody can tell that it is not this run's.
-    theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/pause?soft=true");
-    theatre.run(&["status"]).expect(20, &["PAUSED"]);
-    theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/resume");
-    theatre.run(&["backup"]).expect(0, &["is complete"]);
-    let status = theatre.run(&["status"]).expect(0, &[]);
-    assert!(!status.said().contains("LEFT OPEN"), "{}", status.said());
-}
-
-/// One broker of three says nothing of the others, so the pause may still be there.
-#[test]
-fn what_was_not_read_may_be_paused() {
-    let mut config = Theatre::quick("8.8.0");
-    (config.optimize, config.durations.records) = (false, 60_000);
-    let theatre = Theatre::new(config);
-    killed_in_window(&theatre);
-    theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/resume");
-    theatre.until("exporting runs", |theatre| !theatre.is_paused());
-    theatre.run(&["status"]).expect(20, &["exporting     runs", "LEFT OPEN", "`c8keep resume-exporting`"]);
-    let file = theatre.home().join("c8keep.yaml");
-    let brokers: Vec<String> = (0..3).map(|n| theatre.url(Host::Broker(n))).collect();
-    std::fs::write(&file, format!("brokers: {brokers:?}\n")).unwrap();
-    theatre.run(&["-c", file.to_str().unwrap(), "status"]).expect(0, &["exporting runs by now"]);
 }
 
 /// What was left open on one cluster is never released on another.

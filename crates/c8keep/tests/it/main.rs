@@ -10,6 +10,7 @@ mod doctor;
 mod guard;
 mod init;
 mod interrupted;
+mod left_open;
 mod misbehaving;
 mod optional;
 mod reading;
