@@ -1,6 +1,6 @@
 //! Typed results that later steps and the manifest need. One variant a thing: no lookup by name, no loose JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::de::Error;
@@ -351,6 +351,20 @@ impl Positions {
             }
         }
         paused
+    }
+
+    /// Whether as many replicas were read as the cluster has: brokers that are out of reach have replicas, too. Not where
+    /// nobody tells how many there are.
+    pub fn are_of_all_replicas(&self, cluster: &Cluster) -> bool {
+        let (Some(partitions), Some(replication)) = (cluster.partitions, cluster.replication) else {
+            return false;
+        };
+        // One broker may answer at several addresses.
+        let named = self.brokers.iter().filter_map(|broker| Some((broker.node?, broker)));
+        let replicas: BTreeSet<(u32, u32)> = named
+            .flat_map(|(node, broker)| broker.partitions.keys().map(move |number| (node, *number)))
+            .collect();
+        replicas.len() as u64 >= u64::from(partitions) * u64::from(replication)
     }
 
     /// Whether at least one leader was read and every leader that was read is soft-paused.

@@ -143,6 +143,12 @@ pub struct Release {
 }
 
 impl Manifest {
+    /// When all of it was over: the last part proven, and exporting confirmed to run, which may be later.
+    pub fn ended_at(&self, release: Option<&Release>) -> Timestamp {
+        let resumed_at = release.and_then(|release| release.resumed_at);
+        resumed_at.map_or(self.completed_at, |at| at.max(self.completed_at))
+    }
+
     /// Writes down what the run found out; `None` before the witness was judged. The same run gives the same bytes
     /// whenever it is asked, so that publishing can be repeated.
     pub fn of(run: &Run, installation: &Installation, c8keep: &str) -> Option<Manifest> {

@@ -40,6 +40,8 @@ pub struct Run {
     pause_sent: Option<(Timestamp, u32)>,
     /// Whether some attempt to pause got no answer at all: only such a one can still be on its way.
     pause_unanswered: bool,
+    /// How the release failed last, also while it is being tried again.
+    release_fault: Option<Fault>,
 }
 
 /// How long after it was intended a pause that was never answered may still take effect: its own deadline, and some more
@@ -176,6 +178,7 @@ impl Run {
             pause_in_doubt: false,
             pause_sent: None,
             pause_unanswered: false,
+            release_fault: None,
         })
     }
 
@@ -233,6 +236,9 @@ impl Run {
             let in_doubt = fault.effect == Effect::Unknown && self.is_hold(step);
             self.pause_in_doubt |= in_doubt;
             self.pause_unanswered |= in_doubt && fault.kind == FaultKind::Unreachable;
+            if limits.is_some_and(|(_, release)| release) {
+                self.release_fault = Some(fault.clone());
+            }
         }
         let state = self.state_mut(step, "answered")?;
         let (attempt, since) = match state {
@@ -396,6 +402,11 @@ impl Run {
             StepState::Waiting if !self.is_winding_down() => Hold::Open { since },
             _ => Hold::ReleasePending { since },
         }
+    }
+
+    /// How the release failed last, if it was ever tried and did; a state says so only until it is tried again.
+    pub fn release_fault(&self) -> Option<&Fault> {
+        self.release_fault.as_ref()
     }
 
     /// Until when a pause of this run may still take effect, long after it was sent: a resume that comes before it does not

@@ -5,6 +5,7 @@
 //! paused, the release is sent all the same (`without_journal`).
 
 mod limits;
+mod unreleased;
 mod without_journal;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 
 pub use self::limits::END_AFTER_SIGNAL;
 use self::limits::time_is_up;
+pub use self::unreleased::Unreleased;
 use crate::never_behind::never_behind;
 use crate::perform::perform;
 use crate::ports::Term;
@@ -64,6 +66,8 @@ pub struct Driven {
     pub run: Run,
     /// How it ended.
     pub end: End,
+    /// What kept the release from being confirmed, where it is not.
+    pub unreleased: Option<Unreleased>,
 }
 
 /// How driving ended.
@@ -139,7 +143,8 @@ impl Driver<'_> {
             end = self.go_on() => end,
             () = time_is_up => self.left(),
         };
-        Driven { run: Arc::unwrap_or_clone(self.journalled), end }
+        let unreleased = self.unreleased(&end);
+        Driven { run: Arc::unwrap_or_clone(self.journalled), end, unreleased }
     }
 
     async fn go_on(&mut self) -> End {

@@ -177,7 +177,8 @@ impl Claims {
     fn say_watching(&self, claim: &Claim) {
         let seconds = WATCH_FOR.as_secs();
         (self.tell)(&format!(
-            "{} is claimed by {}, last at {}: watching for {seconds} s whether it is alive",
+            "{} is claimed by {}, last at {}: watching for {seconds} s whether it is alive; if it is not, this goes on, \
+             and what it has left paused is released",
             claim.installation, claim.by, claim.at
         ));
     }
@@ -468,7 +469,9 @@ fn busy(store: &ClaimStore, claim: Option<&Claim>) -> Fault {
         }
         None => "others are faster again and again".to_owned(),
     };
-    Fault::new(FaultKind::Locked, CLAIMING, store.place(), answer).with_hint("wait until it has ended")
+    Fault::new(FaultKind::Locked, CLAIMING, store.place(), answer).with_hint(
+        "wait until it has ended, or stop it there: it resumes exporting; `c8keep status` shows its claim",
+    )
 }
 
 fn unsure(fault: Fault) -> Fault {

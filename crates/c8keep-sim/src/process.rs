@@ -74,20 +74,29 @@ async fn backup(seat: &Seat) -> Result<Driven, Fault> {
     });
     let alarm = Alarm(seat.clone());
     let options = || Options { reporter: &alarm, stop: stop.clone(), release_wait: None };
+    let mut finished: Option<Driven> = None;
     for (mut run, mut seq) in open {
+        let wished = if finished.is_some() { Taking::Release } else { setting.taking };
         open_runs::check_fingerprint(&world, &run)?;
         let look = async { Ok(open_runs::why_not_finish(&world, &run).await) };
         let why_not = or_stop(&stop, look).await.unwrap_or_else(|stopped| Some(stopped.answer));
-        let taking = setting.taking.allowed(why_not.as_deref());
+        let taking = wished.allowed(why_not.as_deref());
         open_runs::take(&world, &mut run, &mut seq, &by, term, taking).await?;
         seat.night().sometimes(match taking {
             Taking::Finish => "an open run was taken over and finished",
             Taking::Release => "an open run was taken over and released",
         });
         let driven = drive(Arc::clone(&world), run, seq, term, options()).await;
-        if taking == Taking::Finish || !matches!(driven.end, End::Closed(_)) || *stop.borrow() {
-            return Ok(driven);
+        let closed = matches!(driven.end, End::Closed(_));
+        if taking == Taking::Finish || !closed || *stop.borrow() {
+            finished.get_or_insert(driven);
         }
+        if !closed {
+            break;
+        }
+    }
+    if let Some(driven) = finished {
+        return Ok(driven);
     }
     let highest = or_stop(&stop, ids::highest_seen(&world)).await?;
     let id = BackupId::generate(world.clock.now(), highest);

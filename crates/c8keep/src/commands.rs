@@ -2,6 +2,7 @@
 
 mod backup;
 mod catalog;
+mod claims;
 mod completions;
 mod demo;
 mod doctor;

@@ -1,7 +1,5 @@
 //! Pausing, resuming, and reading the positions that prove the pause.
 
-use std::collections::BTreeSet;
-
 use c8keep_core::facts::{BrokerReading, Cluster, Fact, PartitionReading, Positions};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::run::Run;
@@ -84,15 +82,7 @@ async fn has_landed(world: &World, cluster: Option<&Cluster>) -> bool {
 /// Whether every replica is paused: then the one pause that was sent has done all it can. Brokers that are out of reach have
 /// replicas, too, so as many must be read as the cluster has.
 fn is_paused_everywhere(cluster: Option<&Cluster>, positions: &Positions) -> bool {
-    let Some((partitions, replication)) = cluster.and_then(|c| Some((c.partitions?, c.replication?))) else {
-        return false;
-    };
-    // One broker may answer at several addresses.
-    let named = positions.brokers.iter().filter_map(|broker| Some((broker.node?, broker)));
-    let replicas: BTreeSet<(u32, u32)> = named
-        .flat_map(|(node, broker)| broker.partitions.keys().map(move |number| (node, *number)))
-        .collect();
-    let all_read = replicas.len() as u64 >= u64::from(partitions) * u64::from(replication);
+    let all_read = cluster.is_some_and(|cluster| positions.are_of_all_replicas(cluster));
     let is_paused = |broker: &BrokerReading| {
         broker.unread.is_none() && broker.partitions.values().all(PartitionReading::is_paused)
     };

@@ -229,6 +229,7 @@ async fn who_is_locked_out_hears_of_the_pause() {
     let fault = scene.claims(&scene.host("b")).await.0.unwrap_err();
     let told = format!("its run {} has kept exporting paused since", run());
     assert!(fault.kind == FaultKind::Locked && fault.answer.contains(&told), "{fault}");
+    assert!(fault.hint.contains("wait until it has ended, or stop it there"), "{}", fault.hint);
 }
 
 #[tokio::test]

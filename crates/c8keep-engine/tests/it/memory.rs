@@ -27,6 +27,7 @@ use tokio::sync::watch;
 /// Everything outside, behind one lock.
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, not a state machine")]
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent things that may be wrong")]
 pub struct Outside {
     pub paused: bool,
     /// Free space on the broker's disk; each look finds a gigabyte less while exporting is paused.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use c8keep_core::BackupId;
 use c8keep_core::recipe::{self, Request};
 use c8keep_core::run::{Outcome, RunId, StopReason};
-use c8keep_engine::drive::{Driven, END_AFTER_SIGNAL, End, Options, drive};
+use c8keep_engine::drive::{Driven, END_AFTER_SIGNAL, End, Options, Unreleased, drive};
 use c8keep_engine::open_runs::{Taking, begin, load, take};
 use c8keep_engine::ports::Term;
 use c8keep_engine::progress::Silent;
@@ -117,4 +117,42 @@ async fn a_journal_that_hangs_is_left_behind() {
     let options = Options { reporter: &Silent, stop: stopped, release_wait: None };
     let driven = drive(world, run, seq, Term(1), options).await;
     assert_eq!((driven.end, memory.outside().millis), (End::LeftOpen, 22_000));
+}
+
+/// Who is woken up learns what kept the release: that it was refused, that nobody answered, or that it was never sent.
+#[tokio::test]
+async fn what_kept_a_release_is_told() {
+    let refused: Trouble = |outside| outside.resume_fails = u32::MAX;
+    let (_, driven, _) = stopped_on("start-runtime", refused).await;
+    let told = driven.unreleased.and_then(|unreleased| unreleased.fault().map(|f| f.answer.clone()));
+    assert!(told.as_ref().is_some_and(|said| said.starts_with("a broker is missing")), "{told:?}");
+
+    let silent: Trouble = |outside| _ = outside.hangs.insert("resume-exporting", MINUTE);
+    let (_, driven, _) = stopped_on("start-runtime", silent).await;
+    assert_eq!(driven.unreleased, Some(Unreleased::Unanswered { before: None }));
+
+    let refused_and_then_silent: Trouble = |outside| {
+        outside.resume_fails = u32::MAX;
+        outside.hangs.insert("resume-exporting", 15_000);
+    };
+    let (_, driven, _) = stopped_on("start-runtime", refused_and_then_silent).await;
+    let Some(Unreleased::Unanswered { before: Some(before) }) = driven.unreleased else {
+        panic!("the last fault is dropped while it is tried again: {:?}", driven.unreleased)
+    };
+    assert!(before.answer.starts_with("a broker is missing"), "{before}");
+
+    let pausing: Trouble = |outside| _ = outside.hangs.insert("pause-exporting", MINUTE);
+    let (memory, driven, _) = stopped_on("pause-exporting", pausing).await;
+    assert!(!memory.outside().effects.contains(&"resume-exporting".to_owned()));
+    let Some(Unreleased::NeverSent { because, before: None }) = driven.unreleased else {
+        panic!("{:?}", driven.unreleased)
+    };
+    assert!(because.contains("pause itself"), "{because}");
+}
+
+/// What is released has nothing to tell.
+#[tokio::test]
+async fn a_confirmed_release_was_kept_by_nothing() {
+    let (_, driven, _) = stopped_on("start-runtime", |_| {}).await;
+    assert_eq!((driven.unreleased, driven.run.hold().is_open()), (None, false));
 }

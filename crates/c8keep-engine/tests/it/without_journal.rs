@@ -101,6 +101,9 @@ async fn what_goes_on_for_long_is_told_seldom() {
     let wait = Some(SignedDuration::from_mins(10));
     let (memory, driven, told) = losing(holds, wait, |outside| outside.resume_fails = u32::MAX).await;
     assert!(matches!(driven.end, End::JournalLost { released: false, .. }), "{:?}", driven.end);
+    let last = driven.unreleased.as_ref().and_then(c8keep_engine::drive::Unreleased::fault);
+    let last = &last.expect("how the release itself failed").answer;
+    assert!(last.starts_with("a broker is missing"), "and not how the journal did: {last}");
     let told = told.unreleased.lock().unwrap();
     assert!((50..100).contains(&told.len()), "told {} times in ten minutes", told.len());
     assert_eq!(told.len(), resumed(&memory));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use c8keep_core::Outcome;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::{Kind, Step};
-use c8keep_core::run::StepState;
+use c8keep_core::run::{StepState, StopReason};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End};
 use c8keep_engine::fence::Fence;
@@ -13,7 +13,7 @@ use c8keep_engine::ids;
 use c8keep_engine::open_runs::{self, Open};
 use c8keep_engine::ports::{Journal, Term};
 
-use super::take_over::{How, Taken, take_over, tell_left_open, tell_unreleased};
+use super::take_over::{How, interrupted, take_over_all, tell_left_open, tell_unreleased};
 use crate::cli::{BackupArgs, Global, OnOpen, Output};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -45,14 +45,17 @@ async fn claimed(
     let left = open_runs::open(&**journal, settings.name()).await.unwrap_or_default();
     let by = actor();
     let claim = journal.claim(settings.name(), &by);
-    let term = signals::or_stop(interrupted_with(&left), claim).await??;
+    let code = interrupted_with(&left);
+    let claimed = signals::or_stop(code, claim).await;
+    let term = claimed.map_err(|_| interrupted(code, "claiming the installation", printer))??;
     let open = open_runs::open(&**journal, settings.name()).await?;
     let inherited = super::inherited::of(journal, &open.runs).await;
     let paused = inherited.is_some() || open.has_hold();
     signals::guard(paused);
     let guarded = |stop: Stop| if paused { stop.while_paused() } else { stop };
-    let interrupted = if inherited.is_some() { exit::MAY_BE_PAUSED } else { interrupted_with(&open) };
-    let assembled = signals::or_stop(interrupted, session::assemble(settings, journal.clone())).await?;
+    let code = if paused { exit::MAY_BE_PAUSED } else { exit::INTERRUPTED };
+    let assembled = signals::or_stop(code, session::assemble(settings, journal.clone())).await;
+    let assembled = assembled.map_err(|_| interrupted(code, "looking at the installation", printer))?;
     let Session { world, findings, .. } = match assembled {
         Ok(session) => session,
         Err(fault) if open.has_hold() => {
@@ -68,22 +71,15 @@ async fn claimed(
     }
     let how = How { on_open: on_open(args, &open), term, release_wait: args.release_wait, printer };
     let was_open = !open.runs.is_empty();
-    for (run, seq) in open.runs {
-        if let Taken::Finished(driven) = take_over(&world, run, seq, &how).await? {
-            let code = tell(&world, settings, &driven, args, printer);
-            let finished = driven.run.plan().backup();
-            return Ok(match args.plan.id().filter(|wanted| *wanted != finished) {
-                Some(wanted) => {
-                    let what = format!(
-                        "backup {wanted} was not started: backup {finished} was open, and has been gone on with"
-                    );
-                    printer.problem(&what, "start again for another one");
-                    exit::first_of([code, exit::FAILED])
-                }
-                None => code,
-            });
-        }
+    let (finished, rest) = take_over_all(&world, open.runs, &how).await;
+    if let Some(driven) = finished {
+        let code = finished_instead(&world, settings, &driven, args, printer);
+        return match rest {
+            Ok(()) => Ok(code),
+            Err(stop) => Err(Stop { code: exit::first_of([code, stop.code]), ..stop }),
+        };
     }
+    rest?;
     if !open.unreadable.is_empty() {
         return Err(beside_unreadable(&world, open.unreadable, printer).await);
     }
@@ -113,6 +109,23 @@ async fn claimed(
     }
 }
 
+/// A run that was open has been gone on with: that was this command's backup, unless another one was asked for.
+fn finished_instead(
+    world: &World,
+    settings: &Settings,
+    driven: &Driven,
+    args: &BackupArgs,
+    printer: Printer,
+) -> u8 {
+    let code = tell(world, settings, driven, args, printer);
+    let finished = driven.run.plan().backup();
+    let Some(wanted) = args.plan.id().filter(|wanted| *wanted != finished) else { return code };
+    let what =
+        format!("backup {wanted} was not started: backup {finished} was open, and has been gone on with");
+    printer.problem(&what, "start again for another one");
+    exit::first_of([code, exit::FAILED])
+}
+
 /// No backup can be taken now; that keeps no pause of ours. What stands in the way decides the code, if exporting runs.
 async fn release_at_least(
     settings: &Settings,
@@ -134,17 +147,17 @@ async fn release_at_least(
             );
             return Stop::from(fault.with_hint(hint)).while_paused();
         }
-        Err(stop) => return stop,
+        Err(stop) => return interrupted(stop.code, "looking at the installation", printer),
     };
     let on_open = args.on_open.filter(|wished| *wished == OnOpen::Fail).or(Some(OnOpen::Release));
     let how = How { on_open, term, release_wait: args.release_wait, printer };
-    for (run, seq) in open.runs {
-        if let Err(stop) = take_over(&world, run, seq, &how).await {
+    match take_over_all(&world, open.runs, &how).await.1 {
+        Ok(()) => fault.into(),
+        Err(stop) => {
             printer.fault(&fault);
-            return stop;
+            stop
         }
     }
-    fault.into()
 }
 
 /// The exit code of a signal before these runs are ended.
@@ -181,22 +194,26 @@ async fn one(
     term: Term,
     printer: Printer,
 ) -> Result<Driven, Stop> {
-    let plan = signals::or_stop(exit::INTERRUPTED, super::plan::make(world, settings, &args.plan)).await??;
+    let planned = signals::or_stop(exit::INTERRUPTED, super::plan::make(world, settings, &args.plan)).await;
+    let plan = planned.map_err(|stop| interrupted(stop.code, "planning the backup", printer))??;
     let (run, seq) = open_runs::begin(world, plan, &actor(), term).await?;
     Ok(super::drive::drive(world, run, seq, term, args.release_wait, printer).await)
 }
 
-/// What failed outside may pass under a new id; a prerequisite or a signal will not.
+/// What failed outside may pass under a new id; a prerequisite, a full disk or a signal will not.
 fn is_worth_another_id(driven: &Driven) -> bool {
-    let End::Closed(Outcome::Failed { fault, .. }) = &driven.end else { return false };
-    !matches!(
-        fault.kind,
-        FaultKind::Precondition
-            | FaultKind::ForeignPause
-            | FaultKind::Unauthorised
-            | FaultKind::Usage
-            | FaultKind::Locked
-    )
+    match &driven.end {
+        End::Closed(Outcome::Stopped { reason }) => *reason == StopReason::HoldBudget,
+        End::Closed(Outcome::Failed { fault, .. }) => !matches!(
+            fault.kind,
+            FaultKind::Precondition
+                | FaultKind::ForeignPause
+                | FaultKind::Unauthorised
+                | FaultKind::Usage
+                | FaultKind::Locked
+        ),
+        _ => false,
+    }
 }
 
 /// Says how it ended, and returns the exit code.
@@ -204,8 +221,9 @@ fn tell(world: &World, settings: &Settings, driven: &Driven, args: &BackupArgs, 
     let code = exit::of(driven, args.require_proof);
     let run = &driven.run;
     let manifest = run.facts().published.as_ref().map(|path| format!("{}/{path}", world.vault.place()));
+    let limit = summary::ended_by_limit(run);
     if printer.output() != Output::Text {
-        printer.line(&summary::result(driven, manifest.clone(), code));
+        printer.line(&summary::result(driven, limit.as_ref(), manifest.clone(), code));
     }
     match (&driven.end, &manifest) {
         (End::Closed(Outcome::Complete | Outcome::Partial { .. }), Some(manifest)) => {
@@ -220,6 +238,9 @@ fn tell(world: &World, settings: &Settings, driven: &Driven, args: &BackupArgs, 
             printer.say(&after_failure(driven, &format!("backup {} failed at {step}", run.plan().backup())));
         }
         (End::Closed(Outcome::Stopped { reason }), _) => {
+            if let Some(fault) = &limit {
+                printer.fault(fault);
+            }
             printer.say(&after_failure(driven, &format!("backup {}: {reason}", run.plan().backup())));
         }
         (End::LeftOpen, _) => tell_left_open(driven, printer),

@@ -9,7 +9,8 @@ use c8keep_engine::open_runs::{self, Open};
 use jiff::{SignedDuration, Timestamp};
 
 use super::catalog::{self, Catalog};
-use super::plan::of_our_own;
+use super::claims;
+use super::plan::{at_work, of_our_own};
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -38,10 +39,10 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
         Err(fault) => (session::no_journal(settings), Some(fault)),
     };
     let vault = session::vault(settings).await;
+    let holder = claims::anybody_at_work(settings, &vault, now).await;
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
     let catalog = catalog::read_all(vault, Ok(&*journal), settings.name()).await;
     let open = open_runs::open(&*journal, settings.name()).await.unwrap_or_default();
-    let holder = session::holder(settings).unwrap_or_default();
     let mut checks = match session::assemble(settings, journal).await {
         Err(fault) => without_installation(settings, fault).await,
         Ok(Session { world, findings, reach }) => {
@@ -134,11 +135,14 @@ fn own_pause(check: Check, holder: Option<&str>, open: &[(Run, u64)]) -> Check {
     }
 }
 
-/// A run that nobody can read keeps a backup from starting; one that is open does not.
+/// A run that nobody can read keeps a backup from starting, and one that somebody is at work on from starting now; one that
+/// was left open does not.
 fn runs(holder: Option<&str>, open: Open) -> Vec<Check> {
     let left: Vec<String> = open.runs.iter().map(|(run, _)| run.id().to_string()).collect();
-    let readable = match (holder, left.is_empty()) {
-        (Some(holder), _) => Check::ok("runs", format!("{holder} is at work")),
+    let readable = match (at_work(holder, &open.runs), left.is_empty()) {
+        (Some(at_work), _) => {
+            Check::warning("runs", at_work, "wait until it has ended; `c8keep status` shows it")
+        }
         (None, true) if open.unreadable.is_empty() => Check::ok("runs", "none is open"),
         (None, true) => return unreadable(open),
         (None, false) => Check::warning(

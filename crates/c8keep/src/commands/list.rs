@@ -1,14 +1,15 @@
 //! `list`: backups with a manifest, and runs that failed.
 
-use c8keep_core::Outcome;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::run::Hold;
+use c8keep_core::{Outcome, Run};
 use comfy_table::{Table, presets};
 use console::truncate_str;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::catalog::{self, Entry};
+use super::take_over::is_at_work;
 use crate::cli::Global;
 use crate::exit::Stop;
 use crate::printer::Printer;
@@ -34,7 +35,8 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let journal = session::journal_to_read(&settings).await;
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
     let catalog = catalog::read_all(Ok(&*session::vault(&settings).await?), journal, settings.name()).await;
-    let rows: Vec<Row> = catalog.entries.iter().map(row).collect();
+    let holder = session::holder(&settings).unwrap_or_default();
+    let rows: Vec<Row> = catalog.entries.iter().map(|entry| row(entry, holder.as_deref())).collect();
     let others = if rows.is_empty() { session::other_installations(&settings).await } else { Vec::new() };
     printer.result(&text(&rows, settings.name(), &others), &rows);
     let damaged = catalog.entries.iter().filter_map(|e| e.fault.as_ref());
@@ -42,16 +44,10 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     Ok(catalog.code())
 }
 
-fn row(entry: &Entry) -> Row {
+fn row(entry: &Entry, holder: Option<&str>) -> Row {
     let run = entry.run.as_ref();
     let millis = |d: SignedDuration| i64::try_from(d.as_millis()).ok();
-    let paused = match (&entry.release, run.map(c8keep_core::Run::hold)) {
-        (Some(release), _) => {
-            release.paused_at.zip(release.resumed_at).map(|(from, to)| to.duration_since(from))
-        }
-        (None, Some(Hold::Released { since, at })) => Some(at.duration_since(since)),
-        _ => None,
-    };
+    let window = window(entry);
     let (state, why) = match (&entry.manifest, run.map(|r| (r, r.outcome()))) {
         _ if entry.fault.is_some() => unreadable(entry),
         (Some(m), _) if m.parts.iter().any(|p| p.state != "whole") => ("partial".into(), None),
@@ -60,24 +56,47 @@ fn row(entry: &Entry) -> Row {
             ("failed".into(), Some(format!("{step}: {}", fault.answer)))
         }
         (None, Some((_, Some(Outcome::Stopped { reason })))) => ("stopped".into(), Some(reason.to_string())),
-        (None, Some((run, None))) if run.hold().is_open() => ("open, exporting paused".into(), None),
-        (None, Some((_, None))) => ("open".into(), None),
+        (None, Some((run, None))) => open(run, holder),
         // Published, and the manifest is gone from the vault.
         (None, Some((_, Some(_)))) => ("manifest missing".into(), None),
         (None, None) => ("unknown".into(), None),
     };
-    let started = run.map(c8keep_core::Run::opened_at).or(entry.manifest.as_ref().map(|m| m.started_at));
-    let ended = entry.manifest.as_ref().map(|m| m.completed_at).or(run.map(c8keep_core::Run::last_at));
+    let (started, ended) = match &entry.manifest {
+        // Exporting may be resumed only after all of it is proven: that is part of it.
+        Some(m) => {
+            (Some(m.started_at), Some(window.map_or(m.completed_at, |(_, to)| to.max(m.completed_at))))
+        }
+        None => (run.map(Run::opened_at), run.map(Run::last_at)),
+    };
     Row {
         backup: entry.backup.get(),
         state,
         at: started.unwrap_or_default(),
         took_ms: started.zip(ended).and_then(|(from, to)| millis(to.duration_since(from))),
-        paused_ms: paused.and_then(millis),
+        paused_ms: window.and_then(|(from, to)| millis(to.duration_since(from))),
         witness: witness(entry),
         camunda: entry.manifest.as_ref().map(|m| m.versions.camunda.clone()),
         parts: entry.manifest.iter().flat_map(|m| &m.parts).map(|p| p.title().replace(' ', ":")).collect(),
         why,
+    }
+}
+
+/// A run that has not ended: somebody's work, or what a process that is gone has left.
+fn open(run: &Run, holder: Option<&str>) -> (String, Option<String>) {
+    let paused = if run.hold().is_open() { ", exporting paused" } else { "" };
+    if is_at_work(run, holder) {
+        return (format!("running{paused}"), Some(format!("by {}", run.by())));
+    }
+    let others = holder.map_or_else(String::new, |other| format!("; {other} is at work"));
+    (format!("left open{paused}"), Some(format!("process {} is gone{others}", run.by())))
+}
+
+/// From when until when exporting was paused, where both are known.
+fn window(entry: &Entry) -> Option<(Timestamp, Timestamp)> {
+    match (&entry.release, entry.run.as_ref().map(Run::hold)) {
+        (Some(release), _) => release.paused_at.zip(release.resumed_at),
+        (None, Some(Hold::Released { since, at })) => Some((since, at)),
+        _ => None,
     }
 }
 

@@ -8,6 +8,8 @@ use c8keep_core::{BackupId, Plan, Run};
 use c8keep_engine::{World, ids, open_runs, perform};
 use serde::Serialize;
 
+use super::claims;
+use super::take_over::is_at_work;
 use crate::cli::{Global, PlanArgs};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -16,6 +18,8 @@ use crate::settings::Settings;
 
 #[derive(Serialize)]
 struct Shown<'a> {
+    /// What a backup would do before the plan, or why it would not do it now.
+    first: Option<&'a str>,
     installation: &'a Installation,
     findings: &'a [Finding],
     plan: &'a Plan,
@@ -28,6 +32,8 @@ struct Check {
     step: StepName,
     ok: bool,
     fault: Option<Fault>,
+    /// What a backup makes of it first, where it would otherwise be a fault.
+    note: Option<String>,
 }
 
 pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> Result<u8, Stop> {
@@ -44,14 +50,20 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
     };
     let made = perform::check(&world, &plan).await;
     let open = open_runs::open(&*world.journal, &world.installation.name).await.unwrap_or_default().runs;
-    let made = made.into_iter().map(|(step, result)| {
-        let fault = result.err().map(|fault| of_our_own(fault, &open));
-        Check { step, ok: fault.is_none(), fault }
-    });
-    let checks: Vec<Check> = made.collect();
-    let shown =
-        Shown { installation: &world.installation, findings: &findings, plan: &plan, checks: &checks };
-    printer.result(&format!("{plan}\n{}", text(&checks)), &shown);
+    let vault = session::vault(&settings).await;
+    let holder = claims::anybody_at_work(&settings, &vault, world.clock.now()).await;
+    let checks: Vec<Check> =
+        made.into_iter().map(|(step, made)| check(step, made.err(), holder.as_deref(), &open)).collect();
+    let first = at_work(holder.as_deref(), &open).or_else(|| taken_over_first(&open, args));
+    let shown = Shown {
+        first: first.as_deref(),
+        installation: &world.installation,
+        findings: &findings,
+        plan: &plan,
+        checks: &checks,
+    };
+    let beforehand = first.as_ref().map_or_else(String::new, |first| format!("{first}\n\n"));
+    printer.result(&format!("{beforehand}{plan}\n{}", text(&checks)), &shown);
     let mut faults = checks.iter().filter_map(|check| check.fault.as_ref()).peekable();
     let code = faults.peek().map_or(exit::DONE, |fault| fault.kind.exit_code());
     faults.for_each(|fault| printer.fault(fault));
@@ -60,14 +72,53 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
 
 fn text(checks: &[Check]) -> String {
     let mut lines = vec!["checks, made just now".to_owned()];
-    for Check { step, fault, .. } in checks {
-        lines.push(match fault {
-            None => format!("  ok   {step}"),
-            Some(fault) => format!("  BAD  {step:<21} {}", fault.answer),
+    for Check { step, fault, note, .. } in checks {
+        lines.push(match (fault, note) {
+            (Some(fault), _) => format!("  BAD  {step:<21} {}", fault.answer),
+            (None, Some(note)) => format!("  -    {step:<21} {note}"),
+            (None, None) => format!("  ok   {step}"),
         });
     }
     lines.push("  -    check-vault           made by the backup itself: it writes".into());
     lines.join("\n")
+}
+
+/// A pause of our own stands in the way of no backup: it is lifted first, or its run is at work and keeps others out.
+fn check(step: StepName, fault: Option<Fault>, holder: Option<&str>, open: &[(Run, u64)]) -> Check {
+    let is_pause = fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::ForeignPause);
+    let (fault, note) = match (fault, holder) {
+        (Some(_), Some(_)) if is_pause => (None, Some("exporting is paused while a run is at work".into())),
+        (Some(fault), _) if is_pause => match of_our_own(fault, open) {
+            foreign if foreign.kind == FaultKind::ForeignPause => (Some(foreign), None),
+            own => (None, Some(format!("{}: a backup lifts that first", own.answer))),
+        },
+        (fault, _) => (fault, None),
+    };
+    Check { step, ok: fault.is_none() && note.is_none(), fault, note }
+}
+
+/// Who keeps another backup from starting now.
+pub(super) fn at_work(holder: Option<&str>, open: &[(Run, u64)]) -> Option<String> {
+    let holder = holder?;
+    let what = match open.iter().find(|(run, _)| is_at_work(run, Some(holder))) {
+        Some((run, _)) => format!("backup {} is running ({holder})", run.plan().backup()),
+        None => format!("{holder} is at work"),
+    };
+    Some(format!("{what}: another backup would end with 11"))
+}
+
+/// What becomes of runs that were left open before a new one begins.
+fn taken_over_first(open: &[(Run, u64)], args: &PlanArgs) -> Option<String> {
+    let left: Vec<String> = open.iter().map(|(run, _)| run.id().to_string()).collect();
+    if left.is_empty() {
+        return None;
+    }
+    let then = if args.id().is_some() {
+        "a backup takes that over first, and with a given id ends after it; start it again for what follows"
+    } else {
+        "a backup takes that over first (--on-open), and then does what follows"
+    };
+    Some(format!("left open: {}; {then}", left.join(", ")))
 }
 
 /// A pause that one of our own runs has left is told as that.

@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::inherited;
-use super::take_over::{How, Taken, take_over};
+use super::take_over::{How, interrupted, take_over_all};
 use crate::cli::{Global, OnOpen, Output, ResumeArgs};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -49,7 +49,8 @@ enum Owner {
 pub(super) async fn run(global: &Global, args: &ResumeArgs, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
     signals::guard(true);
-    let claimed = signals::or_stop(exit::MAY_BE_PAUSED, claim(&settings, printer)).await?;
+    let claimed = signals::or_stop(exit::MAY_BE_PAUSED, claim(&settings, printer)).await;
+    let claimed = claimed.map_err(|stop| interrupted(stop.code, "claiming the installation", printer))?;
     let journal = claimed.as_ref().map(|(journal, ..)| Arc::clone(journal)).ok();
     let ended = Box::pin(release(&settings, claimed, args, printer)).await;
     if let Some(journal) = journal {
@@ -108,18 +109,15 @@ async fn release(
         inherited::release(settings, &world, &journal, &held, args.release_wait, printer).await?;
     }
     let how = How { on_open: Some(OnOpen::Release), term, release_wait: args.release_wait, printer };
-    for (run, seq) in open.runs {
-        match take_over(&world, run, seq, &how).await {
-            Ok(Taken::Released | Taken::Finished(_)) => {}
-            // The run is ours and this is its installation; a journal that takes nothing more changes neither.
-            Err(Stop { fault: Some(fault), .. }) if fault.kind == FaultKind::Storage => {
-                printer.fault(&fault);
-                return by_the_brokers(settings, args, Owner::Sure, printer).await;
-            }
-            Err(stop) => return Err(stop),
+    match take_over_all(&world, open.runs, &how).await.1 {
+        Ok(()) => Ok(RESUMED),
+        // The run is ours and this is its installation; a journal that takes nothing more changes neither.
+        Err(Stop { fault: Some(fault), .. }) if fault.kind == FaultKind::Storage => {
+            printer.fault(&fault);
+            by_the_brokers(settings, args, Owner::Sure, printer).await
         }
+        Err(stop) => Err(stop),
     }
-    Ok(RESUMED)
 }
 
 const RESUMED: Resumed = Resumed { resumed: true, said: "exporting runs" };
@@ -162,7 +160,10 @@ async fn identify(
     let mut told = false;
     loop {
         let assembled = session::assemble_to_release(settings, Arc::clone(journal));
-        let fault = match signals::or_stop(exit::MAY_BE_PAUSED, assembled).await? {
+        let assembled = signals::or_stop(exit::MAY_BE_PAUSED, assembled).await;
+        let assembled =
+            assembled.map_err(|stop| interrupted(stop.code, "looking at the installation", printer))?;
+        let fault = match assembled {
             Ok(session) => return Ok(Ok(session.world)),
             Err(fault) => fault,
         };
@@ -180,7 +181,7 @@ async fn identify(
             printer
                 .say("c8keep paused exporting; trying again until the cluster answers; Ctrl-C stops trying");
         }
-        signals::or_stop(exit::MAY_BE_PAUSED, clock.sleep_until(clock.now() + TRY_EVERY)).await?;
+        or_still_paused(&fault, clock.sleep_until(clock.now() + TRY_EVERY)).await?;
     }
 }
 
@@ -292,8 +293,10 @@ async fn resume(
     let clock = SystemClock::new();
     let began = clock.now();
     let mut told = false;
+    let no_answer = "it was sent, and no answer had come when c8keep was asked to stop";
+    let mut last = Fault::new(FaultKind::Unreachable, "resuming exporting", &management.address, no_answer);
     loop {
-        let fault = match signals::or_stop(exit::MAY_BE_PAUSED, resume_once(management)).await? {
+        let fault = match or_still_paused(&last, resume_once(management)).await? {
             Ok(()) => return Ok(()),
             Err(fault) => fault,
         };
@@ -305,8 +308,19 @@ async fn resume(
             printer.fault(&fault);
             printer.say("trying again until it works; Ctrl-C stops trying");
         }
-        signals::or_stop(exit::MAY_BE_PAUSED, clock.sleep_until(clock.now() + TRY_EVERY)).await?;
+        or_still_paused(&fault, clock.sleep_until(clock.now() + TRY_EVERY)).await?;
+        last = fault;
     }
+}
+
+/// Whoever stops trying is told what has kept exporting paused so far.
+async fn or_still_paused<T>(fault: &Fault, doing: impl Future<Output = T>) -> Result<T, Stop> {
+    let still_paused = |_| {
+        let first = if fault.hint.is_empty() { String::new() } else { format!("{}; then ", fault.hint) };
+        let hint = format!("exporting may still be PAUSED: {first}run `c8keep resume-exporting` again");
+        Stop::from(fault.clone().with_hint(hint)).while_paused()
+    };
+    signals::or_stop(exit::MAY_BE_PAUSED, doing).await.map_err(still_paused)
 }
 
 /// Confirmed twice: by the answer, and by every broker that can be read.

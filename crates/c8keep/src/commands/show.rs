@@ -10,7 +10,7 @@ use c8keep_core::{BackupId, Run};
 use serde::Serialize;
 
 use super::catalog::{self, Entry};
-use super::take_over::{describe, what_to_do};
+use super::take_over::{describe, is_at_work, what_to_do};
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -18,7 +18,7 @@ use crate::session;
 use crate::settings::Settings;
 use crate::show::frame::frame;
 use crate::show::live::plain;
-use crate::show::summary::{size, witness_line};
+use crate::show::summary::{ended_by_limit, size, witness_line};
 use crate::show::time::{instant, span};
 
 #[derive(Serialize)]
@@ -149,7 +149,7 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
         text,
         "  taken      {} in {}",
         instant(m.started_at),
-        span(m.completed_at.duration_since(m.started_at))
+        span(m.ended_at(release).duration_since(m.started_at))
     );
     let _ = writeln!(
         text,
@@ -171,7 +171,7 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
         );
     }
     let _ = writeln!(text, "  in         {place}/{}/backups/{}", m.installation, m.backup);
-    m.parts.iter().for_each(|part| of_part(&mut text, part));
+    m.parts.iter().for_each(|part| text.push_str(&of_part(part)));
     let _ = writeln!(text, "\nsteps");
     for step in &m.steps {
         let page = step.page.map_or_else(String::new, |n| n.to_string());
@@ -190,7 +190,8 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
     text
 }
 
-fn of_part(text: &mut String, part: &Part) {
+fn of_part(part: &Part) -> String {
+    let mut text = String::new();
     let _ = writeln!(text, "\n{} ({})", part.title(), part.state);
     text.push_str(&part.dump.as_ref().map(of_dump).unwrap_or_default());
     for snapshot in &part.snapshots {
@@ -215,13 +216,18 @@ fn of_part(text: &mut String, part: &Part) {
             partition.snapshot.as_deref().unwrap_or("none")
         );
     }
+    text
 }
 
 /// What to know of a run that has not ended.
 fn of_open(run: &Run, holder: Option<&str>) -> String {
     match holder {
-        Some(holder) => {
+        Some(holder) if is_at_work(run, Some(holder)) => {
             format!("open: {holder} is at work on it\n  next wait for its end; `c8keep status` shows it\n")
+        }
+        Some(holder) => {
+            let left = describe(run, session::now());
+            format!("open: {left}\n  next wait until {holder} has ended; `c8keep status` shows it\n")
         }
         None => format!("open: {}\n  next {}\n", describe(run, session::now()), what_to_do(run.hold())),
     }
@@ -257,7 +263,12 @@ fn of_run(run: &Run) -> String {
     if let Some(witness) = &run.facts().witness {
         let _ = writeln!(text, "witness: {}", witness_line(witness));
     }
-    if let Some(Outcome::Failed { fault, .. }) = run.outcome() {
+    let limit = ended_by_limit(run);
+    let failed = match run.outcome() {
+        Some(Outcome::Failed { fault, .. }) => Some(fault),
+        _ => limit.as_ref(),
+    };
+    if let Some(fault) = failed {
         let _ = writeln!(text, "failed: {fault}\n  next {}", fault.hint);
     }
     text

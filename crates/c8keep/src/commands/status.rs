@@ -1,29 +1,26 @@
 //! `status`: whether exporting is paused, runs that are open, the last backup. Reads only.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use c8keep_core::Run;
 use c8keep_core::claim::Claim;
 use c8keep_core::facts::Positions;
 use c8keep_core::fault::Fault;
+use c8keep_core::installation::Fingerprint;
 use c8keep_core::run::Hold;
-use c8keep_engine::fence::newest_claim;
 use c8keep_engine::open_runs::{self, Open};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::catalog;
-use super::take_over::what_to_do;
+use super::claims::{self, is_renewed};
+use super::take_over::{is_at_work, what_to_do};
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
 use crate::session;
 use crate::settings::Settings;
 use crate::show::time::{ago, span};
-
-/// Claims are renewed every 20 s; the rest is for clocks of other hosts.
-const CLAIM_IS_FRESH: SignedDuration = SignedDuration::from_secs(90);
 
 #[derive(Serialize)]
 struct Status {
@@ -70,6 +67,8 @@ struct OpenRun {
     hold: Hold,
     last_event_at: Timestamp,
     paused_ms: Option<i64>,
+    /// Its pause is over although it has not released it: somebody resumed exporting.
+    resumed_meanwhile: bool,
 }
 
 #[derive(Serialize)]
@@ -96,20 +95,13 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         unread("journal", fault);
         Open::default()
     });
-    open.unreadable.into_iter().for_each(|fault| unread("journal", fault));
-    let open: Vec<OpenRun> = open.runs.iter().map(|(run, _)| open_run(run, holder.is_some(), now)).collect();
+    open.unreadable.iter().for_each(|fault| unread("journal", fault.clone()));
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
     let vault = session::vault(&settings).await;
-    let claim = match &vault {
-        Ok(vault) if holder.is_none() && settings.vault.is_some() => {
-            // A vault that cannot be read says so below.
-            newest_claim(Arc::clone(vault), settings.name()).await.unwrap_or_default()
-        }
-        _ => None,
+    let claim = match &holder {
+        Some(_) => None,
+        None => claims::of_another_host(&settings, &vault).await,
     };
-    // Nobody is at work on this host: a claim of this very journal is what a process that has ended has left.
-    let own = session::journal_id(&settings).await;
-    let claim = claim.filter(|claim| !claim.left && own.as_ref() != Some(&claim.journal));
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
     let catalog = catalog::read_all(vault, journal, settings.name()).await;
     for fault in catalog.faults {
@@ -134,6 +126,10 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         }
     }
     let exporting = exporting(&settings).await;
+    let in_doubt = open.has_hold() && holder.is_none() && matches!(exporting, Exporting::Runs { .. });
+    let running = if in_doubt { runs_everywhere(&settings).await } else { None };
+    let open =
+        open.runs.iter().map(|(run, _)| open_run(run, holder.as_deref(), running.as_ref(), now)).collect();
     let name = settings.name().into();
     let status =
         Status { installation: name, exporting, open_runs: open, holder, claim, last_backup, faults };
@@ -176,24 +172,40 @@ fn leaders(positions: &Positions, of: Option<u32>) -> Leaders {
     Leaders { read: led.len(), of, unread }
 }
 
-fn open_run(run: &Run, alive: bool, now: Timestamp) -> OpenRun {
+/// The cluster of which every replica says that exporting runs. Only that ends the doubt about a run that was left open: a
+/// broker that was not read may be paused, and at the same address may be another cluster today.
+async fn runs_everywhere(settings: &Settings) -> Option<Fingerprint> {
+    let assembled = Box::pin(session::assemble_to_release(settings, session::no_journal(settings)));
+    let world = assembled.await.ok()?.world;
+    let (installation, camunda) = (&world.installation, &world.camunda);
+    let positions = camunda.positions(&installation.brokers, session::now()).await.ok()?;
+    let cluster = camunda.cluster().await.ok()?;
+    let runs = positions.paused().is_empty() && positions.are_of_all_replicas(&cluster);
+    runs.then(|| installation.fingerprint.clone())
+}
+
+fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now: Timestamp) -> OpenRun {
+    let runs = running == Some(run.plan().fingerprint());
+    // A pause that was sent and never answered may still take effect.
+    let may_land = run.pause_may_land_until().is_some_and(|pause| now < pause.until);
     let paused_ms = run.hold().length(now).and_then(|d| i64::try_from(d.as_millis()).ok());
     OpenRun {
         run: run.id().0.clone(),
         by: run.by().into(),
-        alive,
+        alive: is_at_work(run, holder),
         hold: run.hold(),
         last_event_at: run.last_at(),
         paused_ms,
+        resumed_meanwhile: runs && !may_land && run.hold().is_open(),
     }
 }
 
-/// 20 while exporting is, or may be, paused and nobody is at work on it; else the worst of what could not be read.
+/// 20 while exporting is, or may be, paused and nobody is at work on it, as long as not every replica says that it runs; else the worst of what could not be read.
 fn code(status: &Status, now: Timestamp) -> u8 {
-    let renewed = |claim: &Claim| claim.at.duration_since(now).abs() < CLAIM_IS_FRESH;
-    let at_work = status.holder.is_some() || status.claim.as_ref().is_some_and(renewed);
+    let at_work =
+        status.holder.is_some() || status.claim.as_ref().is_some_and(|claim| is_renewed(claim, now));
     let paused = matches!(status.exporting, Exporting::Paused { .. });
-    let left = status.open_runs.iter().any(|run| run.hold.is_open());
+    let left = status.open_runs.iter().any(|run| run.hold.is_open() && !run.resumed_meanwhile);
     let mut codes: Vec<u8> = status.faults.iter().map(|unread| unread.fault.kind.exit_code()).collect();
     if (paused || left) && !at_work {
         codes.push(exit::MAY_BE_PAUSED);
@@ -246,29 +258,8 @@ fn text(status: &Status, now: Timestamp) -> String {
             lines.push(format!("  next        {}", fault.hint));
         }
     }
-    if let Some(Claim { by, at, held, .. }) = &status.claim {
-        let holds =
-            held.as_ref().map_or_else(String::new, |held| format!("; run {} holds a pause", held.run));
-        lines.push(format!("claim         {by}, renewed {} by its clock{holds}", ago(*at, now)));
-    }
-    for run in &status.open_runs {
-        let alive = if run.alive { "at work" } else { "LEFT OPEN" };
-        let paused = match run.hold {
-            Hold::Open { since } | Hold::ReleasePending { since } => {
-                format!(", paused exporting {} ago", span(now.duration_since(since)))
-            }
-            Hold::NotTaken | Hold::Released { .. } => String::new(),
-        };
-        lines.push(format!(
-            "run           {} by {}: {alive}, last event {}{paused}",
-            run.run,
-            run.by,
-            ago(run.last_event_at, now)
-        ));
-        if !run.alive {
-            lines.push(format!("  next        {}", what_to_do(run.hold)));
-        }
-    }
+    lines.extend(status.claim.iter().flat_map(|claim| claims::lines(claim, now)));
+    lines.extend(status.open_runs.iter().flat_map(|run| run_lines(run, status.holder.as_deref(), now)));
     lines.push(match &status.last_backup {
         Some(last) => format!(
             "last backup   {}, {}, witness {}",
@@ -281,8 +272,36 @@ fn text(status: &Status, now: Timestamp) -> String {
     lines.join("\n")
 }
 
+fn run_lines(run: &OpenRun, holder: Option<&str>, now: Timestamp) -> Vec<String> {
+    let alive = if run.alive { "at work" } else { "LEFT OPEN" };
+    let paused = match run.hold {
+        Hold::Open { since } | Hold::ReleasePending { since } => {
+            format!(", paused exporting {} ago", span(now.duration_since(since)))
+        }
+        Hold::NotTaken | Hold::Released { .. } => String::new(),
+    };
+    let resumed = if run.resumed_meanwhile { "; exporting runs by now, as somebody resumed it" } else { "" };
+    let at = ago(run.last_event_at, now);
+    let mut lines =
+        vec![format!("run           {} by {}: {alive}, last event {at}{paused}{resumed}", run.run, run.by)];
+    if run.resumed_meanwhile {
+        lines.push("  next        the next `c8keep backup` ends it; nothing has to be resumed".into());
+    } else if !run.alive {
+        let next = match holder {
+            Some(holder) => {
+                format!("wait until {holder} has ended: if it does not take the run over, the next one does")
+            }
+            None => what_to_do(run.hold).into(),
+        };
+        lines.push(format!("  next        {next}"));
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     /// A pause under a claim that is renewed is somebody's work; under one that is not it is left over.
@@ -308,6 +327,11 @@ mod tests {
             }
         };
         assert_eq!(code(&status(20), now), exit::DONE);
+        assert!(text(&status(20), now).contains("next        it is at work on another host: wait"));
         assert_eq!(code(&status(120), now), exit::MAY_BE_PAUSED);
+        assert!(
+            text(&status(120), now)
+                .contains("next        it is not renewed any more: the next `c8keep backup`")
+        );
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use c8keep_core::Run;
+use c8keep_core::fault::Fault;
 use c8keep_core::run::{Hold, StepState};
 use c8keep_engine::World;
-use c8keep_engine::drive::{Driven, End};
+use c8keep_engine::drive::{Driven, End, Unreleased};
 use c8keep_engine::open_runs::{self, Taking};
 use c8keep_engine::ports::Term;
 use jiff::SignedDuration;
@@ -18,8 +19,34 @@ use crate::show::summary;
 use crate::show::time::{ago, span};
 use crate::signals;
 
+/// Ends or finishes the open runs, newest first: how the one ended that was finished, if any, and what stood in the way of the
+/// others. After a signal all of them are released in the time that is left, and then the command stops, too.
+pub(super) async fn take_over_all(
+    world: &Arc<World>,
+    open: Vec<(Run, u64)>,
+    how: &How,
+) -> (Option<Box<Driven>>, Result<(), Stop>) {
+    let mut finished = None;
+    for (run, seq) in open {
+        // One has been finished, and its window is over: what else was open is older.
+        let on_open = if finished.is_some() { Some(OnOpen::Release) } else { how.on_open };
+        match take_over(world, run, seq, &How { on_open, ..*how }).await {
+            Ok(Taken::Finished(driven)) if matches!(driven.end, End::Closed(_)) => finished = Some(driven),
+            // Its pause is not known to be over, or another process has taken over.
+            Ok(Taken::Finished(driven)) => return (Some(driven), Ok(())),
+            Ok(Taken::Released) => {}
+            Err(stop) => return (finished, Err(stop)),
+        }
+    }
+    if finished.is_none() && signals::have_come() {
+        how.printer.say("stopped by a signal; what was open is ended, and exporting runs");
+        return (None, Err(Stop::with(exit::INTERRUPTED)));
+    }
+    (finished, Ok(()))
+}
+
 /// What became of an open run.
-pub(super) enum Taken {
+enum Taken {
     /// It was finished under its own id: that was this command's backup.
     Finished(Box<Driven>),
     /// It was ended and exporting runs.
@@ -27,6 +54,7 @@ pub(super) enum Taken {
 }
 
 /// How to take over.
+#[derive(Clone, Copy)]
 pub(super) struct How {
     pub(super) on_open: Option<OnOpen>,
     pub(super) term: Term,
@@ -35,7 +63,7 @@ pub(super) struct How {
 }
 
 /// Ends or finishes one open run.
-pub(super) async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How) -> Result<Taken, Stop> {
+async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How) -> Result<Taken, Stop> {
     let printer = how.printer;
     printer.say(&describe(&run, world.clock.now()));
     let guarded = |stop: Stop| if run.hold().is_open() { stop.while_paused() } else { stop };
@@ -61,8 +89,6 @@ pub(super) async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How)
             }
             let driven = adopt_and_drive(world, run, seq, how, Taking::Release).await?;
             match &driven.end {
-                // The signal asks this command to stop as well, not only the run that it found.
-                End::Closed(_) if signals::have_come() => Err(Stop::with(exit::INTERRUPTED)),
                 End::Closed(_) => Ok(Taken::Released),
                 End::JournalLost { fault, released: true } => {
                     printer.say(&summary::without_journal(&driven.run));
@@ -128,6 +154,12 @@ pub(super) fn describe(run: &Run, now: jiff::Timestamp) -> String {
     format!("run {} by {} was left open {}: {paused}", run.id(), run.by(), ago(run.last_at(), now))
 }
 
+/// Whether the process that drives a run is the one that holds the installation on this host.
+pub(super) fn is_at_work(run: &Run, holder: Option<&str>) -> bool {
+    let by = |holder: &str| holder.strip_prefix(run.by()).is_some_and(|rest| rest.starts_with(" since "));
+    holder.is_some_and(by)
+}
+
 /// What is said when a process that was asked to stop could not wait for what was under way.
 pub(super) fn tell_left_open(driven: &Driven, printer: Printer) {
     let run = &driven.run;
@@ -162,18 +194,48 @@ pub(super) fn what_to_do(hold: Hold) -> &'static str {
     }
 }
 
-/// What is said when a release could not be confirmed.
+/// What is said when a release could not be confirmed: what kept it, and what to do about that.
 pub(super) fn tell_unreleased(driven: &Driven, printer: Printer) {
-    let run = &driven.run;
-    let last = run.plan().release().map(|step| run.state(&step.name));
-    let why = match (&driven.end, last) {
-        (End::JournalLost { fault, .. }, _) | (_, Some(StepState::Retrying { fault, .. })) => {
-            fault.to_string()
-        }
-        _ => "it was not confirmed in time".into(),
+    if let End::JournalLost { fault, .. } = &driven.end {
+        printer.fault(fault);
+    }
+    let earlier = |before: &Option<Fault>| {
+        before.as_ref().map_or_else(String::new, |fault| format!("; the attempt before failed: {fault}"))
     };
-    printer.problem(
-        &format!("exporting may still be PAUSED: {why}"),
-        "bring every broker back, then run `c8keep resume-exporting`; until then the brokers' disks fill up",
-    );
+    let why = match &driven.unreleased {
+        Some(Unreleased::Failed(fault)) => fault.to_string(),
+        Some(Unreleased::Unanswered { before }) => {
+            format!("resuming it was sent, and no answer came in time{}", earlier(before))
+        }
+        Some(Unreleased::NeverSent { because, before }) => {
+            format!("resuming it was never sent, because {because}{}", earlier(before))
+        }
+        Some(Unreleased::NotWrittenDown) => {
+            let what = "exporting was resumed, and the brokers confirm it; but that could not be written down in time";
+            printer.problem(what, "`c8keep status` shows it; the next `c8keep backup` ends the run");
+            return;
+        }
+        None => "it was not confirmed in time".into(),
+    };
+    let hint = driven.unreleased.as_ref().and_then(Unreleased::fault).map_or("", |fault| fault.hint.as_str());
+    let first = match (&driven.unreleased, hint) {
+        (Some(Unreleased::NeverSent { before: None, .. }), _) => "",
+        (_, "") => "bring every broker back, then ",
+        (_, hint) => &format!("{hint}; then "),
+    };
+    let next = format!("{first}run `c8keep resume-exporting`; until then the brokers' disks fill up");
+    printer.problem(&format!("exporting may still be PAUSED: {why}"), &next);
+}
+
+/// A signal came before anything was begun: where that leaves exporting. The code tells whether a pause of ours is known.
+pub(super) fn interrupted(code: u8, doing: &str, printer: Printer) -> Stop {
+    if code == exit::MAY_BE_PAUSED {
+        let what = format!(
+            "exporting may still be PAUSED: resuming it was never sent, because a signal came while c8keep was {doing}"
+        );
+        printer.problem(&what, "run `c8keep resume-exporting`; until then the brokers' disks fill up");
+    } else {
+        printer.say(&format!("stopped by a signal while c8keep was {doing}; exporting was not touched"));
+    }
+    Stop::with(code)
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use c8keep_core::fault::Fault;
 use c8keep_core::plan::{Kind, StepName};
-use c8keep_core::run::{Answer, Event, Hold, Mark, Run};
+use c8keep_core::run::{Answer, Event, Hold, Mark, Run, StepState};
 use c8keep_engine::progress::Reporter;
 use jiff::{SignedDuration, Timestamp};
 
@@ -124,6 +124,12 @@ pub(super) fn lost(run: &Run, fault: &Fault) -> String {
     format!("NOTHING CAN BE WRITTEN DOWN ANY MORE, {then}: {fault}")
 }
 
+/// Whether a step that has failed is tried again: a release always is, other steps only while the run goes on.
+fn is_made_again(run: &Run, step: &StepName) -> bool {
+    let is_release = run.plan().release().is_some_and(|release| release.name == *step);
+    matches!(run.state(step), StepState::Retrying { .. }) && (is_release || !run.is_winding_down())
+}
+
 fn line(run: &Run, event: &Event) -> Option<String> {
     let numbered = |step: &StepName| {
         let page = run.plan().step(step).and_then(|s| s.page);
@@ -158,8 +164,12 @@ fn line(run: &Run, event: &Event) -> Option<String> {
         }
         // A long wait moves hundreds of times; the heartbeat tells how far it is.
         Event::Noted { .. } => return None,
-        Event::Answered { step, answer: Answer::Fault { fault, .. }, .. } => {
-            format!("{}: FAILED: {fault}", numbered(step))
+        Event::Answered { step, attempt, answer: Answer::Fault { fault, .. }, .. } => {
+            if is_made_again(run, step) {
+                format!("{}: attempt {attempt} failed and will be made again: {fault}", numbered(step))
+            } else {
+                format!("{}: FAILED: {fault}", numbered(step))
+            }
         }
         Event::StopAsked { reason, .. } => {
             let releasing = if run.hold().is_open() { "; resuming exporting" } else { "" };

@@ -4,10 +4,12 @@ use std::fmt::Write;
 
 use c8keep_core::backup::Component;
 use c8keep_core::facts::Facts;
+use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{Installation, Records};
-use c8keep_core::run::{Hold, Outcome, Run};
+use c8keep_core::plan::{Kind, Step};
+use c8keep_core::run::{Hold, Outcome, Run, StepState, StopReason};
 use c8keep_core::witness::Witness;
-use c8keep_engine::drive::{Driven, End};
+use c8keep_engine::drive::{Driven, End, Unreleased};
 use serde::Serialize;
 
 use super::time::span;
@@ -34,21 +36,28 @@ pub struct Result<'a> {
     /// Where the manifest is.
     pub manifest: Option<String>,
     /// What failed.
-    pub fault: Option<&'a c8keep_core::Fault>,
+    pub fault: Option<&'a Fault>,
     /// The next id that can be used.
     pub next_id: u64,
     /// The exit code of the program.
     pub exit_code: u8,
 }
 
-/// The result of a driven run.
-pub fn result(driven: &Driven, manifest: Option<String>, exit_code: u8) -> Result<'_> {
+/// The result of a driven run; `limit` is what [`ended_by_limit`] says of it.
+pub fn result<'a>(
+    driven: &'a Driven,
+    limit: Option<&'a Fault>,
+    manifest: Option<String>,
+    exit_code: u8,
+) -> Result<'a> {
     let run = &driven.run;
     let fault = match &driven.end {
         End::Closed(Outcome::Failed { fault, .. })
         | End::JournalLost { fault, .. }
         | End::Superseded(fault) => Some(fault),
-        End::Closed(_) | End::ReleasePending | End::LeftOpen => None,
+        End::Closed(Outcome::Stopped { .. }) => limit,
+        End::ReleasePending => driven.unreleased.as_ref().and_then(Unreleased::fault),
+        End::Closed(_) | End::LeftOpen => None,
     };
     let outcome = match &driven.end {
         End::Closed(outcome) => outcome.name(),
@@ -71,6 +80,50 @@ pub fn result(driven: &Driven, manifest: Option<String>, exit_code: u8) -> Resul
         fault,
         next_id: next_id(run),
         exit_code,
+    }
+}
+
+/// What ended a run whose window lasted too long: which step it was waiting for, how long was allowed, what to do.
+pub fn ended_by_limit(run: &Run) -> Option<Fault> {
+    let Some(Outcome::Stopped { reason }) = run.outcome() else { return None };
+    let id = run.plan().backup();
+    let look = format!("`c8keep show {id}` tells how long each step took: find out what is slow");
+    let (limit, hint) = match reason {
+        StopReason::HoldBudget => (
+            format!("exporting may stay paused for {:#} (limits.hold_budget)", run.plan().hold_budget()),
+            format!(
+                "{look}; or raise `limits.hold_budget` (--hold-budget) as far as the brokers' disks allow"
+            ),
+        ),
+        StopReason::DiskSpace => (
+            reason.to_string(),
+            format!("give the brokers more space (`c8keep doctor` tells how much is left); {look}"),
+        ),
+        StopReason::Signal | StopReason::TakenOver => return None,
+    };
+    let waited: Vec<(&Step, &StepState)> =
+        run.steps().filter(|(step, state)| is_waited_for(step, state)).collect();
+    let names: Vec<String> = waited.iter().map(|(step, _)| step.name.to_string()).collect();
+    let target =
+        if names.is_empty() { "between two steps".into() } else { format!("step {}", names.join(", ")) };
+    let seen: Vec<String> = waited.iter().map(|(_, state)| last_seen(state)).collect();
+    let seen = if seen.is_empty() { String::new() } else { format!("; last seen: {}", seen.join("; ")) };
+    Some(
+        Fault::new(FaultKind::Deadline, "keeping exporting paused", target, format!("{limit}{seen}"))
+            .with_hint(hint),
+    )
+}
+
+fn is_waited_for(step: &Step, state: &StepState) -> bool {
+    let under_way = state.since().is_some() && !state.is_settled();
+    under_way && step.kind != Kind::Release && !step.action.is_beside_window()
+}
+
+fn last_seen(state: &StepState) -> String {
+    match state {
+        StepState::Pending { mark, .. } => mark.says.clone(),
+        StepState::Retrying { fault, .. } => fault.to_string(),
+        _ => "no answer".into(),
     }
 }
 

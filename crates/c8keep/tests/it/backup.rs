@@ -2,6 +2,9 @@
 
 use c8keep_twin::{Host, Product};
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::guard::Guard;
 use crate::theatre::Theatre;
 
 /// One command, every version and product: complete, proven, restorable without a loss, and exporting runs.
@@ -135,4 +138,77 @@ fn the_witness_asks_every_broker() {
     theatre
         .run(&["-c", file.to_str().unwrap(), "backup", "--require-proof"])
         .expect(0, &["witness   proven"]);
+}
+
+/// The window lasted too long: which step it was, how long was allowed, what to do; and with `--retry` once more.
+#[test]
+fn a_window_that_lasted_too_long_says_why() {
+    let mut config = Theatre::quick("8.6.0");
+    config.durations.records = 60_000;
+    let theatre = Theatre::new(config);
+    let ended = theatre.run(&["backup", "--hold-budget", "1s", "--retry", "1"]);
+    let words = [
+        "keeping exporting paused",
+        "at   step await-records",
+        "exporting may stay paused for 1s (limits.hold_budget); last seen: camunda_zeebe_records_backup_",
+        "or raise `limits.hold_budget` (--hold-budget)",
+        "exporting runs again",
+        "starting again under a higher id",
+    ];
+    let ended = ended.expect(1, &words);
+    assert_eq!(ended.said().matches("at   step await-records").count(), 2, "once a try: {}", ended.said());
+    assert!(!theatre.is_paused());
+    let rows = theatre.run(&["list", "-o", "json"]).json();
+    let ids: Vec<u64> = rows.as_array().unwrap().iter().map(|row| row["backup"].as_u64().unwrap()).collect();
+    assert!(ids.len() == 2 && ids[0] > ids[1], "{ids:?}");
+    theatre.run(&["show", &ids[1].to_string()]).expect(0, &["limits.hold_budget", "await-records"]);
+    let ended = theatre.run(&["backup", "--hold-budget", "1s", "-o", "json"]);
+    let last: serde_json::Value = serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["outcome"], &last["fault"]["target"]),
+        (&"stopped".into(), &"step await-records".into())
+    );
+}
+
+/// A run takes as long as it keeps exporting paused, also where it is resumed long after the last part.
+#[test]
+fn a_run_takes_no_less_time_than_its_pause() {
+    let mut config = Theatre::quick("8.8.0");
+    (config.brokers, config.replication, config.optimize) = (1, 1, false);
+    config.durations.resume = 2_000;
+    let theatre = Theatre::new(config);
+    theatre.run(&["backup"]).expect(0, &[]);
+    let row = theatre.run(&["list", "-o", "json"]).json()[0].clone();
+    let (took, paused) = (row["took_ms"].as_i64().unwrap(), row["paused_ms"].as_i64().unwrap());
+    assert!(took >= paused && paused >= 2_000, "took {took} ms, paused {paused} ms");
+    let seconds = |line: &str| -> i64 {
+        line.rsplit(' ').next().unwrap().trim_end_matches('s').split('.').next().unwrap().parse().unwrap()
+    };
+    let shown = theatre.run(&["show"]).expect(0, &[]);
+    let taken = shown.stdout.lines().find(|line| line.trim_start().starts_with("taken")).unwrap();
+    assert!(seconds(taken) >= paused / 1_000, "{taken}");
+    // The same from the vault alone.
+    std::fs::remove_dir_all(theatre.home().join(".local/state")).unwrap();
+    let alone = theatre.run(&["list", "-o", "json"]).json()[0].clone();
+    assert_eq!((&alone["took_ms"], &alone["paused_ms"]), (&row["took_ms"], &row["paused_ms"]));
+}
+
+/// What is made again has not failed, and who reads the log at night must see that.
+#[test]
+fn an_attempt_that_is_made_again_has_not_failed() {
+    let mut theatre = Theatre::new(Theatre::quick("8.6.0"));
+    let refused = AtomicBool::new(false);
+    let guard = Guard::before(&theatre.url(Host::Operate), move |request| {
+        let first = request.starts_with("POST /actuator/backups") && !refused.swap(true, Ordering::SeqCst);
+        first.then(|| (400, r#"{"message":"Another backup is running at the moment"}"#.into()))
+    });
+    theatre.set("OPERATE_MANAGEMENT_API", &guard.url());
+    let ended = theatre
+        .run(&["backup"])
+        .expect(0, &["start-operate (page step 2): attempt 1 failed and will be made again"]);
+    assert!(!ended.said().contains("FAILED"), "{}", ended.said());
+    drop(guard);
+    theatre.world().faults.partitions_failing.insert(1);
+    theatre.set("OPERATE_MANAGEMENT_API", &theatre.url(Host::Operate));
+    theatre.run(&["backup"]).expect(1, &["await-runtime (page step 9): FAILED"]);
 }

@@ -1,24 +1,30 @@
 //! Runs that are killed, stopped, or met by another.
 
+use std::io::{BufRead, BufReader};
 use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use c8keep_twin::{Config, Host};
 
+use crate::guard::Guard;
 use crate::theatre::{Ended, Theatre, ended};
 
-fn slow() -> Config {
+pub fn slow() -> Config {
     let mut config = Theatre::quick("8.6.0");
     config.durations.records = 60_000;
     config
 }
 
-fn paused(theatre: &Theatre, arguments: &[&str]) -> Child {
+pub fn paused(theatre: &Theatre, arguments: &[&str]) -> Child {
     let child = theatre.start(arguments);
     theatre.until("exporting is paused", Theatre::is_paused);
     child
 }
 
-fn kill(mut child: Child) {
+pub fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -32,6 +38,130 @@ fn finish(child: Child) -> Ended {
     ended(child.wait_with_output().unwrap())
 }
 
+/// Runs a script on the journal, as somebody with a tool of his own would.
+fn in_journal(theatre: &Theatre, script: &str) {
+    let script = format!("import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); {script}; c.commit()");
+    let journal = theatre.home().join(".local/state/c8keep/journal.db");
+    assert!(
+        std::process::Command::new("python3").args(["-c", &script]).arg(journal).status().unwrap().success()
+    );
+}
+
+/// The same once more: two runs that both hold a pause.
+fn copy_run(theatre: &Theatre, from: &str, to: &str) {
+    in_journal(
+        theatre,
+        &format!(
+            "c.execute(\"INSERT INTO run (run, installation, fingerprint, closed) SELECT '{to}', installation, fingerprint, \
+             closed FROM run WHERE run = '{from}'\"); \
+             c.execute(\"INSERT INTO event (run, seq, term, at, body) SELECT '{to}', seq, term, at, \
+             replace(body, '{from}', '{to}') FROM event WHERE run = '{from}'\")"
+        ),
+    );
+}
+
+/// A cluster that answers nothing for as long as the last value is kept, and tells when it was asked.
+fn silent(theatre: &mut Theatre) -> (Guard, Arc<AtomicBool>, Sender<()>) {
+    let asked = Arc::new(AtomicBool::new(false));
+    let is_asked = Arc::clone(&asked);
+    let (until, kept) = channel();
+    let kept = Mutex::new(kept);
+    let guard = Guard::before(&theatre.url(Host::Gateway), move |_| {
+        is_asked.store(true, Ordering::SeqCst);
+        let _: Result<(), _> = kept.lock().unwrap().recv_timeout(Duration::from_mins(1));
+        None
+    });
+    theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", &guard.url());
+    (guard, asked, until)
+}
+
+/// A signal at the start, when nothing was begun: what is said of exporting depends on what was left open.
+#[test]
+fn a_signal_at_the_start_says_what_it_leaves() {
+    let stopped_at_start = |theatre: &mut Theatre, verb: &str| {
+        let (_guard, asked, _until) = silent(theatre);
+        let child = theatre.start(&[verb]);
+        theatre.until("the cluster is asked", |_| asked.load(Ordering::SeqCst));
+        signal(&child, "-TERM");
+        finish(child)
+    };
+    let mut theatre = Theatre::new(slow());
+    let words =
+        ["stopped by a signal while c8keep was looking at the installation", "exporting was not touched"];
+    stopped_at_start(&mut theatre, "backup").expect(130, &words);
+    let mut theatre = Theatre::new(slow());
+    kill(paused(&theatre, &["backup", "--id", "1000"]));
+    let words = ["may still be PAUSED", "never sent, because a signal came", "`c8keep resume-exporting`"];
+    for verb in ["backup", "resume-exporting"] {
+        stopped_at_start(&mut theatre, verb).expect(20, &words);
+    }
+}
+
+/// Before the pause there is nothing to release, and that is said.
+#[test]
+fn a_signal_before_the_pause() {
+    let mut config = slow();
+    config.durations.history_parts = vec![60_000];
+    let theatre = Theatre::new(config);
+    let child = theatre.start(&["backup", "--id", "1000"]);
+    theatre.until("a run is open", |t| t.run(&["list"]).stdout.contains("1000"));
+    signal(&child, "-TERM");
+    let ended = finish(child).expect(130, &["stopped by a signal", "exporting was not touched"]);
+    assert!(!ended.said().contains("exporting runs again"), "{}", ended.said());
+}
+
+/// A release that is refused until nobody waits any more: the refusal is what is told, and what to do about it.
+#[test]
+fn a_release_that_was_refused_says_how() {
+    let mut theatre = Theatre::new(slow());
+    let guard = Guard::before(&theatre.url(Host::Gateway), |request| {
+        request.starts_with("POST /actuator/exporting/resume").then(|| (500, String::new()))
+    });
+    theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", &guard.url());
+    let arguments = ["backup", "--hold-budget", "1s", "--release-wait", "1s", "-o", "json"];
+    let ended = theatre.run(&arguments).expect(20, &["may still be PAUSED: resuming exporting", "HTTP 500"]);
+    let last: serde_json::Value = serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(last["outcome"], "release-pending");
+    assert!(last["fault"]["answer"].as_str().unwrap().contains("HTTP 500"), "{last}");
+    theatre.run(&["resume-exporting", "--release-wait", "1s"]).expect(20, &["HTTP 500"]);
+}
+
+/// Several runs may be open; a signal while the first is being released leaves none of the others.
+#[test]
+fn a_signal_leaves_none_of_several_open() {
+    for verb in ["backup", "resume-exporting"] {
+        let mut config = slow();
+        config.durations.resume = 1_500;
+        let theatre = Theatre::new(config);
+        kill(paused(&theatre, &["backup", "--id", "1000"]));
+        copy_run(&theatre, "backup-1000", "backup-999");
+        theatre.run(&["status"]).expect(20, &["backup-1000", "backup-999"]);
+        let mut child = theatre.start(&[verb]);
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(said.any(|line| line.unwrap().contains("was left open")));
+        signal(&child, "-TERM");
+        let rest: Vec<String> = said.map_while(Result::ok).collect();
+        finish(child).expect(130, &[]);
+        let said = rest.join("\n");
+        assert!(said.contains("stopped by a signal; what was open is ended, and exporting runs"), "{said}");
+        let status = theatre.run(&["status"]).expect(0, &["exporting     runs"]);
+        assert!(!status.said().contains("LEFT OPEN"), "{verb}: {}", status.said());
+    }
+}
+
+/// One of two is finished, and the other is ended all the same.
+#[test]
+fn what_is_open_beside_a_finished_run_is_ended() {
+    let mut config = slow();
+    config.durations.records = 4_000;
+    let theatre = Theatre::new(config);
+    kill(paused(&theatre, &["backup", "--id", "1000"]));
+    copy_run(&theatre, "backup-1000", "backup-999");
+    theatre.run(&["backup", "--on-open", "finish"]).expect(0, &["is complete"]);
+    let status = theatre.run(&["status"]).expect(0, &["exporting     runs"]);
+    assert!(!status.said().contains("LEFT OPEN"), "{}", status.said());
+}
+
 /// SIGKILL in the window: every reading verb says so, and `resume-exporting` releases.
 #[test]
 fn a_killed_run_is_reported_and_released() {
@@ -39,16 +169,19 @@ fn a_killed_run_is_reported_and_released() {
     kill(paused(&theatre, &["backup", "--id", "1000"]));
     assert!(theatre.is_paused());
     theatre.run(&["status"]).expect(20, &["backup-1000", "LEFT OPEN", "resume-exporting"]);
-    theatre.run(&["list"]).expect(0, &["open, exporting paused"]);
+    theatre.run(&["list"]).expect(0, &["left open, exporting paused", "is gone"]);
     let words = ["open: run backup-1000", "it paused exporting", "next `c8keep resume-exporting`"];
     theatre.run(&["show", "1000"]).expect(0, &words);
     let shown = theatre.run(&["show", "1000", "-o", "json"]).json();
     assert_eq!((&shown["open"]["hold"], shown["open"]["holder"].is_null()), (&"open".into(), true));
     // A backup would lift it first; a plan is what it would do after that.
-    for (verb, code) in [("plan", 10), ("doctor", 0)] {
-        let ended = theatre.run(&[verb]).expect(code, &["by run backup-1000", "`c8keep resume-exporting`"]);
-        assert!(!ended.said().contains("not by a run"), "{}", ended.said());
-    }
+    let ended = theatre.run(&["doctor"]).expect(0, &["by run backup-1000", "`c8keep resume-exporting`"]);
+    assert!(!ended.said().contains("not by a run"), "{}", ended.said());
+    let first =
+        "left open: backup-1000; a backup takes that over first (--on-open), and then does what follows";
+    let ended = theatre.run(&["plan"]).expect(0, &["by run backup-1000", "a backup lifts that first"]);
+    assert!(ended.stdout.starts_with(first), "{}", ended.said());
+    theatre.run(&["plan", "--id", "2000"]).expect(0, &["with a given id ends after it"]);
     theatre.run(&["resume-exporting"]).expect(0, &["exporting runs"]);
     assert!(!theatre.is_paused());
     theatre.run(&["status"]).expect(0, &["exporting     runs"]);
@@ -271,9 +404,30 @@ fn a_second_run_at_the_same_time() {
     theatre.run(&["backup"]).expect(11, &words);
     theatre.run(&["resume-exporting"]).expect(11, &words).expect(11, &["--force"]);
     theatre.run(&["status"]).expect(0, &["at work"]);
+    let running = format!("is running ({}@", first.id());
+    for verb in ["doctor", "plan"] {
+        let ended = theatre.run(&[verb]).expect(0, &[&running, "another backup would end with 11"]);
+        assert!(!ended.said().contains("left open"), "{}", ended.said());
+    }
+    theatre.run(&["doctor"]).expect(0, &["WARN  runs", "wait until it has ended"]);
+    let pid = format!("by {}@", first.id());
+    let listed = theatre.run(&["list"]).expect(0, &["running, exporting paused", &pid]);
+    assert!(!listed.said().contains("left open"), "{}", listed.said());
     let id = theatre.run(&["list", "-o", "json"]).json()[0]["backup"].to_string();
     let shown = theatre.run(&["show", &id]).expect(0, &["at work on it", "wait for its end"]);
     assert!(!shown.said().contains("resume-exporting`"), "{}", shown.said());
+    // One that was left open beside it is nobody's work.
+    let own =
+        theatre.run(&["status", "-o", "json"]).json()["open_runs"][0]["run"].as_str().unwrap().to_owned();
+    copy_run(&theatre, &own, "backup-999");
+    in_journal(
+        &theatre,
+        "c.execute(\"UPDATE event SET body = replace(body, '\\\"by\\\":\\\"', '\\\"by\\\":\\\"0') WHERE run = 'backup-999'\")",
+    );
+    let words = ["at work", "backup-999 by 0", "LEFT OPEN", &format!("wait until {}@", first.id())];
+    theatre.run(&["status"]).expect(0, &words);
+    theatre.run(&["show", "999"]).expect(0, &["was left open", &format!("wait until {}@", first.id())]);
+    theatre.run(&["list"]).expect(0, &["running, exporting paused", "left open, exporting paused"]);
     assert!(theatre.is_paused(), "the first run's pause was lifted");
     signal(&first, "-TERM");
     finish(first).expect(130, &[]);

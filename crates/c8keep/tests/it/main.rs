@@ -11,6 +11,7 @@ mod field;
 mod guard;
 mod init;
 mod interrupted;
+mod left_open;
 mod misbehaving;
 mod optional;
 mod reading;

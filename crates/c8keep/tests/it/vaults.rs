@@ -70,6 +70,12 @@ fn the_same_host_goes_on_at_once() {
     let elsewhere = theatre.command(&["-c", &shared, "status"]).env("HOME", &other).output().unwrap();
     // From elsewhere it may still be at work: the claim was renewed just now.
     let told = crate::theatre::ended(elsewhere).expect(0, &["claim  ", "run backup-1000 holds a pause"]);
+    let told = told.expect(0, &["it is at work on another host: wait until it has ended"]);
+    for verb in ["doctor", "plan"] {
+        let asked = theatre.command(&["-c", &shared, verb]).env("HOME", &other).output().unwrap();
+        let words = ["on another host is at work: another backup would end with 11"];
+        let _: crate::theatre::Ended = crate::theatre::ended(asked).expect(0, &words);
+    }
     assert!(!told.said().contains("LEFT OPEN") && !other.exists(), "a host that only reads leaves no trace");
     let ended = theatre.run(&["-c", &shared, "resume-exporting"]).expect(0, &["exporting runs"]);
     let status = theatre.run(&["-c", &shared, "status"]).expect(0, &["exporting     runs"]);
