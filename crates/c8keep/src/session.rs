@@ -152,7 +152,10 @@ pub async fn management_only(settings: &Settings) -> Result<Management, Fault> {
     let address = management.address().to_owned();
     let mut addresses = vec![management.clone()];
     for broker in &configured.brokers {
-        addresses.push(Endpoint::parse(broker)?.with_access(&configured.access.brokers));
+        let broker = Endpoint::parse(broker)?.with_access(&configured.access.brokers);
+        if addresses.iter().all(|known| known.address() != broker.address()) {
+            addresses.push(broker);
+        }
     }
     let brokers = addresses
         .iter()

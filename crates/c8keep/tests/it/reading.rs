@@ -219,6 +219,22 @@ fn status_names_the_places_that_are_paused() {
     assert!(status["exporting"]["places"][0].as_str().unwrap().contains("SOFT_PAUSED"), "{status}");
 }
 
+/// The broker's own gateway, named twice and once more by another name of this machine, is one broker.
+#[test]
+fn status_counts_a_broker_once_whatever_it_is_called() {
+    let theatre = theatre();
+    theatre.by_hand(Host::Gateway, "POST", PAUSE);
+    let gateway = theatre.url(Host::Gateway);
+    let (other_name, broker) = (gateway.replace("127.0.0.1", "localhost"), theatre.url(Host::Broker(0)));
+    let file = theatre.home().join("c8keep.yaml");
+    std::fs::write(&file, format!("brokers: [\"{gateway}\", \"{other_name}\", \"{broker}\"]\n")).unwrap();
+    let status = theatre.run(&["-c", file.to_str().unwrap(), "status", "-o", "json"]).json();
+    let places = status["exporting"]["places"].as_array().unwrap();
+    let partitions = theatre.world().config().partitions;
+    assert_eq!(places.len(), partitions as usize, "{status}");
+    assert!(status["exporting"]["leaders"]["unread"].as_array().unwrap().is_empty(), "{status}");
+}
+
 /// Killed before its pause: there is nothing to resume.
 #[test]
 fn a_run_that_was_killed_before_its_pause() {
