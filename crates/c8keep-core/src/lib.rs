@@ -22,6 +22,7 @@ pub mod recipe;
 pub mod run;
 pub mod verdict;
 pub mod witness;
+pub mod words;
 
 pub use backup::{BackupId, Component, HistoryApp};
 pub use capability::{CamundaVersion, Dialect};

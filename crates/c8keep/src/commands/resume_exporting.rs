@@ -49,7 +49,8 @@ enum Owner {
 pub(super) async fn run(global: &Global, args: &ResumeArgs, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
     signals::guard(true);
-    let claimed = signals::or_stop(exit::MAY_BE_PAUSED, claim(&settings, printer)).await?;
+    let claiming = aloud("the journal and the vault", claim(&settings, printer), printer);
+    let claimed = signals::or_stop(exit::MAY_BE_PAUSED, claiming).await?;
     let journal = claimed.as_ref().map(|(journal, ..)| Arc::clone(journal)).ok();
     let ended = Box::pin(release(&settings, claimed, args, printer)).await;
     if let Some(journal) = journal {
@@ -123,6 +124,8 @@ async fn release(
 }
 
 const RESUMED: Resumed = Resumed { resumed: true, said: "exporting runs" };
+/// How long nothing is said.
+const QUIET_MAX: SignedDuration = SignedDuration::from_secs(1);
 const TRY_EVERY: SignedDuration = SignedDuration::from_secs(2);
 
 type Claimed = (Arc<Fence>, Term, Open);
@@ -162,6 +165,7 @@ async fn identify(
     let mut told = false;
     loop {
         let assembled = session::assemble_to_release(settings, Arc::clone(journal));
+        let assembled = aloud(format!("the servers, {address} first"), assembled, printer);
         let fault = match signals::or_stop(exit::MAY_BE_PAUSED, assembled).await? {
             Ok(session) => return Ok(Ok(session.world)),
             Err(fault) => fault,
@@ -223,7 +227,9 @@ async fn by_the_brokers(
     let may_be_ours = owner != Owner::NotUs;
     let unseen = |fault| if may_be_ours { Stop::from(fault).while_paused() } else { Stop::from(fault) };
     let management = session::management_only(settings).await.map_err(unseen)?;
-    let positions = management.camunda.positions(&management.brokers, session::now()).await;
+    let looking = management.camunda.positions(&management.brokers, session::now());
+    let what = format!("{} to tell whether exporting is paused", management.address);
+    let positions = aloud(what, looking, printer).await;
     let paused = match positions {
         Ok(positions) if positions.paused().is_empty() && !sure => {
             let said = "exporting is not paused on any broker that was reached; nothing to do";
@@ -293,7 +299,9 @@ async fn resume(
     let began = clock.now();
     let mut told = false;
     loop {
-        let fault = match signals::or_stop(exit::MAY_BE_PAUSED, resume_once(management)).await? {
+        let resuming =
+            aloud(format!("{} to resume exporting", management.address), resume_once(management), printer);
+        let fault = match signals::or_stop(exit::MAY_BE_PAUSED, resuming).await? {
             Ok(()) => return Ok(()),
             Err(fault) => fault,
         };
@@ -307,6 +315,18 @@ async fn resume(
         }
         signals::or_stop(exit::MAY_BE_PAUSED, clock.sleep_until(clock.now() + TRY_EVERY)).await?;
     }
+}
+
+/// A cluster that hangs takes its time, and whoever looks on must know at once what is waited for.
+async fn aloud<T>(what: impl AsRef<str>, work: impl Future<Output = T>, printer: Printer) -> T {
+    let clock = SystemClock::new();
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = clock.sleep_until(clock.now() + QUIET_MAX) => {}
+    }
+    printer.say(&format!("waiting for {}", what.as_ref()));
+    work.await
 }
 
 /// Confirmed twice: by the answer, and by every broker that can be read.

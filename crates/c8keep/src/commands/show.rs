@@ -1,5 +1,6 @@
 //! `show`: one backup with its evidence.
 
+use c8keep_core::words::counted;
 use std::fmt::Write;
 
 use c8keep_core::database::{DatabaseDump, DatabaseServer, shown};
@@ -16,7 +17,7 @@ use crate::exit::{self, Stop};
 use crate::printer::Printer;
 use crate::session;
 use crate::settings::Settings;
-use crate::show::frame::frame;
+use crate::show::frame::{WIDTH_DEFAULT, frame};
 use crate::show::live::plain;
 use crate::show::summary::{size, witness_line};
 use crate::show::time::{instant, span};
@@ -177,10 +178,10 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
         for snapshot in &part.snapshots {
             let _ = writeln!(
                 text,
-                "  {}  {}  {} indices, {} of {} shards  {}",
+                "  {}  {}  {}, {} of {} shards  {}",
                 snapshot.name,
                 snapshot.state,
-                snapshot.indices.len(),
+                counted(snapshot.indices.len(), "index", "indices"),
                 snapshot.shards_successful,
                 snapshot.shards_total,
                 snapshot.uuid
@@ -251,7 +252,7 @@ fn of_run(run: &Run) -> String {
         .collect();
     // What is open goes on, whether anybody is at work or not.
     let at = if run.outcome().is_some() { run.last_at() } else { session::now() };
-    let mut text = plain(&frame(run, &notes, at, None));
+    let mut text = plain(&frame(run, &notes, at, None, WIDTH_DEFAULT));
     if let Some(witness) = &run.facts().witness {
         let _ = writeln!(text, "witness: {}", witness_line(witness));
     }

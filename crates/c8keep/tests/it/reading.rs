@@ -258,6 +258,22 @@ fn status_says_for_how_many_leaders_it_speaks() {
     theatre.run(&["status"]).expect(0, &["exporting     runs", "partitions were read", "`brokers`"]);
 }
 
+/// A cluster that takes connections and is silent: what is waited for is said at once, not when the patience ends.
+#[test]
+fn a_release_says_what_it_waits_for() {
+    let mut theatre = killed();
+    // Nobody accepts; the kernel connects all the same.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", &address);
+    let mut child = theatre.start(&["resume-exporting"]);
+    let said = BufReader::new(child.stderr.take().unwrap());
+    let waiting = said.lines().map_while(Result::ok).find(|line| line.starts_with("waiting for"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(waiting.is_some_and(|line| line.contains(&address)));
+}
+
 /// A backup that failed because its pause was lifted says so in the list.
 #[test]
 fn a_violated_witness_is_listed() {
