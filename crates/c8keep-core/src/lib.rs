@@ -15,6 +15,8 @@ pub mod claim;
 pub mod database;
 pub mod facts;
 pub mod fault;
+#[cfg(test)]
+mod fuzz;
 pub mod installation;
 pub mod manifest;
 pub mod plan;

@@ -1,8 +1,34 @@
 //! Words for people.
 
+use std::borrow::Cow;
+
 /// A number with what it counts: `1 index`, `2 indices`.
 pub fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// Text that may hold what others have said, fit for a terminal: nothing in it moves a cursor, rings or names a window.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let is_harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace(is_harmful, "\u{fffd}"))
+}
+
+/// The same, and no longer than a person reads and a journal should keep: of what is longer, beginning and end.
+pub fn message(text: String) -> String {
+    const CHARS_MAX: usize = 2_000;
+    let length = text.chars().count();
+    if length > CHARS_MAX {
+        let begin: String = text.chars().take(CHARS_MAX / 2).collect();
+        let end: String = text.chars().skip(length - CHARS_MAX / 2 + 3).collect();
+        return harmless(&format!("{begin} … {end}")).into_owned();
+    }
+    match harmless(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(tamed) => tamed,
+    }
 }
 
 /// A line in lines of at most so many characters, broken between words and never inside `a command in backticks`, which has
@@ -44,6 +70,20 @@ mod tests {
     fn one_is_not_many() {
         let indices = |number| counted(number, "index", "indices");
         assert_eq!([indices(0), indices(1), indices(2)], ["0 indices", "1 index", "2 indices"]);
+    }
+
+    /// Found by feeding the adapters with changed answers: a server's error could clear the screen of whoever read it.
+    #[test]
+    fn what_others_say_moves_no_cursor_and_ends() {
+        assert_eq!(
+            harmless("HTTP 500: a\u{1b}[2Jb\u{9b}31m\r\0c\nd\te"),
+            "HTTP 500: a\u{fffd}[2Jb\u{fffd}31m\u{fffd}\u{fffd}c\nd\te"
+        );
+        assert_eq!(message("ü".repeat(2_000)), "ü".repeat(2_000));
+        let cut = message(format!("first {} last", "ü".repeat(2_000)));
+        assert!(cut.starts_with("first ü") && cut.contains(" … ") && cut.ends_with("ü last"), "{cut}");
+        assert_eq!(cut.chars().count(), 2_000);
+        assert_eq!(message("\u{7}".into()), "\u{fffd}");
     }
 
     #[test]

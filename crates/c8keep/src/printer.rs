@@ -8,7 +8,7 @@ use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 use c8keep_core::fault::Fault;
-use c8keep_core::words::wrapped;
+use c8keep_core::words::{harmless, wrapped};
 use serde::Serialize;
 
 use crate::cli::{Global, Output};
@@ -56,7 +56,7 @@ impl Printer {
     /// A result: the text for people, or the value for programs.
     pub fn result(self, text: &str, value: &impl Serialize) {
         match self.output {
-            Output::Text => out(&fitted(text.trim_end(), &console::Term::stdout())),
+            Output::Text => out(&fitted(&harmless(text.trim_end()), &console::Term::stdout())),
             Output::Json => out(&json(value, true)),
             Output::Yaml => out(serde_saphyr::to_string(value).unwrap_or_default().trim_end()),
         }
@@ -76,7 +76,7 @@ impl Printer {
 
     /// Something to know, for people.
     pub fn say(self, text: &str) {
-        err(&fitted(text, &console::Term::stderr()));
+        err(&fitted(&harmless(text), &console::Term::stderr()));
     }
 
     /// A fault: what happened, where, what came back, what to do next.
@@ -89,10 +89,10 @@ impl Printer {
     pub fn problem(self, what: &str, next: &str) {
         let red = console::Style::new().for_stderr().red().bold();
         let screen = console::Term::stderr();
-        err(&format!("{} {}", red.apply_to("failed:"), fitted(what, &screen)));
+        err(&format!("{} {}", red.apply_to("failed:"), fitted(&harmless(what), &screen)));
         if !next.is_empty() {
             let bold = console::Style::new().for_stderr().bold();
-            err(&fitted(&format!("  {} {next}", bold.apply_to("next")), &screen));
+            err(&fitted(&format!("  {} {}", bold.apply_to("next"), harmless(next)), &screen));
         }
     }
 

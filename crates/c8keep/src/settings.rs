@@ -358,7 +358,7 @@ fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
 
-fn usage(target: &str, answer: String, hint: &str) -> Fault {
+pub(crate) fn usage(target: &str, answer: String, hint: &str) -> Fault {
     Fault::new(FaultKind::Usage, "reading the configuration", target, answer).with_hint(hint)
 }
 

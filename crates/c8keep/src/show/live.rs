@@ -8,7 +8,7 @@ use std::time::Duration;
 use c8keep_core::fault::Fault;
 use c8keep_core::plan::StepName;
 use c8keep_core::run::{Event, Mark, Run};
-use c8keep_core::words::wrapped;
+use c8keep_core::words::{harmless, wrapped};
 use c8keep_engine::progress::Reporter;
 use console::{Style, Term, truncate_str};
 use jiff::Timestamp;
@@ -54,7 +54,11 @@ impl Live {
         let shown = &lines[skip..];
         let mut text = String::new();
         for (tone, line) in shown {
-            let _ = writeln!(text, "{}", style(*tone).apply_to(truncate_str(line, usize::from(width), "…")));
+            let _ = writeln!(
+                text,
+                "{}",
+                style(*tone).apply_to(truncate_str(&harmless(line), usize::from(width), "…"))
+            );
         }
         // Back to the first line of the former picture, and everything from there on is new.
         let back = match state.drawn {
