@@ -10,7 +10,7 @@ pub(crate) struct Args {
     /// How long each parser is fed.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=600))]
     minutes: u64,
-    /// Only parsers whose test's name has this in it.
+    /// Only tests whose name has this in it; those that feed parsers all have `fuzz`.
     #[arg(long, value_name = "NAME", default_value = "fuzz")]
     only: String,
     /// Where the inputs begin, to see them again; else the clock says.
@@ -23,7 +23,6 @@ const PACKAGES: [&str; 3] = ["c8keep-core", "c8keep-adapters", "c8keep"];
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for package in PACKAGES {
-        // One at a time for each core: a parser that waits for another one is not fed.
         let mut cargo = Command::new(env!("CARGO"));
         cargo
             .current_dir(crate::root())

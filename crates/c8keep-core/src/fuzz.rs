@@ -34,7 +34,7 @@ fn instant(input: &Input) -> Timestamp {
     let far = [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX];
     let near =
         Timestamp::from_second(1_795_418_000 + i64::try_from(input.number % 100_000).unwrap()).unwrap();
-    if input.number % 4 == 0 { input.pick(&far) } else { near }
+    if input.number.is_multiple_of(4) { input.pick(&far) } else { near }
 }
 
 #[test]

@@ -138,9 +138,9 @@ fn fitted(text: &str, screen: &console::Term) -> String {
 
 /// A command for another program is left to the screen: broken, it could not be copied.
 fn broken(text: &str, width: usize) -> String {
-    let lines = text.lines().map(|line| match line.contains("curl ") {
-        true => line.to_owned(),
-        false => wrapped(line, width, line.len() - line.trim_start().len() + 2).join("\n"),
+    let lines = text.lines().map(|line| {
+        let indent = line.len() - line.trim_start().len() + 2;
+        if line.contains("curl ") { line.to_owned() } else { wrapped(line, width, indent).join("\n") }
     });
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -42,11 +42,10 @@ pub(super) fn look(path: &Path) -> Result<JournalPlace, Fault> {
 
 /// The folder above that is there already: the rest will be made below it.
 fn nearest_folder(path: &Path) -> &Path {
-    let above = path.ancestors().skip(1).map(|folder| match folder.as_os_str().is_empty() {
-        true => Path::new("."),
-        false => folder,
-    });
-    above.into_iter().find(|folder| folder.symlink_metadata().is_ok()).unwrap_or(Path::new("/"))
+    let is_here = |folder: &Path| folder.as_os_str().is_empty();
+    let mut above =
+        path.ancestors().skip(1).map(|folder| if is_here(folder) { Path::new(".") } else { folder });
+    above.find(|folder| folder.symlink_metadata().is_ok()).unwrap_or(Path::new("/"))
 }
 
 fn writable(what: &Path, journal: &Path) -> Result<(), Fault> {

@@ -57,12 +57,11 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
     };
     checks = one_cause_one_line(checks);
     checks = checks.into_iter().map(|check| own_pause(check, holder.as_deref(), &open.runs)).collect();
-    match unread {
-        Some(fault) => checks.push(Check::bad("journal", fault)),
-        None => {
-            checks.push(place_of_the_journal(session::journal_place(settings)));
-            checks.extend(runs(holder.as_deref(), open));
-        }
+    if let Some(fault) = unread {
+        checks.push(Check::bad("journal", fault));
+    } else {
+        checks.push(place_of_the_journal(session::journal_place(settings)));
+        checks.extend(runs(holder.as_deref(), open));
     }
     checks.push(last_backup(&catalog, now));
     checks.extend(hold_budget(&catalog));

@@ -164,7 +164,7 @@ async fn identify(
     let began = clock.now();
     let mut told = false;
     loop {
-        let assembled = session::assemble_to_release(settings, Arc::clone(journal));
+        let assembled = Box::pin(session::assemble_to_release(settings, Arc::clone(journal)));
         let assembled = aloud(format!("the servers, {address} first"), assembled, printer);
         let fault = match signals::or_stop(exit::MAY_BE_PAUSED, assembled).await? {
             Ok(session) => return Ok(Ok(session.world)),
