@@ -1,5 +1,6 @@
 //! `show`: one backup with its evidence.
 
+use c8keep_core::facts::SnapshotEvidence;
 use c8keep_core::words::counted;
 use std::fmt::Write;
 
@@ -175,18 +176,7 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
     for part in &m.parts {
         let _ = writeln!(text, "\n{} ({})", part.title(), part.state);
         text.push_str(&part.dump.as_ref().map(of_dump).unwrap_or_default());
-        for snapshot in &part.snapshots {
-            let _ = writeln!(
-                text,
-                "  {}  {}  {}, {} of {} shards  {}",
-                snapshot.name,
-                snapshot.state,
-                counted(snapshot.indices.len(), "index", "indices"),
-                snapshot.shards_successful,
-                snapshot.shards_total,
-                snapshot.uuid
-            );
-        }
+        part.snapshots.iter().for_each(|snapshot| text.push_str(&of_snapshot(snapshot)));
         for partition in &part.partitions {
             let _ = writeln!(
                 text,
@@ -214,6 +204,12 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
         let _ = writeln!(text, "in no snapshot: {}", m.uncovered_indices.join(", "));
     }
     text
+}
+
+fn of_snapshot(snapshot: &SnapshotEvidence) -> String {
+    let SnapshotEvidence { name, state, indices, shards_successful, shards_total, uuid, .. } = snapshot;
+    let indices = counted(indices.len(), "index", "indices");
+    format!("  {name}  {state}  {indices}, {shards_successful} of {shards_total} shards  {uuid}\n")
 }
 
 /// What to know of a run that has not ended.
