@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod deny;
+mod fuzz;
 mod kills;
 mod live;
 mod peers;
@@ -34,6 +35,8 @@ enum Task {
     Sim(sim::Args),
     /// A backup that is killed at every instant, and started again
     Kills(kills::Args),
+    /// Every parser of foreign bytes, fed with changed answers
+    Fuzz(fuzz::Args),
     /// What one backup costs, beside the shell procedure of Camunda's page
     Bench(bench::Args),
     /// A simulated installation to try commands on
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Sim(args) => sim::run(&args),
         Task::Kills(args) => kills::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Twin(args) => twin::run(&args),
         Task::Deny => deny::run(),

@@ -24,10 +24,29 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = if args.camunda == "8.6" { Config::demo_8_6() } else { Config::seed_8_8() };
     let repository = config.repositories.history.clone();
     let stage = Stage::open(&config)?;
-    for (name, value) in stage.environment(&repository)? {
+    for (name, value) in stage.environment(&repository)?.into_iter().chain(stage.more_addresses()) {
         print(format_args!("export {name}={value}"));
     }
+    say(format_args!(
+        "c8keep init --rest \"$TWIN_REST\" --brokers \"$TWIN_BROKERS\" writes a file with all of them"
+    ));
     say(format_args!("Camunda {} for {} minutes; Ctrl-C ends it", config.version, args.minutes));
     std::thread::sleep(Duration::from_secs(args.minutes * 60));
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_is_told() {
+        let stage = Stage::open(&Config::demo_8_6()).unwrap();
+        let more = stage.more_addresses();
+        assert!(more["TWIN_REST"].starts_with("http://127.0.0.1:"));
+        let brokers: Vec<&str> = more["TWIN_BROKERS"].split(',').collect();
+        assert_eq!(brokers.len(), Config::demo_8_6().brokers as usize, "{brokers:?}");
+        assert!(brokers.iter().all(|broker| broker.starts_with("http://127.0.0.1:")));
+        stage.end().unwrap();
+    }
 }

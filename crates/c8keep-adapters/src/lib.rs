@@ -6,6 +6,8 @@
 pub mod camunda;
 pub mod clock;
 pub mod discovery;
+#[cfg(test)]
+mod fuzz;
 pub mod journal;
 pub mod postgres;
 pub mod search;

@@ -65,15 +65,15 @@ impl BackupId {
     }
 
     /// The id of a new backup: seconds since 1970 like the documented procedure, or milliseconds where the
-    /// installation already uses ids of that size; always above every id seen.
-    pub fn generate(now: jiff::Timestamp, highest_seen: Option<BackupId>) -> BackupId {
+    /// installation already uses ids of that size; always above every id seen. `None` where there is none above.
+    pub fn generate(now: jiff::Timestamp, highest_seen: Option<BackupId>) -> Option<BackupId> {
         /// No clock shows this many seconds before the year 5138: an id above it counts milliseconds.
         const SECONDS_MAX: u64 = 100_000_000_000;
         let highest = highest_seen.map_or(0, BackupId::get);
         let seconds = u64::try_from(now.as_second()).unwrap_or(1).max(1);
         let millis = u64::try_from(now.as_millisecond()).unwrap_or(1).max(1);
         let candidate = if highest > SECONDS_MAX { millis } else { seconds };
-        BackupId(candidate.max(highest + 1))
+        BackupId::new(candidate.max(highest + 1)).ok()
     }
 
     /// The name of the records snapshot, the same as in the documented procedure, so that sets made by hand
@@ -208,11 +208,14 @@ mod tests {
     #[test]
     fn generated_ids_always_rise() {
         let now = jiff::Timestamp::from_second(1_748_937_221).unwrap();
-        assert_eq!(BackupId::generate(now, None).get(), 1_748_937_221);
-        assert_eq!(BackupId::generate(now, BackupId::new(7).ok()).get(), 1_748_937_221);
-        assert_eq!(BackupId::generate(now, BackupId::new(1_748_937_221).ok()).get(), 1_748_937_222);
-        assert_eq!(BackupId::generate(now, BackupId::new(1_748_937_000_000).ok()).get(), 1_748_937_221_000);
-        assert_eq!(BackupId::generate(now, BackupId::new(1_799_999_000_000).ok()).get(), 1_799_999_000_001);
+        let next = |highest| BackupId::generate(now, BackupId::new(highest).ok()).map(BackupId::get);
+        assert_eq!(next(0), Some(1_748_937_221), "none was seen");
+        assert_eq!(next(7), Some(1_748_937_221));
+        assert_eq!(next(1_748_937_221), Some(1_748_937_222));
+        assert_eq!(next(1_748_937_000_000), Some(1_748_937_221_000));
+        assert_eq!(next(1_799_999_000_000), Some(1_799_999_000_001));
+        // Found by feeding: an id that no journal could have read again.
+        assert_eq!(next(i64::MAX as u64), None);
     }
 
     #[test]

@@ -81,15 +81,17 @@ pub struct Watched {
 /// What the newest claim allows `us`, a journal whose lock is held here.
 pub fn bid(newest: Option<&Claim>, us: &str, watched: Option<&Watched>, now: Timestamp) -> Bid {
     let Some(newest) = newest else { return Bid::Take(1) };
+    // Nobody counts that far: a damaged claim. Its number is taken already, so whoever bids for it is refused by the vault.
+    let next = newest.term.saturating_add(1);
     if newest.left || newest.journal == us {
-        return Bid::Take(newest.term + 1);
+        return Bid::Take(next);
     }
     let Some(watched) = watched else { return Bid::Watch(now + WATCH_FOR) };
     if (newest.term, newest.renewal) != (watched.first.term, watched.first.renewal) {
         return Bid::Busy;
     }
     let until = watched.since + WATCH_FOR;
-    if now >= until { Bid::Take(newest.term + 1) } else { Bid::Watch(until) }
+    if now >= until { Bid::Take(next) } else { Bid::Watch(until) }
 }
 
 /// A claim as its owner knows it.

@@ -340,11 +340,25 @@ impl PartitionReading {
     }
 }
 
+impl BrokerReading {
+    /// The same node; where none is told, replicas that agree in all that does not move between two readings. A partition has
+    /// one leader, so two brokers agree only where they lead nothing, and then nothing is left out.
+    fn is_one_process_with(&self, other: &BrokerReading) -> bool {
+        if let (Some(one), Some(another)) = (self.node, other.node) {
+            return one == another;
+        }
+        let shape = |broker: &BrokerReading| -> Vec<(u32, String, String)> {
+            broker.partitions.iter().map(|(n, r)| (*n, r.role.clone(), r.phase.clone())).collect()
+        };
+        self.partitions.values().any(PartitionReading::is_leader) && shape(self) == shape(other)
+    }
+}
+
 impl Positions {
     /// Replicas whose exporting is paused, as `(node or address, partition, phase)`; for messages.
     pub fn paused(&self) -> Vec<(String, u32, String)> {
         let mut paused = Vec::new();
-        for broker in &self.brokers {
+        for broker in self.processes() {
             let name = broker.node.map_or_else(|| broker.address.clone(), |n| format!("broker {n}"));
             for (partition, reading) in broker.partitions.iter().filter(|(_, r)| r.is_paused()) {
                 paused.push((name.clone(), *partition, reading.phase.clone()));
@@ -367,6 +381,14 @@ impl Positions {
         replicas.len() as u64 >= u64::from(partitions) * u64::from(replication)
     }
 
+    /// The readings without those of a broker that answers behind another address, too: a gateway that is part of it.
+    fn processes(&self) -> impl Iterator<Item = &BrokerReading> {
+        let again = |(n, broker): &(usize, &BrokerReading)| {
+            self.brokers[..*n].iter().any(|earlier| earlier.is_one_process_with(broker))
+        };
+        self.brokers.iter().enumerate().filter(move |reading| !again(reading)).map(|(_, broker)| broker)
+    }
+
     /// Whether at least one leader was read and every leader that was read is soft-paused.
     pub fn every_reached_leader_is_soft_paused(&self) -> bool {
         let mut leaders =
@@ -379,6 +401,41 @@ impl Positions {
 mod tests {
     use super::*;
     use crate::run::{Answer, Event};
+
+    fn reading(address: &str, node: Option<u32>, roles: &[(u32, &str, i64)]) -> BrokerReading {
+        let replica = |(n, role, exported): &(u32, &str, i64)| {
+            let (role, phase) = ((*role).into(), "SOFT_PAUSED".into());
+            (*n, PartitionReading { role, phase, exported: *exported, processed: None, snapshot: None })
+        };
+        let partitions = roles.iter().map(replica).collect();
+        BrokerReading { node, address: address.into(), unread: None, partitions }
+    }
+
+    /// A gateway that is part of a broker answers for it, a moment later; two brokers that only follow are two.
+    #[test]
+    fn a_broker_behind_two_addresses_is_paused_once() {
+        let paused = |brokers: Vec<BrokerReading>| {
+            Positions { at: Timestamp::UNIX_EPOCH, brokers }
+                .paused()
+                .into_iter()
+                .map(|(name, ..)| name)
+                .collect()
+        };
+        let one: Vec<String> = paused(vec![
+            reading("http://gateway", None, &[(1, "LEADER", 10)]),
+            reading("http://b0", None, &[(1, "LEADER", 12)]),
+            reading("http://b1", None, &[(1, "FOLLOWER", 12)]),
+            reading("http://b2", None, &[(1, "FOLLOWER", 12)]),
+        ]);
+        assert_eq!(one, ["http://gateway", "http://b1", "http://b2"]);
+        let told: Vec<String> = paused(vec![
+            reading("http://gateway", Some(0), &[(1, "FOLLOWER", 10)]),
+            reading("http://b0", Some(0), &[(1, "FOLLOWER", 12)]),
+            reading("http://b1", Some(1), &[(1, "LEADER", 12)]),
+            reading("http://b2", Some(2), &[(1, "LEADER", 12)]),
+        ]);
+        assert_eq!(told, ["broker 0", "broker 1", "broker 2"]);
+    }
 
     /// Facts lie inside two tagged enums in the journal, where serde loses the kind of map keys.
     #[test]

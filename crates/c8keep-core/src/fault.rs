@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::words::message;
+
 /// A failure, told so that somebody tired can act on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
@@ -81,7 +83,8 @@ pub enum Effect {
 }
 
 impl Fault {
-    /// A fault without effect that is not worth retrying; refine it with the `with_…` functions.
+    /// A fault without effect that is not worth retrying; refine it with the `with_…` functions. What servers say goes into
+    /// it, so it is made fit to be shown.
     pub fn new(
         kind: FaultKind,
         doing: impl Into<String>,
@@ -91,8 +94,8 @@ impl Fault {
         Fault {
             kind,
             doing: doing.into(),
-            target: target.into(),
-            answer: answer.into(),
+            target: message(target.into()),
+            answer: message(answer.into()),
             hint: String::new(),
             retry: Retry::Never,
             effect: Effect::None,
@@ -112,7 +115,7 @@ impl Fault {
     /// Adds what to do next.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Fault {
-        self.hint = hint.into();
+        self.hint = message(hint.into());
         self
     }
 

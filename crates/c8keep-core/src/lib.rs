@@ -15,6 +15,8 @@ pub mod claim;
 pub mod database;
 pub mod facts;
 pub mod fault;
+#[cfg(test)]
+mod fuzz;
 pub mod installation;
 pub mod manifest;
 pub mod plan;
@@ -22,6 +24,7 @@ pub mod recipe;
 pub mod run;
 pub mod verdict;
 pub mod witness;
+pub mod words;
 
 pub use backup::{BackupId, Component, HistoryApp};
 pub use capability::{CamundaVersion, Dialect};

@@ -4,6 +4,7 @@
 //! nothing here is fatal that is normal for a while: the run ends a wait when nothing moves any more. And no word
 //! that is not known is ever taken for success.
 
+use crate::words::counted;
 use std::collections::BTreeSet;
 
 use crate::backup::{BackupId, HistoryApp, PartName};
@@ -203,7 +204,8 @@ pub fn snapshot(evidence: &SnapshotEvidence, expected: &BTreeSet<String>) -> Res
     }
     let inside: BTreeSet<&str> = evidence.indices.iter().map(String::as_str).collect();
     if *shards_total == 0 && !expected.is_empty() {
-        return Err(format!("{name} is empty, {} indices were expected in it", expected.len()));
+        let expected = counted(expected.len(), "index was", "indices were");
+        return Err(format!("{name} is empty, {expected} expected in it"));
     }
     Ok(expected.iter().filter(|index| !inside.contains(index.as_str())).cloned().collect())
 }

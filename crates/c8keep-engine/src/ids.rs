@@ -20,6 +20,16 @@ pub async fn highest_seen(world: &World) -> Result<Option<BackupId>, Fault> {
     Ok(highest.max(ids.max()))
 }
 
+/// There is no id above the highest one.
+pub fn none_left() -> Fault {
+    Fault::precondition(
+        "choosing an id",
+        "the ids that were seen",
+        "the highest one there can be (2^63 - 1) was seen, and ids only rise",
+        "look for it with `c8keep list` and in the stores' own lists: somebody gave it by hand; delete that backup there",
+    )
+}
+
 /// Ids that have a folder in the vault.
 pub async fn in_vault(vault: &dyn Vault, installation: &str) -> Result<Vec<BackupId>, Fault> {
     let prefix = format!("{installation}/backups/");

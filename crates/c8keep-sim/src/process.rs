@@ -99,7 +99,7 @@ async fn backup(seat: &Seat) -> Result<Driven, Fault> {
         return Ok(driven);
     }
     let highest = or_stop(&stop, ids::highest_seen(&world)).await?;
-    let id = BackupId::generate(world.clock.now(), highest);
+    let id = BackupId::generate(world.clock.now(), highest).ok_or_else(ids::none_left)?;
     let request = setting.request(id);
     let plan = match setting.mutant {
         None => recipe::backup(&world.installation, &request)?,

@@ -5,6 +5,8 @@ mod cli;
 mod commands;
 mod env;
 mod exit;
+#[cfg(test)]
+mod fuzz;
 mod printer;
 mod session;
 mod settings;

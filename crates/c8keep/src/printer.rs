@@ -8,6 +8,7 @@ use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 use c8keep_core::fault::Fault;
+use c8keep_core::words::{harmless, wrapped};
 use serde::Serialize;
 
 use crate::cli::{Global, Output};
@@ -55,7 +56,7 @@ impl Printer {
     /// A result: the text for people, or the value for programs.
     pub fn result(self, text: &str, value: &impl Serialize) {
         match self.output {
-            Output::Text => out(text.trim_end()),
+            Output::Text => out(&fitted(&harmless(text.trim_end()), &console::Term::stdout())),
             Output::Json => out(&json(value, true)),
             Output::Yaml => out(serde_saphyr::to_string(value).unwrap_or_default().trim_end()),
         }
@@ -75,7 +76,7 @@ impl Printer {
 
     /// Something to know, for people.
     pub fn say(self, text: &str) {
-        err(text);
+        err(&fitted(&harmless(text), &console::Term::stderr()));
     }
 
     /// A fault: what happened, where, what came back, what to do next.
@@ -87,10 +88,11 @@ impl Printer {
     /// A problem with what to do next.
     pub fn problem(self, what: &str, next: &str) {
         let red = console::Style::new().for_stderr().red().bold();
-        err(&format!("{} {what}", red.apply_to("failed:")));
+        let screen = console::Term::stderr();
+        err(&format!("{} {}", red.apply_to("failed:"), fitted(&harmless(what), &screen)));
         if !next.is_empty() {
             let bold = console::Style::new().for_stderr().bold();
-            err(&format!("  {} {next}", bold.apply_to("next")));
+            err(&fitted(&format!("  {} {}", bold.apply_to("next"), harmless(next)), &screen));
         }
     }
 
@@ -126,6 +128,21 @@ impl Printer {
     pub fn text(self, text: &str) {
         out(text.trim_end());
     }
+}
+
+/// Text as a person's screen shows it best: long lines broken between words. What goes into a file or a pipe stays as it is.
+fn fitted(text: &str, screen: &console::Term) -> String {
+    let width = screen.size_checked().filter(|_| screen.is_term()).map(|(_, columns)| usize::from(columns));
+    width.map_or_else(|| text.to_owned(), |width| broken(text, width))
+}
+
+/// A command for another program is left to the screen: broken, it could not be copied.
+fn broken(text: &str, width: usize) -> String {
+    let lines = text.lines().map(|line| {
+        let indent = line.len() - line.trim_start().len() + 2;
+        if line.contains("curl ") { line.to_owned() } else { wrapped(line, width, indent).join("\n") }
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn json(value: &impl Serialize, pretty: bool) -> String {
@@ -173,4 +190,19 @@ fn out(text: &str) {
 
 fn err(text: &str) {
     let _ = sink().try_send(Piece::Err(format!("{text}\n")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_screen_breaks_lines_between_words() {
+        let text = "ok    vault         /mnt/backups: an object was written and removed\n  next run `c8keep plan -v`";
+        let expected = "ok    vault         /mnt/backups: an\n  object was written and removed\n  next run `c8keep plan -v`";
+        assert_eq!(broken(text, 40), expected);
+        let command = "  next register it: curl -X PUT 'http://es:9200/_snapshot/camunda' -d '{}'";
+        assert_eq!(broken(command, 20), command);
+        assert_eq!(broken("\n", 40), "");
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use c8keep_adapters::camunda::CamundaClient;
 use c8keep_adapters::clock::SystemClock;
 use c8keep_adapters::discovery::{self, Accesses, Configured, Discovered, RecordsChoice, Survey, Topic};
-use c8keep_adapters::journal::SqliteJournal;
+use c8keep_adapters::journal::{JournalPlace, SqliteJournal};
 use c8keep_adapters::postgres::Postgres;
 use c8keep_adapters::transport::{Endpoint, HttpTransport, Method, Transport};
 use c8keep_adapters::vault::FolderVault;
@@ -152,7 +152,10 @@ pub async fn management_only(settings: &Settings) -> Result<Management, Fault> {
     let address = management.address().to_owned();
     let mut addresses = vec![management.clone()];
     for broker in &configured.brokers {
-        addresses.push(Endpoint::parse(broker)?.with_access(&configured.access.brokers));
+        let broker = Endpoint::parse(broker)?.with_access(&configured.access.brokers);
+        if addresses.iter().all(|known| known.address() != broker.address()) {
+            addresses.push(broker);
+        }
     }
     let brokers = addresses
         .iter()
@@ -195,6 +198,11 @@ fn id_of(journal: &SqliteJournal) -> Result<String, Fault> {
 /// The journal, for a verb that only reads: nothing is created or locked.
 pub async fn journal_to_read(settings: &Settings) -> Result<Arc<dyn Journal>, Fault> {
     Ok(Arc::new(SqliteJournal::open_for_reading(settings.journal()).await?))
+}
+
+/// Where the journal lies, and whether it could be written to.
+pub fn journal_place(settings: &Settings) -> Result<JournalPlace, Fault> {
+    SqliteJournal::look_at(&settings.journal())
 }
 
 /// In its place where it cannot be read: nothing is in it.

@@ -117,7 +117,7 @@ impl Settings {
     /// Reads the file, if there is one, and puts the environment over it.
     pub fn load(global: &Global) -> Result<Settings, Fault> {
         let mut settings = match &global.config {
-            Some(path) => read(path)?,
+            Some(path) => read(path)?.seen_from(path),
             None => Settings::default(),
         };
         settings.put_environment_over(var);
@@ -126,6 +126,18 @@ impl Settings {
         }
         settings.check()?;
         Ok(settings)
+    }
+
+    /// Journal and vault are where the file says, whatever folder the program was started in: a timer starts it elsewhere than
+    /// an operator, and a vault that is not found again is a backup that is not.
+    fn seen_from(mut self, file: &Path) -> Settings {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder.canonicalize().unwrap_or_else(|_| absolute(folder.to_owned()));
+        if let Some(vault) = &mut self.vault {
+            vault.seen_from(&folder);
+        }
+        self.journal = self.journal.map(|journal| absolute(folder.join(journal)));
+        self
     }
 
     /// What the environment says, for whoever writes the file.
@@ -150,7 +162,10 @@ impl Settings {
     /// The vault, with its secret fetched.
     pub async fn vault(&self) -> Result<Place, Fault> {
         match &self.vault {
-            Some(vault) => vault.place().await,
+            Some(vault) => Ok(match vault.place().await? {
+                Place::Folder(folder) => Place::Folder(absolute(folder)),
+                store @ Place::Store(_) => store,
+            }),
             None => Ok(Place::Folder(home("XDG_DATA_HOME", ".local/share").join("c8keep/vault"))),
         }
     }
@@ -333,12 +348,17 @@ fn secret_in_an_address(settings: &Settings) -> Option<&'static str> {
 
 fn home(variable: &str, below_home: &str) -> PathBuf {
     match var(variable) {
-        Some(path) => PathBuf::from(path),
-        None => PathBuf::from(var("HOME").unwrap_or_else(|| "/".into())).join(below_home),
+        Some(path) => absolute(path.into()),
+        None => absolute(PathBuf::from(var("HOME").unwrap_or_else(|| "/".into())).join(below_home)),
     }
 }
 
-fn usage(target: &str, answer: String, hint: &str) -> Fault {
+/// From the folder in which the program was started. It fails only where that folder is gone or the path is empty.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+pub(crate) fn usage(target: &str, answer: String, hint: &str) -> Fault {
     Fault::new(FaultKind::Usage, "reading the configuration", target, answer).with_hint(hint)
 }
 
@@ -419,6 +439,14 @@ mod tests {
             ("databases: {a: {mode: plain}}", "line 1, column 23: plain is none of database, dumpall"),
             ("databases: {a: {port: x}}", "line 1, column 23: this is not a port: a number from 1 to 65535"),
             ("managment: a\n", "line 1, column 1: the key managment is not known here"),
+            (
+                "search:\n\taddress: x\n",
+                "line 2, column 2: there is a tab; YAML is indented with blanks, never with tabs",
+            ),
+            (
+                "limits:\n  stall: 5m\n\thold_budget: 2h\n",
+                "line 2, column 10: there is a tab; YAML is indented with blanks, never with tabs",
+            ),
         ] {
             assert_eq!(parse(text).unwrap_err().0, words);
         }

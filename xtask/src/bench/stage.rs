@@ -78,6 +78,14 @@ impl Stage {
         Ok(variables)
     }
 
+    /// What the page has no variables for: the application address, and every broker's management address.
+    pub(crate) fn more_addresses(&self) -> Environment {
+        let brokers = self.addresses.iter().filter(|(host, _)| matches!(host, Host::Broker(_)));
+        let brokers: Vec<&str> = brokers.map(|(_, url)| url.as_str()).collect();
+        let rest = self.addresses.get(&Host::Rest).map(|url| ("TWIN_REST".to_owned(), url.clone()));
+        rest.into_iter().chain([("TWIN_BROKERS".to_owned(), brokers.join(","))]).collect()
+    }
+
     /// Whether every partition exports now.
     pub(crate) fn exports(&self) -> bool {
         all_in(&self.at_present(), Phase::Exporting)

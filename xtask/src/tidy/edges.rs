@@ -9,9 +9,10 @@ use super::{Finding, lexer};
 
 /// Who may import whom. `None` stands for everybody.
 const ALLOWED: &[(&str, Option<&[&str]>)] = &[
-    ("c8keep-core", Some(&[])),
+    ("c8keep-fuzz", Some(&[])),
+    ("c8keep-core", Some(&["c8keep-fuzz"])),
     ("c8keep-engine", Some(&["c8keep-core"])),
-    ("c8keep-adapters", Some(&["c8keep-core", "c8keep-engine"])),
+    ("c8keep-adapters", Some(&["c8keep-core", "c8keep-engine", "c8keep-fuzz"])),
     ("c8keep-server", Some(&["c8keep-core", "c8keep-engine"])),
     ("c8keep-operator", Some(&["c8keep-core", "c8keep-engine"])),
     ("c8keep-twin", Some(&["c8keep-core"])),
@@ -35,6 +36,7 @@ const IMPURE: &[(&str, &[&str])] = &[
             "uuid",
             "clap",
             "tracing-subscriber",
+            "c8keep-fuzz",
         ],
     ),
     ("c8keep-engine", &["reqwest", "sqlx", "axum", "rand", "uuid", "clap", "tracing-subscriber"]),
@@ -76,7 +78,11 @@ pub(super) fn check(metadata: &Value) -> Vec<Finding> {
 const ADAPTERS: &str = "crates/c8keep-adapters/src/";
 
 /// Which other folders an adapter may name, besides `transport`, through which all of them speak.
-const ADAPTERS_KNOWN: &[(&str, &[&str])] = &[("discovery", &["camunda", "search"])];
+const ADAPTERS_KNOWN: &[(&str, &[&str])] =
+    &[("discovery", &["camunda", "search"]), ("fuzz", &["camunda", "discovery", "search"])];
+
+/// What all of them may name: the way to every server, and what feeds their tests.
+const COMMON: &[&str] = &["transport", "fuzz"];
 
 /// No adapter knows another, so that each can be read, tested and replaced alone.
 pub(super) fn check_adapters(path: &str, text: &str) -> Vec<Finding> {
@@ -89,7 +95,7 @@ pub(super) fn check_adapters(path: &str, text: &str) -> Vec<Finding> {
     for (at, mark) in code.match_indices("crate::") {
         let named: String =
             code[at + mark.len()..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        let allowed = named == own || named == "transport" || known.contains(&named.as_str());
+        let allowed = named == own || COMMON.contains(&named.as_str()) || known.contains(&named.as_str());
         let glued =
             code[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$');
         if !allowed && !glued {

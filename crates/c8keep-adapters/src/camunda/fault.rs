@@ -22,6 +22,10 @@ const WRONG_PORT: &str = "this is not a management port: 9600 is the management 
 /// Something else answers at the management address.
 pub const MANAGEMENT_ELSEWHERE: &str = "set ORCHESTRATION_CLUSTER_MANAGEMENT_API, or `management` in the configuration, to the management port of the \
      gateway or the orchestration cluster, 9600 by default; 8080 is the application, 9200 the search server";
+/// Tomcat, in which these servers run, lets no such name into a request (`HttpParser.DomainParseState`).
+const UNDERSCORE: &str = "the host's name has an underscore, which this server refuses";
+const OTHER_NAME: &str = "give it by a name without an underscore, or by its IP address; in Docker Compose a second name is a \
+                          network alias";
 const OTHER_SERVER: &str = "a server of Camunda does not answer like this: see what answers at this address";
 
 impl Call {
@@ -53,6 +57,9 @@ impl Call {
             500 | 408 | 429 => {
                 self.fault(FaultKind::Refused, said).with_retry().with_hint("the log of that server says why")
             }
+            400 if answer.is_html() && self.has_an_underscore() => {
+                self.fault(FaultKind::Refused, format!("{said}: {UNDERSCORE}")).with_hint(OTHER_NAME)
+            }
             _ if answer.is_html() => self.fault(FaultKind::Strange, said).with_hint(WRONG_PORT),
             404 | 405 => self.fault(FaultKind::Absent, said).with_hint(
                 "the endpoint does not exist there: is this the right component, and is the endpoint exposed \
@@ -62,6 +69,11 @@ impl Call {
             400..=499 => self.fault(FaultKind::Refused, said).with_hint(OTHER_SERVER),
             _ => self.fault(FaultKind::Strange, said).with_hint(OTHER_SERVER),
         }
+    }
+
+    fn has_an_underscore(&self) -> bool {
+        let host = self.target.split_once("://").and_then(|(_, rest)| rest.split(['/', ':']).next());
+        host.is_some_and(|host| host.contains('_'))
     }
 
     /// The answer to a call that changes something is not one that it may have: who knows what has happened.
@@ -81,5 +93,21 @@ impl Call {
             format!("HTTP {} with a body that is not understood: {why}", answer.status),
         )
         .with_hint(OTHER_SERVER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Tomcat answers to whoever asks for `broker_0`: a page that speaks of no name at all.
+    #[test]
+    fn a_name_with_an_underscore_is_what_is_wrong() {
+        let body = b"<!doctype html><html><title>HTTP Status 400 \xe2\x80\x93 Bad Request</title></html>";
+        let told = |target: &str| Call::new("asking", target).unexpected(&Answer { status: 400, body });
+        let refused = told("GET http://broker_0:9600/actuator/partitions");
+        assert!(refused.answer.contains("underscore") && refused.hint.contains("IP address"), "{refused:?}");
+        let elsewhere = told("GET http://broker-0:9600/actuator/some_thing");
+        assert_eq!((elsewhere.kind, elsewhere.hint.as_str()), (FaultKind::Strange, WRONG_PORT));
     }
 }

@@ -84,7 +84,7 @@ impl Transport for Scene {
 }
 
 /// One recorded exchange.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fixture {
     pub(crate) request: Value,
     pub(crate) status: u16,
@@ -93,6 +93,13 @@ pub(crate) struct Fixture {
 
 /// Reads a recorded exchange, such as `camunda-8.6.0/zeebe/backup-create`.
 pub(crate) fn fixture(name: &str) -> Fixture {
+    // Whoever feeds discovery asks for the same ones a thousand times.
+    static READ: Mutex<BTreeMap<String, Fixture>> = Mutex::new(BTreeMap::new());
+    let mut read = READ.lock().unwrap();
+    read.entry(name.to_owned()).or_insert_with(|| read_fixture(name)).clone()
+}
+
+fn read_fixture(name: &str) -> Fixture {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format!("{name}.json"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut all: Value = serde_json::from_str(&text).unwrap();

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use c8keep_core::backup::HistoryApp;
 use c8keep_core::fault::Fault;
 use c8keep_core::installation::{Installation, SearchProduct};
+use c8keep_core::words::message;
 
 pub use survey::{AppPiece, Sourced, Survey, survey};
 
@@ -178,7 +179,7 @@ pub async fn discover(transport: Arc<dyn Transport>, configured: &Configured) ->
 impl Finding {
     fn new(level: Level, what: impl Into<String>, source: impl Into<String>) -> Finding {
         let (topic, todo) = (Topic::default(), String::new());
-        Finding { level, what: what.into(), source: source.into(), topic, todo }
+        Finding { level, what: message(what.into()), source: message(source.into()), topic, todo }
     }
 
     fn about(self, topic: Topic) -> Finding {
@@ -186,7 +187,7 @@ impl Finding {
     }
 
     fn with_todo(self, todo: impl Into<String>) -> Finding {
-        Finding { todo: todo.into(), ..self }
+        Finding { todo: message(todo.into()), ..self }
     }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod deciding;
 mod elsewhere;
+mod fuzz;
 mod gateways;
 
 use std::collections::BTreeSet;

@@ -16,6 +16,9 @@ mod code {
     pub(super) const NOTADB: u32 = 26;
 }
 
+/// What to do where it cannot be written to.
+pub(super) const OWNED: &str = "the user that runs this needs to own the journal and its folder";
+
 /// What a failed statement means.
 pub(super) fn storage(doing: &str, path: &Path, error: &sqlx::Error) -> Fault {
     let answer = match error {
@@ -30,9 +33,7 @@ pub(super) fn storage(doing: &str, path: &Path, error: &sqlx::Error) -> Fault {
         }
         Some(code::FULL) => fault.with_hint("make room on the disk that holds the journal, then start again"),
         Some(code::IOERR) => fault.with_hint("check the disk that holds the journal, then start again"),
-        Some(code::READONLY | code::CANTOPEN) => {
-            fault.with_hint("the user that runs this needs to own the journal and its folder")
-        }
+        Some(code::READONLY | code::CANTOPEN) => fault.with_hint(OWNED),
         _ => fault,
     }
 }

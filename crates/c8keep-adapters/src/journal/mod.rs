@@ -7,6 +7,7 @@
 mod fault;
 mod identity;
 mod lock;
+mod place;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,8 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use self::fault::{damaged, storage};
 use self::lock::HostLock;
+
+pub use self::place::JournalPlace;
 
 /// A journal file. Its claims last as long as this value.
 #[derive(Debug)]
@@ -88,6 +91,11 @@ impl SqliteJournal {
     /// itself cannot be opened.
     pub fn holder_beside(path: &Path, installation: &str) -> Result<Option<String>, Fault> {
         lock::holder(path, installation)
+    }
+
+    /// Where it lies, and whether it could be written to. Nothing is made or changed.
+    pub fn look_at(path: &Path) -> Result<JournalPlace, Fault> {
+        place::look(path)
     }
 
     /// Which journal this is, for claims that other hosts read.

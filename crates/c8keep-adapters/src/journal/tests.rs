@@ -1,4 +1,6 @@
 use std::io::{BufRead, BufReader, Write};
+mod fuzz;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::slice;

@@ -199,3 +199,42 @@ impl Shape {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use c8keep_core::fault::{Fault, FaultKind};
+
+    use super::*;
+
+    /// What a server, a tool and a dump that passes by may turn out to be.
+    #[test]
+    fn fuzz_what_postgres_says() {
+        let told_by_15 = br#"{"version": "15.18 (Debian 15.18-0+deb12u1)", "number": 150018, "database": "modeler", "user": "c8keep",
+            "owner": "modeler", "encoding": "UTF8", "collate": "C.UTF-8", "ctype": "C.UTF-8", "bytes": 7635343,
+            "role_passwords": false, "broken_names": 0, "unreadable": ["public.secrets"], "large_object": "16421"}"#;
+        let examples = [
+            told_by_15.to_vec(),
+            b"pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n".to_vec(),
+            format!("PGDMP and so on\n{END}\n--\n").into_bytes(),
+        ];
+        c8keep_fuzz::feed("what postgres says", &examples, |input| {
+            let text = input.text();
+            let tool = tool_version(&text);
+            let version = tool.clone().unwrap_or(ToolVersion { text: "15.18".into(), major: 15 });
+            let mode = input.pick(&[DumpMode::Database, DumpMode::Dumpall]);
+            let refused = told(&text).map(|told| (told.refused(&version, mode), told.server("x".into())));
+            let mut shape = Shape::of(input.pick(&[DumpContent::Database, DumpContent::Everything]));
+            input.bytes.chunks(7).for_each(|piece| shape.take(piece));
+            assert_eq!(shape.bytes(), input.bytes.len() as u64);
+            let _ = shape.whole();
+            let fault = |answer, hint| Fault::new(FaultKind::Strange, "asking", "x", answer).with_hint(hint);
+            crate::fuzz::told::<()>(Err(match refused {
+                Ok((Some(refusal), _)) => fault(refusal.why, refusal.hint),
+                Ok((None, server)) => fault(server.version, server.database),
+                Err(answer) => fault(answer, String::new()),
+            }))
+            .into_iter()
+            .collect()
+        });
+    }
+}

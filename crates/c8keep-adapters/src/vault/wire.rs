@@ -190,3 +190,22 @@ impl std::fmt::Display for TooLong {
 }
 
 impl Error for TooLong {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stores say of themselves when they refuse.
+    #[test]
+    fn fuzz_store_answers() {
+        let examples = [
+            br#"<?xml version="1.0"?><Error><Code>NoSuchBucket</Code><Message>none</Message></Error>"#
+                .to_vec(),
+            br#"{"error": {"code": 403, "message": "denied"}}"#.to_vec(),
+        ];
+        c8keep_fuzz::feed("store answers", &examples, |input| {
+            let answer = StoreAnswer::of(input.pick(&[301, 403, 404, 500, 507]), &input.bytes);
+            answer.map(|answer| answer.to_string()).into_iter().collect()
+        });
+    }
+}

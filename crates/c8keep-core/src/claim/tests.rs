@@ -55,6 +55,13 @@ fn bids() {
     }
 }
 
+/// Found by feeding: a damaged claim, for which the count began anew at zero.
+#[test]
+fn there_is_no_term_above_the_highest() {
+    let newest = Claim { left: true, ..claim(u64::MAX, 0) };
+    assert_eq!(bid(Some(&newest), "b", None, at(0)), Bid::Take(u64::MAX));
+}
+
 /// A new term while watching means that somebody else was faster.
 #[test]
 fn a_new_term_is_somebody_alive() {

@@ -1,5 +1,6 @@
 //! From what was seen to a line of the doctor. Pure.
 
+use c8keep_core::words::counted;
 use std::collections::BTreeSet;
 
 use c8keep_core::backup::BackupId;
@@ -46,7 +47,10 @@ fn told(subject: &'static str, fact: &Fact) -> Check {
             let (records, apps) = (census.records.len(), census.apps.len());
             Check::ok(
                 subject,
-                format!("{records} of records with {docs} documents, {apps} of the applications"),
+                format!(
+                    "{records} of records with {}, {apps} of the applications",
+                    counted(usize::try_from(docs).unwrap_or(usize::MAX), "document", "documents")
+                ),
             )
         }
         _ => Check::ok(subject, ""),
@@ -90,7 +94,9 @@ fn of_repository(subject: &'static str, repository: &Repository) -> Check {
 /// Which brokers are up only the topology tells; how many are reached from here is another matter.
 pub(super) fn brokers(cluster: &Cluster, reach: &Reach, reached: usize) -> Check {
     let subject = "brokers";
-    let partitions = cluster.partitions.map_or_else(String::new, |n| format!(", {n} partitions"));
+    let partitions = cluster
+        .partitions
+        .map_or_else(String::new, |n| format!(", {}", counted(n as usize, "partition", "partitions")));
     let replicas = cluster.replication.map_or_else(String::new, |n| format!(", replication factor {n}"));
     if let Some(expected) = cluster.brokers_expected {
         let up = cluster.brokers_up.len();
@@ -130,7 +136,11 @@ pub(super) fn leaders(cluster: Option<&Cluster>, positions: &Result<Positions, F
     let silent: Vec<String> = silent.collect();
     let silent = if silent.is_empty() { String::new() } else { format!(" ({})", silent.join("; ")) };
     if without.is_empty() && silent.is_empty() {
-        Check::ok(subject, format!("the leaders of all {} partitions are read", known.len()))
+        let says = match known.len() {
+            1 => "the leader of the one partition is read".into(),
+            all => format!("the leaders of all {all} partitions are read"),
+        };
+        Check::ok(subject, says)
     } else if without.is_empty() {
         Check::warning(subject, format!("all are read, but not every broker{silent}, and leaders move"), TODO)
     } else if all_read {

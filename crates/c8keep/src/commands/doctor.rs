@@ -2,6 +2,7 @@
 //! the vault removes again.
 
 use c8keep_adapters::discovery::Topic;
+use c8keep_adapters::journal::JournalPlace;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::run::Run;
 use c8keep_engine::doctor::{Check, Verdict, examine, exporting_alone, one_cause_one_line, vault_of};
@@ -16,6 +17,7 @@ use crate::exit::{self, Stop};
 use crate::printer::Printer;
 use crate::session::{self, Finding, Session};
 use crate::settings::Settings;
+use crate::show::summary::size;
 use crate::show::time::{ago, span};
 
 /// Most installations are backed up daily; whoever wants it oftener watches that elsewhere.
@@ -56,9 +58,11 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
     };
     checks = one_cause_one_line(checks);
     checks = checks.into_iter().map(|check| own_pause(check, holder.as_deref(), &open.runs)).collect();
-    match unread {
-        Some(fault) => checks.push(Check::bad("journal", fault)),
-        None => checks.extend(runs(holder.as_deref(), open)),
+    if let Some(fault) = unread {
+        checks.push(Check::bad("journal", fault));
+    } else {
+        checks.push(place_of_the_journal(session::journal_place(settings)));
+        checks.extend(runs(holder.as_deref(), open));
     }
     checks.push(last_backup(&catalog, now));
     checks.extend(hold_budget(&catalog));
@@ -132,6 +136,19 @@ fn own_pause(check: Check, holder: Option<&str>, open: &[(Run, u64)]) -> Check {
         FaultKind::ForeignPause => Check::bad("exporting", fault),
         // A backup lifts it first, so nothing has to be mended before.
         _ => Check::warning("exporting", fault.answer, fault.hint),
+    }
+}
+
+/// Without a journal nothing is begun, so a place where none can be written is told before the night on which it matters.
+fn place_of_the_journal(place: Result<JournalPlace, Fault>) -> Check {
+    match place {
+        Ok(JournalPlace { path, bytes: Some(bytes) }) => {
+            Check::ok("journal", format!("{}: can be written to, {}", path.display(), size(bytes)))
+        }
+        Ok(JournalPlace { path, bytes: None }) => {
+            Check::ok("journal", format!("{}: will be made by the first backup", path.display()))
+        }
+        Err(fault) => Check::bad("journal", fault),
     }
 }
 

@@ -6,7 +6,7 @@ mod given;
 mod questions;
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -163,22 +163,41 @@ fn refuse_existing(file: &Path) -> Result<(), Fault> {
     }
 }
 
-/// A file that is written over is whole at every instant: the new one takes its place.
+/// A file that is written over is whole at every instant, also after a power cut: the new one is on disk before it takes the
+/// old one's place, with the old one's mode.
 fn save(file: &Path, text: &str, force: bool) -> Result<(), Fault> {
     let failed = |error: std::io::Error| unwritable(file, &error);
     if !force {
-        let mut new = OpenOptions::new().write(true).create_new(true).open(file).map_err(failed)?;
-        return new.write_all(text.as_bytes()).and_then(|()| new.sync_all()).map_err(failed);
+        return write_new(file, text, None).and_then(|()| keep_names(file)).map_err(failed);
     }
     // Where it is a link, what it leads to.
     let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let mut beside = file.clone().into_os_string();
     beside.push(format!(".{}.new", std::process::id()));
-    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &file));
-    written.map_err(|error| {
+    let beside = PathBuf::from(beside);
+    // In a container every process has the same number: a leftover is one of ours.
+    let _ = std::fs::remove_file(&beside);
+    let mode = file.metadata().ok().map(|old| old.permissions());
+    let written = write_new(&beside, text, mode).and_then(|()| std::fs::rename(&beside, &file));
+    written.and_then(|()| keep_names(&file)).map_err(|error| {
         let _ = std::fs::remove_file(&beside);
         failed(error)
     })
+}
+
+fn write_new(file: &Path, text: &str, mode: Option<Permissions>) -> std::io::Result<()> {
+    let mut new = OpenOptions::new().write(true).create_new(true).open(file)?;
+    if let Some(mode) = mode {
+        new.set_permissions(mode)?;
+    }
+    new.write_all(text.as_bytes())?;
+    new.sync_all()
+}
+
+/// A name outlives a power cut once its folder is on disk.
+fn keep_names(file: &Path) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
 fn unwritable(file: &Path, error: &std::io::Error) -> Fault {

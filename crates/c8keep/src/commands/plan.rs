@@ -43,9 +43,7 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
     session::announce(&world.installation, &findings, true, printer);
     let plan = match make(&world, &settings, args).await {
         // What keeps the highest id from being read is told by the checks below; the plan is worth seeing all the same.
-        Err(_) if args.id().is_none() => {
-            of_id(&world, &settings, args, BackupId::generate(world.clock.now(), None))?
-        }
+        Err(_) if args.id().is_none() => of_id(&world, &settings, args, next_id(&world, None)?)?,
         made => made?,
     };
     let made = perform::check(&world, &plan).await;
@@ -134,9 +132,13 @@ pub(super) fn of_our_own(fault: Fault, open: &[(Run, u64)]) -> Fault {
 pub(super) async fn make(world: &World, settings: &Settings, args: &PlanArgs) -> Result<Plan, Stop> {
     let id = match args.id() {
         Some(id) => id,
-        None => BackupId::generate(world.clock.now(), ids::highest_seen(world).await?),
+        None => next_id(world, ids::highest_seen(world).await?)?,
     };
     of_id(world, settings, args, id)
+}
+
+fn next_id(world: &World, highest: Option<BackupId>) -> Result<BackupId, Fault> {
+    BackupId::generate(world.clock.now(), highest).ok_or_else(ids::none_left)
 }
 
 fn of_id(world: &World, settings: &Settings, args: &PlanArgs, id: BackupId) -> Result<Plan, Stop> {

@@ -49,7 +49,8 @@ enum Owner {
 pub(super) async fn run(global: &Global, args: &ResumeArgs, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
     signals::guard(true);
-    let claimed = signals::or_stop(exit::MAY_BE_PAUSED, claim(&settings, printer)).await;
+    let claiming = aloud("the journal and the vault", claim(&settings, printer), printer);
+    let claimed = signals::or_stop(exit::MAY_BE_PAUSED, claiming).await;
     let claimed = claimed.map_err(|stop| interrupted(stop.code, "claiming the installation", printer))?;
     let journal = claimed.as_ref().map(|(journal, ..)| Arc::clone(journal)).ok();
     let ended = Box::pin(release(&settings, claimed, args, printer)).await;
@@ -121,6 +122,8 @@ async fn release(
 }
 
 const RESUMED: Resumed = Resumed { resumed: true, said: "exporting runs" };
+/// How long nothing is said.
+const QUIET_MAX: SignedDuration = SignedDuration::from_secs(1);
 const TRY_EVERY: SignedDuration = SignedDuration::from_secs(2);
 
 type Claimed = (Arc<Fence>, Term, Open);
@@ -159,7 +162,8 @@ async fn identify(
     let began = clock.now();
     let mut told = false;
     loop {
-        let assembled = session::assemble_to_release(settings, Arc::clone(journal));
+        let assembled = Box::pin(session::assemble_to_release(settings, Arc::clone(journal)));
+        let assembled = aloud(format!("the servers, {address} first"), assembled, printer);
         let assembled = signals::or_stop(exit::MAY_BE_PAUSED, assembled).await;
         let assembled =
             assembled.map_err(|stop| interrupted(stop.code, "looking at the installation", printer))?;
@@ -224,7 +228,9 @@ async fn by_the_brokers(
     let may_be_ours = owner != Owner::NotUs;
     let unseen = |fault| if may_be_ours { Stop::from(fault).while_paused() } else { Stop::from(fault) };
     let management = session::management_only(settings).await.map_err(unseen)?;
-    let positions = management.camunda.positions(&management.brokers, session::now()).await;
+    let looking = management.camunda.positions(&management.brokers, session::now());
+    let what = format!("{} to tell whether exporting is paused", management.address);
+    let positions = aloud(what, looking, printer).await;
     let paused = match positions {
         Ok(positions) if positions.paused().is_empty() && !sure => {
             let said = "exporting is not paused on any broker that was reached; nothing to do";
@@ -296,7 +302,9 @@ async fn resume(
     let no_answer = "it was sent, and no answer had come when c8keep was asked to stop";
     let mut last = Fault::new(FaultKind::Unreachable, "resuming exporting", &management.address, no_answer);
     loop {
-        let fault = match or_still_paused(&last, resume_once(management)).await? {
+        let resuming =
+            aloud(format!("{} to resume exporting", management.address), resume_once(management), printer);
+        let fault = match or_still_paused(&last, resuming).await? {
             Ok(()) => return Ok(()),
             Err(fault) => fault,
         };
@@ -321,6 +329,18 @@ async fn or_still_paused<T>(fault: &Fault, doing: impl Future<Output = T>) -> Re
         Stop::from(fault.clone().with_hint(hint)).while_paused()
     };
     signals::or_stop(exit::MAY_BE_PAUSED, doing).await.map_err(still_paused)
+}
+
+/// A cluster that hangs takes its time, and whoever looks on must know at once what is waited for.
+async fn aloud<T>(what: impl AsRef<str>, work: impl Future<Output = T>, printer: Printer) -> T {
+    let clock = SystemClock::new();
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = clock.sleep_until(clock.now() + QUIET_MAX) => {}
+    }
+    printer.say(&format!("waiting for {}", what.as_ref()));
+    work.await
 }
 
 /// Confirmed twice: by the answer, and by every broker that can be read.

@@ -1,5 +1,7 @@
 //! `show`: one backup with its evidence.
 
+use c8keep_core::facts::SnapshotEvidence;
+use c8keep_core::words::counted;
 use std::fmt::Write;
 
 use c8keep_core::database::{DatabaseDump, DatabaseServer, shown};
@@ -16,7 +18,7 @@ use crate::exit::{self, Stop};
 use crate::printer::Printer;
 use crate::session;
 use crate::settings::Settings;
-use crate::show::frame::frame;
+use crate::show::frame::{WIDTH_DEFAULT, frame};
 use crate::show::live::plain;
 use crate::show::summary::{ended_by_limit, size, witness_line};
 use crate::show::time::{instant, span};
@@ -194,18 +196,7 @@ fn of_part(part: &Part) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "\n{} ({})", part.title(), part.state);
     text.push_str(&part.dump.as_ref().map(of_dump).unwrap_or_default());
-    for snapshot in &part.snapshots {
-        let _ = writeln!(
-            text,
-            "  {}  {}  {} indices, {} of {} shards  {}",
-            snapshot.name,
-            snapshot.state,
-            snapshot.indices.len(),
-            snapshot.shards_successful,
-            snapshot.shards_total,
-            snapshot.uuid
-        );
-    }
+    part.snapshots.iter().for_each(|snapshot| text.push_str(&of_snapshot(snapshot)));
     for partition in &part.partitions {
         let _ = writeln!(
             text,
@@ -217,6 +208,12 @@ fn of_part(part: &Part) -> String {
         );
     }
     text
+}
+
+fn of_snapshot(snapshot: &SnapshotEvidence) -> String {
+    let SnapshotEvidence { name, state, indices, shards_successful, shards_total, uuid, .. } = snapshot;
+    let indices = counted(indices.len(), "index", "indices");
+    format!("  {name}  {state}  {indices}, {shards_successful} of {shards_total} shards  {uuid}\n")
 }
 
 /// What to know of a run that has not ended.
@@ -259,7 +256,7 @@ fn of_run(run: &Run) -> String {
         .collect();
     // What is open goes on, whether anybody is at work or not.
     let at = if run.outcome().is_some() { run.last_at() } else { session::now() };
-    let mut text = plain(&frame(run, &notes, at, None));
+    let mut text = plain(&frame(run, &notes, at, None, WIDTH_DEFAULT));
     if let Some(witness) = &run.facts().witness {
         let _ = writeln!(text, "witness: {}", witness_line(witness));
     }

@@ -1,5 +1,6 @@
 //! `status`: whether exporting is paused, runs that are open, the last backup. Reads only.
 
+use c8keep_core::words::counted;
 use std::collections::BTreeSet;
 
 use c8keep_core::Run;
@@ -235,7 +236,11 @@ fn text(status: &Status, now: Timestamp) -> String {
     let mut lines = vec![format!("installation  {}", status.installation)];
     lines.push(match &status.exporting {
         Exporting::Runs { partitions, leaders } => {
-            format!("exporting     runs on {partitions} partitions{}", but(leaders))
+            format!(
+                "exporting     runs on {}{}",
+                counted(*partitions, "partition", "partitions"),
+                but(leaders)
+            )
         }
         Exporting::Paused { places, leaders } => {
             format!("exporting     PAUSED on {}{}", places.join("; "), but(leaders))

@@ -1,6 +1,6 @@
 //! `vault`: a folder, or an object store with what belongs to it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use c8keep_adapters::transport::Secret;
 use c8keep_adapters::vault::{Login, Store, is_store};
@@ -72,6 +72,13 @@ impl Vault {
             account: self.account.clone(),
             login,
         })))
+    }
+
+    /// A folder that is written relative to another one. An address stays as it is.
+    pub fn seen_from(&mut self, folder: &Path) {
+        if !is_store(&self.url) && self.check().is_ok() {
+            self.url = folder.join(&self.url).display().to_string();
+        }
     }
 
     /// Refuses what cannot be meant.

@@ -23,11 +23,15 @@ pub(super) fn plain_words(message: &str) -> String {
         ("invalid boolean", "true or false is expected here"),
         ("expected mapping start", "keys with values are expected here, as in `name: prod`"),
         ("expected sequence start", "a list is expected here, as in `[http://a:9600, http://b:9600]`"),
-        ("found a tab", "there is a tab; YAML is indented with blanks"),
+        ("found a tab", TAB),
+        ("tabs disallowed", TAB),
     ];
     let words = known.into_iter().find(|(theirs, _)| message.contains(theirs));
     words.map_or_else(|| message.to_owned(), |(_, ours)| ours.to_owned())
 }
+
+/// The two ways in which the library says it.
+const TAB: &str = "there is a tab; YAML is indented with blanks, never with tabs";
 
 /// From "unknown field `x`, expected one of a, b" to the unknown key and those that are known in its place.
 pub(super) fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {

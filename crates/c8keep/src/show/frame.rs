@@ -8,6 +8,8 @@ use c8keep_core::plan::{Kind, StepName};
 use c8keep_core::run::{Hold, Run, StepState, StopReason};
 use jiff::Timestamp;
 
+use c8keep_core::words::wrapped;
+
 use super::time::span;
 
 /// How bright a line is.
@@ -30,6 +32,9 @@ pub type Line = (Tone, String);
 
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
+/// Messages are broken into lines of this width where nobody knows how wide the screen is.
+pub const WIDTH_DEFAULT: usize = 90;
+
 /// The picture. `notes` holds what each wait last saw, journalled or not; `beat` turns the spinner, and without one nobody is
 /// at work.
 pub fn frame(
@@ -37,6 +42,7 @@ pub fn frame(
     notes: &BTreeMap<StepName, String>,
     now: Timestamp,
     beat: Option<usize>,
+    width: usize,
 ) -> Vec<Line> {
     let plan = run.plan();
     let mut lines = vec![(Tone::Plain, format!("backup {} of {}", plan.backup(), plan.installation()))];
@@ -67,7 +73,7 @@ pub fn frame(
         let never = *state == StepState::Waiting && run.is_winding_down() && step.kind != Kind::Release;
         lines.push((if never { Tone::Quiet } else { tone }, line.trim_end().to_owned()));
     }
-    lines.extend(pause_lines(run, now));
+    lines.extend(pause_lines(run, now, width));
     lines
 }
 
@@ -115,7 +121,7 @@ fn ended(state: &StepState, now: Timestamp) -> Timestamp {
 }
 
 /// The paused time in large while the window is open, in one line afterwards.
-fn pause_lines(run: &Run, now: Timestamp) -> Vec<Line> {
+fn pause_lines(run: &Run, now: Timestamp, width: usize) -> Vec<Line> {
     let hold = run.hold();
     let Some(length) = hold.length(now) else { return Vec::new() };
     if let Hold::Released { .. } = hold {
@@ -144,22 +150,11 @@ fn pause_lines(run: &Run, now: Timestamp) -> Vec<Line> {
     }
     let release = run.plan().release().map(|step| run.state(&step.name));
     if let Some(StepState::Retrying { fault, .. }) = release {
-        lines.extend(wrapped(&fault.answer, 90).into_iter().map(|line| (Tone::Bad, format!("   {line}"))));
-    }
-    lines
-}
-
-/// Text in lines of at most so many characters, broken between words.
-pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + word.chars().count() < width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
+        lines.extend(
+            wrapped(&fault.answer, width.saturating_sub(3), 0)
+                .into_iter()
+                .map(|line| (Tone::Bad, format!("   {line}"))),
+        );
     }
     lines
 }

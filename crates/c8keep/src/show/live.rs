@@ -8,11 +8,12 @@ use std::time::Duration;
 use c8keep_core::fault::Fault;
 use c8keep_core::plan::StepName;
 use c8keep_core::run::{Event, Mark, Run};
+use c8keep_core::words::{harmless, wrapped};
 use c8keep_engine::progress::Reporter;
 use console::{Style, Term, truncate_str};
 use jiff::Timestamp;
 
-use super::frame::{Line, Tone, frame, wrapped};
+use super::frame::{Line, Tone, WIDTH_DEFAULT, frame};
 use super::{View, log};
 use crate::printer::Printer;
 
@@ -44,15 +45,20 @@ impl Live {
     fn draw(&self, now: Timestamp) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(run) = &state.run else { return };
-        let mut lines = frame(run, &state.notes, now, Some(state.beat));
-        lines.extend(state.lost.iter().flat_map(|lost| wrapped(lost, 90)).map(|line| (Tone::Bad, line)));
         let (height, width) = self.term.size();
+        let room = usize::from(width).min(WIDTH_DEFAULT);
+        let mut lines = frame(run, &state.notes, now, Some(state.beat), room);
+        lines.extend(state.lost.iter().flat_map(|lost| wrapped(lost, room, 0)).map(|line| (Tone::Bad, line)));
         // What does not fit would scroll away and could not be drawn over: the newest lines are kept.
         let skip = lines.len().saturating_sub(usize::from(height).saturating_sub(1).max(4));
         let shown = &lines[skip..];
         let mut text = String::new();
         for (tone, line) in shown {
-            let _ = writeln!(text, "{}", style(*tone).apply_to(truncate_str(line, usize::from(width), "…")));
+            let _ = writeln!(
+                text,
+                "{}",
+                style(*tone).apply_to(truncate_str(&harmless(line), usize::from(width), "…"))
+            );
         }
         // Back to the first line of the former picture, and everything from there on is new.
         let back = match state.drawn {

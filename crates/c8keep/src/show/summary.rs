@@ -1,5 +1,6 @@
 //! What is said when a run has ended.
 
+use c8keep_core::words::counted;
 use std::fmt::Write;
 
 use c8keep_core::backup::Component;
@@ -207,14 +208,19 @@ fn parts(facts: &Facts) -> Vec<String> {
     let mut parts: Vec<String> = facts
         .history
         .iter()
-        .map(|(app, snapshots)| format!("{} {} snapshots", app.component(), snapshots.len()))
+        .map(|(app, snapshots)| {
+            format!("{} {}", app.component(), counted(snapshots.len(), "snapshot", "snapshots"))
+        })
         .collect();
     if let Some(records) = &facts.records {
         let docs: u64 = facts.records_cut.iter().flatten().filter_map(|i| i.docs).sum();
-        parts.push(format!("{} {} indices, {docs} documents", Component::Records, records.indices.len()));
+        let indices = counted(records.indices.len(), "index", "indices");
+        let docs = counted(usize::try_from(docs).unwrap_or(usize::MAX), "document", "documents");
+        parts.push(format!("{} {indices}, {docs}", Component::Records));
     }
     if let Some(runtime) = &facts.runtime {
-        parts.push(format!("{} {} partitions", Component::Runtime, runtime.partitions.len()));
+        let partitions = counted(runtime.partitions.len(), "partition", "partitions");
+        parts.push(format!("{} {partitions}", Component::Runtime));
     }
     for (name, dump) in &facts.databases {
         let bytes = dump.objects.iter().map(|object| object.bytes).sum();

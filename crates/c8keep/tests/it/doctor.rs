@@ -17,7 +17,10 @@ fn theatre() -> Theatre {
 #[test]
 fn a_healthy_installation_wants_its_first_backup_and_then_nothing() {
     let theatre = theatre();
-    theatre.run(&["doctor"]).expect(0, &["ok    vault", "WARN  last backup", "2 to look into"]);
+    let journal = theatre.home().join(".local/state/c8keep/journal.db");
+    let to_be_made = format!("ok    journal       {}: will be made", journal.display());
+    theatre.run(&["doctor"]).expect(0, &["ok    vault", &to_be_made, "WARN  last backup", "2 to look into"]);
+    assert!(!journal.parent().unwrap().exists(), "the doctor leaves no trace");
     theatre.run(&["backup"]).expect(0, &[]);
     let ended = theatre.run(&["doctor"]);
     for subject in [
@@ -30,6 +33,7 @@ fn a_healthy_installation_wants_its_first_backup_and_then_nothing() {
         "ids",
         "disk",
         "clock",
+        "journal",
         "runs",
     ] {
         assert!(ended.said().contains(&format!("ok    {subject}")), "{subject}: {}", ended.said());
@@ -60,6 +64,18 @@ fn it_says_what_is_wrong_and_what_to_do() {
         ],
     );
     assert!(theatre.is_paused(), "it lets everything as it is");
+}
+
+/// Found out by day: without a journal no backup begins. A file where its folder should be fails for every user.
+#[test]
+fn a_journal_that_could_not_be_written_is_told() {
+    let mut theatre = theatre();
+    let state = theatre.home().join("state");
+    std::fs::write(&state, "").unwrap();
+    theatre.set("XDG_STATE_HOME", state.to_str().unwrap());
+    theatre
+        .run(&["doctor"])
+        .expect(1, &["BAD   journal", "Not a directory", "needs to own the journal", "1 to mend"]);
 }
 
 #[test]

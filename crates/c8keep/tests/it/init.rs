@@ -1,6 +1,7 @@
 //! `init`: what is written loads back to the installation that was found.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use c8keep_twin::{Config, Host, Product};
@@ -110,6 +111,20 @@ fn a_file_that_exists_is_kept() {
     init(&theatre, &["--force"]).expect(0, &["wrote"]);
     assert_eq!(written(&theatre), printed.stdout);
     assert_eq!(fs::read_dir(theatre.home()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+/// The old file's mode stays, and a link stays one; a leftover of a killed process is in nobody's way.
+#[test]
+fn a_file_that_is_written_over_stays_as_private_as_it_was() {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    let real = theatre.home().join("real.yaml");
+    fs::write(&real, "name: mine\n").unwrap();
+    fs::set_permissions(&real, Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink(&real, file(&theatre)).unwrap();
+    init(&theatre, &["--force"]).expect(0, &["wrote"]);
+    assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(file(&theatre).is_symlink() && written(&theatre).contains("management: "));
+    assert_eq!(fs::read_dir(theatre.home()).unwrap().count(), 2, "nothing is left beside it");
 }
 
 /// Without a terminal nothing is asked: what is missing is marked, told, and the exit code.

@@ -219,6 +219,22 @@ fn status_names_the_places_that_are_paused() {
     assert!(status["exporting"]["places"][0].as_str().unwrap().contains("SOFT_PAUSED"), "{status}");
 }
 
+/// The broker's own gateway, named twice and once more by another name of this machine, is one broker.
+#[test]
+fn status_counts_a_broker_once_whatever_it_is_called() {
+    let theatre = theatre();
+    theatre.by_hand(Host::Gateway, "POST", PAUSE);
+    let gateway = theatre.url(Host::Gateway);
+    let (other_name, broker) = (gateway.replace("127.0.0.1", "localhost"), theatre.url(Host::Broker(0)));
+    let file = theatre.home().join("c8keep.yaml");
+    std::fs::write(&file, format!("brokers: [\"{gateway}\", \"{other_name}\", \"{broker}\"]\n")).unwrap();
+    let status = theatre.run(&["-c", file.to_str().unwrap(), "status", "-o", "json"]).json();
+    let places = status["exporting"]["places"].as_array().unwrap();
+    let partitions = theatre.world().config().partitions;
+    assert_eq!(places.len(), partitions as usize, "{status}");
+    assert!(status["exporting"]["leaders"]["unread"].as_array().unwrap().is_empty(), "{status}");
+}
+
 /// Killed before its pause: there is nothing to resume.
 #[test]
 fn a_run_that_was_killed_before_its_pause() {
@@ -240,6 +256,22 @@ fn status_says_for_how_many_leaders_it_speaks() {
     config.optimize = false;
     let theatre = Theatre::new(config);
     theatre.run(&["status"]).expect(0, &["exporting     runs", "partitions were read", "`brokers`"]);
+}
+
+/// A cluster that takes connections and is silent: what is waited for is said at once, not when the patience ends.
+#[test]
+fn a_release_says_what_it_waits_for() {
+    let mut theatre = killed();
+    // Nobody accepts; the kernel connects all the same.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", &address);
+    let mut child = theatre.start(&["resume-exporting"]);
+    let said = BufReader::new(child.stderr.take().unwrap());
+    let waiting = said.lines().map_while(Result::ok).find(|line| line.starts_with("waiting for"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(waiting.is_some_and(|line| line.contains(&address)));
 }
 
 /// A backup that failed because its pause was lifted says so in the list.

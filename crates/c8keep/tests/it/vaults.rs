@@ -5,7 +5,7 @@ use std::fs;
 
 use c8keep_twin::Config;
 
-use crate::theatre::Theatre;
+use crate::theatre::{Theatre, ended};
 
 /// Nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:1";
@@ -131,4 +131,26 @@ fn what_is_told_wrongly_is_refused_with_its_key() {
     let config = file(&theatre, "wrong.yaml", "vault: s4://backups");
     theatre.run(&["-c", &config, "status"]).expect(2, &["exporting     runs", "s4://"]);
     assert!(!theatre.is_paused());
+}
+
+/// A timer starts c8keep in another folder than an operator does, and both mean the same vault and the same journal.
+#[test]
+fn relative_places_are_seen_from_the_file() {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    let (settings, elsewhere) = (theatre.home().join("settings"), theatre.home().join("elsewhere"));
+    for folder in [&settings, &elsewhere] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    std::fs::write(settings.join("c8keep.yaml"), "vault: ./vault\njournal: state/journal.db\n").unwrap();
+    let started_in =
+        |folder, arguments: &[&str]| ended(theatre.command(arguments).current_dir(folder).output().unwrap());
+    let backup = started_in(&elsewhere, &["-c", "../settings/c8keep.yaml", "backup", "--id", "1000"]);
+    backup.expect(0, &[]);
+    assert!(settings.join("vault/default/backups/1000/manifest.json").is_file());
+    assert!(settings.join("state/journal.db").is_file());
+    assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0);
+    started_in(&settings, &["-c", "c8keep.yaml", "list"]).expect(0, &["1000", "complete"]);
+    let vault = settings.canonicalize().unwrap().join("vault").display().to_string();
+    let doctor = started_in(&settings, &["-c", "c8keep.yaml", "doctor"]);
+    assert!(doctor.said().contains(&vault) && !doctor.said().contains("./vault"), "{}", doctor.said());
 }

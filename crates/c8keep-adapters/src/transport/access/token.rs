@@ -146,8 +146,18 @@ impl TokenSource {
         let scrub = headers.scrub.clone();
         let answer = transport.exchange(&request, headers, Some(Content::Form(form))).await;
         let answer = answer.map_err(|error| self.failed(error.trouble, &error.cause))?;
+        self.granted(&answer, asked_at, &scrub)
+    }
+
+    /// A token, or why there is none.
+    fn granted(
+        &self,
+        answer: &Response,
+        asked_at: Instant,
+        scrub: &super::Scrub,
+    ) -> Result<Token, TransportError> {
         if !answer.is_success() {
-            return Err(self.refusal(&answer, &scrub));
+            return Err(self.refusal(answer, scrub));
         }
         let granted: Granted = serde_json::from_slice(&answer.body)
             .map_err(|_| self.failed(Trouble::Credentials, "an answer without access_token"))?;
@@ -223,5 +233,27 @@ mod tests {
         assert_eq!(life(Some(1e9)), LIFE_MAX.saturating_sub(MARGIN));
         assert_eq!(life(Some(-1.0)), LIFE_DEFAULT.saturating_sub(MARGIN), "nonsense counts as nothing");
         assert_eq!(life(Some(f64::NAN)), LIFE_DEFAULT.saturating_sub(MARGIN));
+    }
+
+    /// Whatever a token endpoint grants or refuses.
+    #[test]
+    fn fuzz_token_answers() {
+        let endpoint = Endpoint::parse("https://login.example.org/token").unwrap();
+        let source = TokenSource::new(endpoint, "c8keep", Secret::Given("canary-secret".into()));
+        let examples = [
+            br#"{"access_token": "ey.J.x", "token_type": "Bearer", "expires_in": 300}"#.to_vec(),
+            br#"{"error": "invalid_client", "error_description": "unknown client"}"#.to_vec(),
+        ];
+        c8keep_fuzz::feed("token answers", &examples, |input| {
+            let answer = crate::fuzz::response(input);
+            let (now, scrub) = (Instant::now(), super::super::Scrub::default());
+            match source.granted(&answer, now, &scrub) {
+                Ok(token) => {
+                    assert!(token.renew_at <= now + LIFE_MAX);
+                    Vec::new()
+                }
+                Err(error) => vec![error.cause],
+            }
+        });
     }
 }
