@@ -40,6 +40,8 @@ pub(crate) struct Memory {
     due: BTreeMap<String, Timestamp>,
     /// Processes that have sent a pause.
     pub(crate) pausing: BTreeSet<usize>,
+    /// Processes that have sent a resume, or believe that they have; only mutants ask.
+    pub(crate) resuming: BTreeSet<usize>,
     /// Whether somebody else had paused when the latest run was opened.
     pub(crate) foreign_at_open: bool,
     /// Processes whose journal failed while their window was open: they may release it all the same.

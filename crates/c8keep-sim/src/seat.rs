@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::coverage;
 use crate::ledger::refused;
-use crate::mutants::Mutant;
+use crate::mutants::{Knows, Mutant};
 use crate::night::{Due, Life, Night};
 use crate::weather::What;
 
@@ -142,12 +142,15 @@ impl Transport for Seat {
     async fn send(&self, mut request: Request) -> Result<Response, TransportError> {
         let mutant = self.night().setting.mutant;
         let Some(mutant) = mutant else { return self.exchange(request).await };
-        if let Some(answer) = mutant.before(&mut request) {
+        let knows = self.night().known_to(self.me);
+        if request.url.ends_with("/exporting/resume") {
+            self.night().memory.resuming.insert(self.me);
+        }
+        if let Some(answer) = mutant.before(&mut request, knows) {
             return Ok(answer);
         }
-        let paused = self.night().memory.pausing.contains(&self.me);
         let answer = self.exchange(request.clone()).await;
-        mutant.after(&request, paused, answer)
+        mutant.after(&request, knows, answer)
     }
 
     async fn wait(&self, pause: Duration) {
@@ -242,6 +245,15 @@ impl Journal for Seat {
 }
 
 impl Night {
+    fn known_to(&self, me: usize) -> Knows {
+        let own = self.journal.books.iter().rev().find(|book| book.driver == me);
+        Knows {
+            paused: self.memory.pausing.contains(&me),
+            resumed: self.memory.resuming.contains(&me),
+            failed: own.is_some_and(|book| book.run.first_failure().is_some()),
+        }
+    }
+
     fn appended(
         &mut self,
         me: usize,

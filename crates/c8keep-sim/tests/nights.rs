@@ -2,9 +2,10 @@
 
 use c8keep_sim::many::{Case, play, shrink};
 use c8keep_sim::mutants::Mutant;
+use c8keep_sim::orders::Rule;
 use c8keep_sim::setting::TOPOLOGIES;
 use c8keep_sim::weather::{self, What};
-use c8keep_sim::{Fault, Setting, faults_of, lists, run};
+use c8keep_sim::{Fault, Setting, faults_of, hunt, lists, orders, run};
 
 #[test]
 fn a_calm_night_ends_complete_on_every_topology() {
@@ -55,6 +56,52 @@ fn a_broken_promise_is_told_with_the_shortest_list_of_faults() {
     let check = report.violations.first().map(|violation| violation.check);
     assert_eq!(check, Some("L3"), "{:?}", report.violations);
     assert_eq!(shrink(&case, "L3"), [kill]);
+}
+
+/// The mutants whose nights are calm: one night is enough to see that the checks still bite.
+#[test]
+fn what_is_always_wrong_is_found_out_on_a_calm_night() {
+    let wrong = [Mutant::IntentAfterEffect, Mutant::HardPause, Mutant::HistoryNotAwaited];
+    for mutant in wrong {
+        let case = hunt::night(mutant, 0, true);
+        let broken: Vec<_> = run(&case.setting, &case.faults, false).violations;
+        assert!(
+            broken.iter().any(|violation| mutant.breaks().contains(&violation.check)),
+            "{mutant:?} {broken:?}"
+        );
+    }
+}
+
+/// All orders are classified by `cargo xtask sim --orders`; here, that each rule has its orders, and that the classification is
+/// the page's own where the page speaks.
+#[test]
+fn orders_are_classified_by_rules_that_are_all_needed() {
+    for procedure in orders::PROCEDURES {
+        let all = orders::all(procedure);
+        assert!(all.len() > 700, "{procedure:?} {}", all.len());
+        assert_eq!((all[0].name.as_str(), all[0].breaks().len()), ("as documented", 0));
+        let alone = orders::by_rules(&all);
+        for rule in [Rule::NotUnderThePause, Rule::PastTheCheckpoint, Rule::PartLeftOut, Rule::NotResumed] {
+            assert!(alone.contains_key(&vec![rule]), "{procedure:?} {rule:?}");
+        }
+        for name in ["without Pause", "without Records", "Resume before Records"] {
+            let order = all.iter().find(|order| order.name == name).unwrap();
+            let seen = order.play(50);
+            assert_eq!(order.judge(&seen), None);
+            assert!(!seen.kinds.is_empty(), "{procedure:?} {name}: {seen}");
+        }
+    }
+}
+
+/// An order that does another thing than the rules say is told.
+#[test]
+fn a_wrong_classification_is_told() {
+    let all = orders::all(orders::Procedure::Unified);
+    let (good, bad) = (&all[0], all.iter().find(|order| order.name == "without Pause").unwrap());
+    let (whole, lossy) = (good.play(1), bad.play(50));
+    assert_eq!((good.judge(&whole), bad.judge(&lossy)), (None, None));
+    assert!(good.judge(&lossy).is_some_and(|told| told.contains("harmless")));
+    assert!(bad.judge(&whole).is_some_and(|told| told.contains("never shows")));
 }
 
 #[test]
