@@ -278,7 +278,7 @@ async fn an_owner_that_wakes_just_before_it_is_replaced_is_given_time() {
     *b.way.just_before.lock().unwrap() = Some(surprise);
     let (claimed, seconds) = scene.claims(&b).await;
     assert!(claimed.is_ok() && seconds >= 120, "{claimed:?} after {seconds} s");
-    assert_eq!(b.fence.inherited().await.map(|held| held.run), Some(run()), "it paused meanwhile");
+    assert_eq!(b.fence.inherited().map(|held| held.run), Some(run()), "it paused meanwhile");
     let c = scene.host("c");
     assert_eq!(scene.claims(&c).await.0.unwrap_err().kind, FaultKind::Locked, "renewed while it waited");
 }
@@ -361,16 +361,16 @@ async fn an_empty_journal_inherits_the_pause_and_hands_it_on() {
     drop(a);
     let b = scene.host("b");
     scene.claims(&b).await.0.unwrap();
-    assert_eq!(b.fence.inherited().await.map(|held| held.run), Some(run()));
+    assert_eq!(b.fence.inherited().map(|held| held.run), Some(run()));
     // It dies before it has released, and the next one knows as much.
     drop(b);
     let c = scene.host("c");
     scene.claims(&c).await.0.unwrap();
-    assert_eq!(c.fence.inherited().await.map(|held| held.run), Some(run()));
+    assert_eq!(c.fence.inherited().map(|held| held.run), Some(run()));
     c.fence.settle().await;
     c.fence.leave().await;
     let d = scene.owner("d").await;
-    assert_eq!(d.fence.inherited().await, None);
+    assert_eq!(d.fence.inherited(), None);
 }
 
 #[tokio::test]
@@ -381,5 +381,5 @@ async fn a_run_that_is_closed_holds_nothing() {
     a.pause(&scene.hands).await.unwrap();
     a.append(vec![Event::Closed { outcome: Outcome::Complete, at: scene.hands.now() }]).await.unwrap();
     a.fence.leave().await;
-    assert_eq!(scene.owner("b").await.fence.inherited().await, None);
+    assert_eq!(scene.owner("b").await.fence.inherited(), None);
 }

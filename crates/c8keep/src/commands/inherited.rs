@@ -20,7 +20,7 @@ use crate::show::time::span;
 /// The pause that our claim has inherited, unless this host's own journal knows its run: an open one is taken over as always,
 /// and one that is closed holds nothing.
 pub(super) async fn of(fence: &Fence, open: &[(Run, u64)]) -> Option<Held> {
-    let held = fence.inherited().await?;
+    let held = fence.inherited()?;
     if open.iter().any(|(run, _)| claim::held_by(run).as_ref() == Some(&held)) {
         return None;
     }
