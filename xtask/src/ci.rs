@@ -58,8 +58,7 @@ const STAGES: &[Stage] = &[
     slow("live", "cargo xtask live"),
 ];
 
-const SIM_COMMAND: &str =
-    "cargo run --release -p c8keep-sim -- --orders --mutants --singles --pairs --seeds 5000 --from 1 --fresh 20000";
+const SIM_COMMAND: &str = "cargo run --release -p c8keep-sim -- --orders --mutants --singles --pairs --seeds 5000 --from 1 --fresh 20000";
 
 /// How a stage ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -64,7 +64,9 @@ pub fn hunt(mutant: Mutant, threads: usize) -> Hunt {
 
 /// One of a mutant's nights, with or without it.
 pub fn night(mutant: Mutant, seed: u64, broken: bool) -> Case {
-    let setting = Setting { mutant: broken.then_some(mutant), ..Setting::of(seed) };
+    let setting = Setting::of(seed);
+    let between_hosts = setting.between_hosts || mutant.needs_hosts();
+    let setting = Setting { mutant: broken.then_some(mutant), between_hosts, ..setting };
     let (_, last) = calm(setting.topology);
     let mut dice = Dice::new(seed, "hunt");
     let mut at = || 1 + u32::try_from(dice.below(u64::from(last))).unwrap_or(0);

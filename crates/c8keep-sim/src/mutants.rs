@@ -54,12 +54,16 @@ pub enum Mutant {
     ReleaseOnlyAfterSuccess,
     /// Exporting is resumed only where something failed.
     ReleaseOnlyAfterFailure,
+    /// Between hosts nobody claims anything.
+    ClaimsIgnored,
+    /// A pause that the claim of another host tells of is left to others.
+    InheritedPauseIgnored,
     /// A partition whose backup failed is as good as any.
     FailedPartitionAccepted,
 }
 
 /// All of them.
-pub const ALL: [Mutant; 22] = [
+pub const ALL: [Mutant; 24] = [
     Mutant::IntentAfterEffect,
     Mutant::FailedAppendIsDurable,
     Mutant::NoTermCheck,
@@ -81,6 +85,8 @@ pub const ALL: [Mutant; 22] = [
     Mutant::SignalIgnored,
     Mutant::ReleaseOnlyAfterSuccess,
     Mutant::ReleaseOnlyAfterFailure,
+    Mutant::ClaimsIgnored,
+    Mutant::InheritedPauseIgnored,
     Mutant::FailedPartitionAccepted,
 ];
 
@@ -95,7 +101,6 @@ pub const ABSENT: &[(&str, &str)] = &[
         "no second look after the release",
         "no server of the twin says that it resumed and did not; a pause that lands late is covered by time",
     ),
-    ("resume without a claim", "needs the claims in the vault, which no night has yet"),
     ("accept a missing part, zero shards", "pure functions with tests of their own in the core"),
     ("wall clock for deadlines", "one clock only; set-back clocks are a fault of every night"),
     ("retention and deletion (five of them)", "no retention yet"),
@@ -124,7 +129,8 @@ impl Mutant {
             Mutant::FailedAppendIsDurable => &[What::JournalFails],
             Mutant::NoTermCheck => &[What::SecondUnlocked],
             Mutant::StatusInBodyIgnored => &[What::Trouble(Trouble::BrokerDown(1), 25_000)],
-            Mutant::OpenRunsIgnored | Mutant::IdReused => &[What::Kill],
+            Mutant::OpenRunsIgnored | Mutant::IdReused | Mutant::InheritedPauseIgnored => &[What::Kill],
+            Mutant::ClaimsIgnored => &[What::Second],
             Mutant::ForeignPauseUnseen => &[What::Trouble(Trouble::ForeignPause, 0)],
             Mutant::WitnessBlind => &[What::ForeignResume],
             Mutant::PartialAccepted => &[What::Trouble(Trouble::RecordsPartial, 0)],
@@ -139,6 +145,11 @@ impl Mutant {
         }
     }
 
+    /// Whether its nights have several hosts.
+    pub fn needs_hosts(self) -> bool {
+        matches!(self, Mutant::ClaimsIgnored | Mutant::InheritedPauseIgnored)
+    }
+
     /// The promises of which it breaks one: found out for another reason, it is not understood.
     pub fn breaks(self) -> &'static [&'static str] {
         match self {
@@ -149,6 +160,8 @@ impl Mutant {
             Mutant::WitnessBlind | Mutant::RecordsNotAwaited => &["S4"],
             Mutant::PartialAccepted | Mutant::HistoryNotAwaited | Mutant::FailedPartitionAccepted => &["S2"],
             Mutant::IncompleteIsFinal | Mutant::ReleaseTooEarly => &["L3"],
+            Mutant::ClaimsIgnored => &["S7", "S6"],
+            Mutant::InheritedPauseIgnored => &["L1", "L3"],
             Mutant::NoStall | Mutant::SignalIgnored => &["L2"],
             Mutant::NoHoldBudget => &["L4"],
             Mutant::IdReused => &["S6"],

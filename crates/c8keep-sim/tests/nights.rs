@@ -46,7 +46,8 @@ fn bad_nights_break_no_promise() {
 /// A mutant that needs a death to be found out: the list of faults is made as short as that.
 #[test]
 fn a_broken_promise_is_told_with_the_shortest_list_of_faults() {
-    let setting = Setting { mutant: Some(Mutant::OpenRunsIgnored), ..Setting::at(2, 3) };
+    let setting =
+        Setting { mutant: Some(Mutant::OpenRunsIgnored), between_hosts: false, ..Setting::at(2, 3) };
     let calm = run(&setting, &[], false);
     assert_eq!(calm.violations, [], "nothing is wrong without a death");
     let kill = Fault { at: u32::midpoint(calm.opened_at, calm.first_ended_at), what: What::Kill };
@@ -125,4 +126,15 @@ fn the_lists_hold_every_kind_of_fault() {
     let on = |topology| singles.iter().filter(move |case| case.setting.topology == topology).count();
     assert!((0..TOPOLOGIES).all(|topology| on(topology) > 250));
     assert!(lists::pairs().len() > 30_000);
+}
+
+/// A process dies in its window, and nobody with its journal is ever started again: the claim in the vault tells of the pause.
+#[test]
+fn a_pause_is_released_by_another_host() {
+    let seen = (0..40).map(|seed| hunt::night(Mutant::InheritedPauseIgnored, seed, false)).find_map(|case| {
+        let report = run(&case.setting, &case.faults, false);
+        assert_eq!(report.violations, [], "{:?}", case.faults);
+        report.seen.contains("a pause that was inherited by a claim was released").then_some(report.processes)
+    });
+    assert!(seen.is_some_and(|processes| processes > 1), "{seen:?}");
 }
