@@ -30,8 +30,8 @@ pub(crate) struct Memory {
     ids: BTreeMap<u64, String>,
     /// Starts that a server has accepted.
     accepted: BTreeSet<(String, u64)>,
-    /// Manifests that were compared with the truth.
-    judged: BTreeSet<String>,
+    /// Objects of the vault that were compared with the truth.
+    looked_at: BTreeSet<String>,
     /// Since when each hold is open, on the night's own clock.
     held: BTreeMap<String, Timestamp>,
     /// Who drives each run whose hold is open, and since when.
@@ -56,8 +56,8 @@ pub(crate) struct Memory {
     pub(crate) asked_to_stop: BTreeMap<usize, Timestamp>,
     /// Processes that said that their journal takes nothing more.
     pub(crate) told_of_loss: BTreeSet<usize>,
-    /// How much of the journal and the vault was searched for secrets.
-    searched: (usize, usize),
+    /// How many events of the journal were searched for secrets.
+    searched: usize,
 }
 
 /// A release must go out this long after the budget: whatever is on its way may take its own deadline.
@@ -73,8 +73,20 @@ const STOP_GRACE: SignedDuration = SignedDuration::from_millis(10);
 pub(crate) fn after_event(night: &mut Night) {
     one_window(night);
     hold_budget(night);
-    what_is_published(night);
-    no_secret(night);
+    let fresh = fresh_objects(night);
+    what_is_published(night, &fresh);
+    no_secret(night, &fresh);
+}
+
+/// What is in the vault since the last look; nothing there is ever written again.
+fn fresh_objects(night: &mut Night) -> Vec<String> {
+    if night.vault.len() == night.memory.looked_at.len() {
+        return Vec::new();
+    }
+    let known = &night.memory.looked_at;
+    let fresh: Vec<String> = night.vault.keys().filter(|path| !known.contains(*path)).cloned().collect();
+    night.memory.looked_at.extend(fresh.iter().cloned());
+    fresh
 }
 
 /// S7: at most one run has its window open.
@@ -127,17 +139,10 @@ fn hold_budget(night: &mut Night) {
 }
 
 /// S2: what has a manifest has every part. S4 and S12: what is proven comes back whole.
-fn what_is_published(night: &mut Night) {
-    let fresh: Vec<String> = night
-        .vault
-        .keys()
-        .filter(|path| path.ends_with("/manifest.json") && !night.memory.judged.contains(*path))
-        .cloned()
-        .collect();
-    for path in fresh {
+fn what_is_published(night: &mut Night, fresh: &[String]) {
+    for path in fresh.iter().filter(|path| path.ends_with("/manifest.json")) {
         let Some(id) = path.rsplit('/').nth(1).and_then(|id| id.parse::<u64>().ok()) else { continue };
-        judge(night, id, &path);
-        night.memory.judged.insert(path);
+        judge(night, id, path);
     }
 }
 
@@ -163,17 +168,13 @@ fn judge(night: &mut Night, id: u64, path: &str) {
 }
 
 /// S15: no secret in anything that is kept. What is there was looked through when it came.
-fn no_secret(night: &mut Night) {
+fn no_secret(night: &mut Night, fresh: &[String]) {
     let bodies: usize = night.journal.books.iter().map(|book| book.bodies().len()).sum();
-    let (known_bodies, known_objects) = night.memory.searched;
-    if (bodies, night.vault.len()) == (known_bodies, known_objects) {
-        return;
-    }
-    night.memory.searched = (bodies, night.vault.len());
-    let fresh = night.journal.books.iter().rev().take(2).flat_map(|book| book.bodies().iter().rev().take(4));
-    let told = bodies > known_bodies && fresh.into_iter().any(|body| body.contains(CANARY));
+    let known = std::mem::replace(&mut night.memory.searched, bodies);
+    let latest = night.journal.books.iter().rev().take(2).flat_map(|book| book.bodies().iter().rev().take(4));
+    let told = bodies > known && latest.into_iter().any(|body| body.contains(CANARY));
     let holds = |bytes: &Vec<u8>| bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes());
-    let kept = night.vault.len() > known_objects && night.vault.values().any(holds);
+    let kept = fresh.iter().filter_map(|path| night.vault.get(path)).any(holds);
     if told || kept {
         night.violated("S15", "a password is in the journal or the vault".into());
     }
