@@ -7,6 +7,7 @@
 //! A claim store that cannot be reached keeps nobody from releasing a hold of its own: only a new pause needs the claim. While
 //! exporting is paused, whoever drives a run waits for the end of its claim as well as for everything else.
 
+mod beside;
 mod store;
 
 use std::collections::BTreeMap;
@@ -18,11 +19,11 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::Plan;
 use c8keep_core::run::{Event, RunId};
 use jiff::{SignedDuration, Timestamp};
-use tokio::task::JoinSet;
 
+use self::beside::beside;
 use self::store::ClaimStore;
 use crate::open_runs;
-use crate::ports::{Clock, Journal, RunRow, Term, Vault};
+use crate::ports::{Clock, Journal, RunRow, RuntimeTasks, Tasks, Term, Vault};
 
 /// How often a claim that may be alive is looked at.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(2);
@@ -49,6 +50,7 @@ struct Claims {
     vault: Arc<dyn Vault>,
     /// Never locked across a wait: whoever waits may be left alone with it for as long as something else goes on.
     kept: Arc<Mutex<Kept>>,
+    tasks: Arc<dyn Tasks>,
     /// Held while a renewal is under way: a later one must not be overtaken by one that knows less. Only tasks hold it or queue
     /// for it, because they go on whatever else is waited for.
     one_by_one: Arc<tokio::sync::Mutex<()>>,
@@ -84,8 +86,17 @@ impl Fence {
         tell: impl Fn(&str) + Send + Sync + 'static,
     ) -> Fence {
         let (id, tell) = (id.into(), Arc::new(tell));
-        let (kept, one_by_one) = (Arc::default(), Arc::default());
-        Fence { journal, claims: Some(Claims { clock, id, tell, vault, kept, one_by_one }) }
+        let (kept, one_by_one, tasks) = (Arc::default(), Arc::default(), Arc::new(RuntimeTasks));
+        Fence { journal, claims: Some(Claims { clock, id, tell, vault, kept, tasks, one_by_one }) }
+    }
+
+    /// Renews in tasks of another kind than those of the runtime.
+    #[must_use]
+    pub fn with_tasks(mut self, tasks: Arc<dyn Tasks>) -> Fence {
+        if let Some(claims) = &mut self.claims {
+            claims.tasks = tasks;
+        }
+        self
     }
 
     /// The pause that an earlier claim held and that no release is known of; ours by that claim, whatever our journal knows.
@@ -153,7 +164,7 @@ impl Claims {
             (kept.held, kept.store) = (held, Some(store));
         }
         let (weak, claims) = (Arc::downgrade(&self.kept), Claims { kept: Arc::default(), ..self.clone() });
-        tokio::spawn(renewing(weak, claims));
+        self.tasks.spawn(Box::pin(renewing(weak, claims)));
     }
 
     /// Its owner may have woken up and renewed just before we created our term: then it believes in its renewal for a while,
@@ -239,17 +250,14 @@ impl Claims {
         let within = until.duration_since(clock.now());
         let failed = move |answer: String| Fault::new(FaultKind::Unreachable, RENEWING, place, answer);
         let broken_off = failed.clone();
-        let mut task = JoinSet::new();
-        task.spawn(async move {
+        let renewed = beside(&*self.tasks, async move {
             tokio::select! {
+                biased;
                 renewed = renewing => renewed,
                 () = clock.sleep_until(until) => Err(failed(format!("no end within {within:#}"))),
             }
         });
-        match task.join_next().await {
-            Some(Ok(renewed)) => renewed,
-            Some(Err(_)) | None => Err(broken_off("the renewal was broken off".into())),
-        }
+        renewed.await.unwrap_or_else(|| Err(broken_off("the renewal was broken off".into())))
     }
 
     /// Returns when nothing more may be taken on: somebody has taken over, or nobody can tell when the lease ends. The renewals

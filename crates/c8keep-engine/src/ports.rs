@@ -9,6 +9,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{BrokerAddress, Fingerprint};
 use c8keep_core::run::{Event, RunId};
 use c8keep_core::verdict::{HistoryStatus, RuntimeStatus};
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 
 /// The orchestration cluster and its applications, over their management ports.
@@ -301,4 +302,20 @@ pub trait Clock: Send + Sync {
 
     /// Returns when `now` has reached the instant.
     async fn sleep_until(&self, instant: Timestamp);
+}
+
+/// Where something goes on beside whoever began it.
+pub trait Tasks: Send + Sync {
+    /// Begins it; whoever wants to end it early makes it abortable.
+    fn spawn(&self, task: BoxFuture<'static, ()>);
+}
+
+/// Tasks of the runtime that this is called in.
+#[derive(Debug, Clone, Copy)]
+pub struct RuntimeTasks;
+
+impl Tasks for RuntimeTasks {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        tokio::spawn(task);
+    }
 }

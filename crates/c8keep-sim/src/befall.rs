@@ -29,6 +29,10 @@ impl Night {
             What::Second => {
                 self.plan(self.now + SignedDuration::from_millis(10), Due::Start);
             }
+            // On another host nobody sees the lock anyway.
+            What::SecondUnlocked if self.setting.between_hosts => {
+                self.plan(self.now + SignedDuration::from_millis(10), Due::Start);
+            }
             What::SecondUnlocked => {
                 self.weather.lock_is_unseen = true;
                 self.plan(self.now + SignedDuration::from_millis(10), Due::Start);
@@ -125,7 +129,9 @@ impl Night {
         self.weather.healed = true;
         self.weather.on.clear();
         self.weather.armed.clear();
-        self.weather.vault_is_full = false;
+        if std::mem::take(&mut self.weather.vault_is_full) {
+            self.memory.vault_is_good_since = Some(self.now);
+        }
         self.weather.journal_is_lost = false;
         self.refresh();
         if self.weather.foreign_pause {

@@ -30,16 +30,24 @@ pub(crate) struct Memory {
     ids: BTreeMap<u64, String>,
     /// Starts that a server has accepted.
     accepted: BTreeSet<(String, u64)>,
-    /// Manifests that were compared with the truth.
-    judged: BTreeSet<String>,
+    /// Objects of the vault that were compared with the truth.
+    looked_at: BTreeSet<String>,
     /// Since when each hold is open, on the night's own clock.
     held: BTreeMap<String, Timestamp>,
     /// Who drives each run whose hold is open, and since when.
     driven: BTreeMap<String, (usize, Timestamp)>,
     /// Since when each release is due.
     due: BTreeMap<String, Timestamp>,
+    /// Claims in the vault: the term, who made it, and when.
+    claims: BTreeMap<u64, (usize, Timestamp)>,
+    /// Processes that are about to release a pause that they have inherited.
+    pub(crate) inheriting: BTreeSet<usize>,
+    /// Since when the vault can be written to.
+    pub(crate) vault_is_good_since: Option<Timestamp>,
     /// Processes that have sent a pause.
     pub(crate) pausing: BTreeSet<usize>,
+    /// Processes that have sent a resume, or believe that they have; only mutants ask.
+    pub(crate) resuming: BTreeSet<usize>,
     /// Whether somebody else had paused when the latest run was opened.
     pub(crate) foreign_at_open: bool,
     /// Processes whose journal failed while their window was open: they may release it all the same.
@@ -48,12 +56,15 @@ pub(crate) struct Memory {
     pub(crate) asked_to_stop: BTreeMap<usize, Timestamp>,
     /// Processes that said that their journal takes nothing more.
     pub(crate) told_of_loss: BTreeSet<usize>,
-    /// How much of the journal and the vault was searched for secrets.
-    searched: (usize, usize),
+    /// How many events of the journal were searched for secrets.
+    searched: usize,
 }
 
 /// A release must go out this long after the budget: whatever is on its way may take its own deadline.
 const BUDGET_GRACE: SignedDuration = SignedDuration::from_secs(20);
+
+/// Who has just woken up sends what it was about to send, before it can know of its successor.
+const SUCCESSOR_GRACE: SignedDuration = SignedDuration::from_secs(2);
 
 /// Nothing takes time between the end of a drive and that of its process.
 const STOP_GRACE: SignedDuration = SignedDuration::from_millis(10);
@@ -62,8 +73,20 @@ const STOP_GRACE: SignedDuration = SignedDuration::from_millis(10);
 pub(crate) fn after_event(night: &mut Night) {
     one_window(night);
     hold_budget(night);
-    what_is_published(night);
-    no_secret(night);
+    let fresh = fresh_objects(night);
+    what_is_published(night, &fresh);
+    no_secret(night, &fresh);
+}
+
+/// What is in the vault since the last look; nothing there is ever written again.
+fn fresh_objects(night: &mut Night) -> Vec<String> {
+    if night.vault.len() == night.memory.looked_at.len() {
+        return Vec::new();
+    }
+    let known = &night.memory.looked_at;
+    let fresh: Vec<String> = night.vault.keys().filter(|path| !known.contains(*path)).cloned().collect();
+    night.memory.looked_at.extend(fresh.iter().cloned());
+    fresh
 }
 
 /// S7: at most one run has its window open.
@@ -72,7 +95,7 @@ fn one_window(night: &mut Night) {
         .journal
         .books
         .iter()
-        .filter(|book| !book.is_closed() && book.run.hold().is_open())
+        .filter(|book| !book.is_closed() && book.holds())
         .map(|book| book.id.0.as_str())
         .collect();
     if open.len() > 1 {
@@ -84,7 +107,10 @@ fn one_window(night: &mut Night) {
 /// L4: exporting stays paused no longer than the budget while a process lives that could end it.
 fn hold_budget(night: &mut Night) {
     let mut late = None;
-    for book in night.journal.books.iter().filter(|book| !book.is_closed() || book.run.hold().is_open()) {
+    for book in night.journal.books.iter().filter(|book| !book.released_elsewhere) {
+        if book.is_closed() && !book.run.hold().is_open() {
+            continue;
+        }
         let hold = book.run.hold();
         if matches!(hold, Hold::ReleasePending { .. }) {
             night.memory.due.entry(book.id.0.clone()).or_insert(night.now);
@@ -113,17 +139,10 @@ fn hold_budget(night: &mut Night) {
 }
 
 /// S2: what has a manifest has every part. S4 and S12: what is proven comes back whole.
-fn what_is_published(night: &mut Night) {
-    let fresh: Vec<String> = night
-        .vault
-        .keys()
-        .filter(|path| path.ends_with("/manifest.json") && !night.memory.judged.contains(*path))
-        .cloned()
-        .collect();
-    for path in fresh {
+fn what_is_published(night: &mut Night, fresh: &[String]) {
+    for path in fresh.iter().filter(|path| path.ends_with("/manifest.json")) {
         let Some(id) = path.rsplit('/').nth(1).and_then(|id| id.parse::<u64>().ok()) else { continue };
-        judge(night, id, &path);
-        night.memory.judged.insert(path);
+        judge(night, id, path);
     }
 }
 
@@ -132,7 +151,9 @@ fn judge(night: &mut Night, id: u64, path: &str) {
     if truth.has(LossKind::Missing) {
         night.violated("S2", format!("{path} is there, but {truth}"));
     }
-    let book = night.journal.books.iter().find(|book| book.id.backup().map(BackupId::get) == Some(id));
+    // Two hosts may give one id to two runs, of which one at most has come as far as a witness.
+    let mut books = night.journal.books.iter().filter(|book| book.id.backup().map(BackupId::get) == Some(id));
+    let book = books.find(|book| book.run.facts().witness.is_some());
     match book.and_then(|book| book.run.facts().witness.as_ref()).map(|witness| witness.verdict.clone()) {
         Some(WitnessVerdict::Proven) if !truth.whole() => {
             night.violated("S4", format!("proven, but {truth}"));
@@ -147,17 +168,13 @@ fn judge(night: &mut Night, id: u64, path: &str) {
 }
 
 /// S15: no secret in anything that is kept. What is there was looked through when it came.
-fn no_secret(night: &mut Night) {
+fn no_secret(night: &mut Night, fresh: &[String]) {
     let bodies: usize = night.journal.books.iter().map(|book| book.bodies().len()).sum();
-    let (known_bodies, known_objects) = night.memory.searched;
-    if (bodies, night.vault.len()) == (known_bodies, known_objects) {
-        return;
-    }
-    night.memory.searched = (bodies, night.vault.len());
-    let fresh = night.journal.books.iter().rev().take(2).flat_map(|book| book.bodies().iter().rev().take(4));
-    let told = bodies > known_bodies && fresh.into_iter().any(|body| body.contains(CANARY));
+    let known = std::mem::replace(&mut night.memory.searched, bodies);
+    let latest = night.journal.books.iter().rev().take(2).flat_map(|book| book.bodies().iter().rev().take(4));
+    let told = bodies > known && latest.into_iter().any(|body| body.contains(CANARY));
     let holds = |bytes: &Vec<u8>| bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes());
-    let kept = night.vault.len() > known_objects && night.vault.values().any(holds);
+    let kept = fresh.iter().filter_map(|path| night.vault.get(path)).any(holds);
     if told || kept {
         night.violated("S15", "a password is in the journal or the vault".into());
     }
@@ -183,6 +200,13 @@ impl Night {
                 self.violated("S5", "a pause that somebody else made is taken for our own".into());
             }
         }
+        if let Some(successor) = self.successor_of(process, change == Change::Resume) {
+            let what = format!("{target} by process {process}, although process {successor} has claimed");
+            return self.violated("S5", what);
+        }
+        if change == Change::Resume && self.memory.inheriting.contains(&process) {
+            return self.sometimes("a pause that was inherited by a claim was released");
+        }
         if change == Change::Resume && self.memory.without_journal.contains(&process) {
             return self.sometimes("a release was sent without a journal");
         }
@@ -198,10 +222,37 @@ impl Night {
             self.violated("S1", format!("{target} without a durable intent"));
             return;
         };
-        let run = book.id.0.clone();
+        let run = format!("host-{}/{}", book.host, book.id);
         if let Some(id) = change.id() {
             self.ids_rise(id, &run);
         }
+    }
+
+    /// A new object of the vault may be a claim.
+    pub(crate) fn claimed(&mut self, process: usize, path: &str) {
+        let name = path.strip_prefix("default/claims/").and_then(|name| name.strip_suffix(".json"));
+        let Some(term) = name.and_then(|name| name.parse::<u64>().ok()) else { return };
+        let former = self.memory.claims.insert(term, (process, self.now));
+        if let Some((_, (former, _))) = self.memory.claims.range(..term).next_back()
+            && self.processes[*former].host != self.processes[process].host
+        {
+            self.sometimes("a claim was taken over by another host");
+        }
+        if former.is_some() {
+            self.violated("S7", format!("claim {term} was made twice"));
+        }
+    }
+
+    /// S5 between hosts: whoever has a higher claim than this process, which was awake all the time and could know of it. A
+    /// release is allowed to who cannot ask the vault.
+    fn successor_of(&self, process: usize, is_release: bool) -> Option<usize> {
+        let (own, _) = self.memory.claims.iter().rev().find(|(_, (owner, _))| *owner == process)?;
+        let (_, (successor, at)) = self.memory.claims.range(own + 1..).next()?;
+        let awake = self.now.duration_since(self.processes[process].alive_since.max(*at));
+        let good_since = self.memory.vault_is_good_since;
+        let cut_off = self.weather.vault_is_full
+            || good_since.is_some_and(|since| self.now.duration_since(since) < LOOK_AFTER);
+        (awake > SUCCESSOR_GRACE && !(is_release && cut_off)).then_some(*successor)
     }
 
     /// S6: an id belongs to one run, and lies above all that were there before it.
@@ -281,8 +332,9 @@ impl Night {
         let code = exit::of(driven, false);
         coverage::of_exit(self, code);
         let run = driven.run.id();
-        let own = self.journal.book(run).is_some_and(|book| book.driver == process);
-        let others = self.journal.books.iter().any(|book| book.id != *run && book.run.hold().is_open());
+        let own =
+            self.journal.book(self.processes[process].host, run).is_some_and(|book| book.driver == process);
+        let others = self.journal.books.iter().any(|book| book.id != *run && book.holds());
         let paused = !self.world.paused_replicas().is_empty() && !self.weather.foreign_pause && !others;
         let took_hold = driven.run.hold() != Hold::NotTaken;
         if own && took_hold && paused && !matches!(code, exit::MAY_BE_PAUSED | 11) {
@@ -326,7 +378,7 @@ impl Night {
 
     /// Some replica is paused, and neither an open run nor another hand accounts for it.
     fn is_left_paused(&self) -> bool {
-        let held = self.journal.books.iter().any(|book| !book.is_closed() && book.run.hold().is_open());
+        let held = self.journal.books.iter().any(|book| !book.is_closed() && book.holds());
         !held && !self.weather.foreign_pause && !self.world.paused_replicas().is_empty()
     }
 

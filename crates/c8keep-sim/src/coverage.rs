@@ -40,6 +40,9 @@ pub const SOMETIMES: &[&str] = &[
     "a second process was refused",
     "two processes at once",
     "a process was superseded",
+    "another host was kept out by a claim",
+    "a claim was taken over by another host",
+    "a pause that was inherited by a claim was released",
     "an open run was taken over and finished",
     "an open run was taken over and released",
     "a signal came",
@@ -104,8 +107,9 @@ pub(crate) fn of_exit(night: &mut Night, code: u8) {
 }
 
 /// A fault of unknown effect was journalled as a step's answer.
-pub(crate) fn of_fault(night: &mut Night, run: &RunId, step: &StepName, fault: &Fault) {
-    let action = night.journal.book(run).and_then(|book| Some(&book.run.plan().step(step)?.action));
+pub(crate) fn of_fault(night: &mut Night, process: usize, run: &RunId, step: &StepName, fault: &Fault) {
+    let host = night.processes[process].host;
+    let action = night.journal.book(host, run).and_then(|book| Some(&book.run.plan().step(step)?.action));
     let what = match action {
         _ if fault.effect != Effect::Unknown => return,
         Some(Action::PauseExporting) => "unknown outcome of pause",

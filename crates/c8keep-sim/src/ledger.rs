@@ -1,7 +1,7 @@
 //! The simulated journal. It promises what the real one does: an acknowledged append survives, of any other nobody knows,
 //! and a process whose append has failed is taken nothing more from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::Fingerprint;
@@ -13,7 +13,8 @@ use c8keep_engine::ports::{RunRow, Term};
 pub struct Ledger {
     /// Oldest first.
     pub books: Vec<Book>,
-    term: u64,
+    /// Every host has a journal of its own, and so its own newest term.
+    terms: BTreeMap<usize, u64>,
     checks_terms: bool,
 }
 
@@ -22,6 +23,8 @@ pub struct Ledger {
 pub struct Book {
     /// Which run.
     pub id: RunId,
+    /// In which host's journal.
+    pub host: usize,
     installation: String,
     fingerprint: Fingerprint,
     closed: bool,
@@ -33,6 +36,8 @@ pub struct Book {
     pub driver: usize,
     /// Processes that drove it before.
     pub former: BTreeSet<usize>,
+    /// Another host has released its pause; this host's journal does not know.
+    pub released_elsewhere: bool,
 }
 
 impl Ledger {
@@ -42,20 +47,16 @@ impl Ledger {
     }
 
     /// Raises the term.
-    pub fn claim(&mut self) -> Term {
-        self.term += 1;
-        Term(self.term)
-    }
-
-    /// The newest claim's term.
-    pub fn term(&self) -> Term {
-        Term(self.term)
+    pub fn claim(&mut self, host: usize) -> Term {
+        let term = self.terms.entry(host).or_default();
+        *term += 1;
+        Term(*term)
     }
 
     /// Appends; with `acknowledged` unset, what is written is durable and the process does not know.
     pub fn append(
         &mut self,
-        driver: usize,
+        (host, driver): (usize, usize),
         id: &RunId,
         seq: u64,
         term: Term,
@@ -64,9 +65,10 @@ impl Ledger {
     ) -> Result<(), Fault> {
         if let Some(Event::Opened { plan, .. }) = events.first() {
             let run = Run::open(events[0].clone()).map_err(|e| refused(&e.to_string()))?;
-            self.check(id, 0, seq, term)?;
+            self.check(host, id, 0, seq, term)?;
             self.books.push(Book {
                 id: id.clone(),
+                host,
                 installation: plan.installation().to_owned(),
                 fingerprint: plan.fingerprint().clone(),
                 closed: false,
@@ -74,12 +76,13 @@ impl Ledger {
                 run,
                 driver,
                 former: BTreeSet::new(),
+                released_elsewhere: false,
             });
             return Ok(());
         }
-        let last = self.book(id).map_or(0, |book| book.bodies.len() as u64);
-        self.check(id, last, seq, term)?;
-        let Some(book) = self.books.iter_mut().find(|book| book.id == *id) else {
+        let last = self.book(host, id).map_or(0, |book| book.bodies.len() as u64);
+        self.check(host, id, last, seq, term)?;
+        let Some(book) = self.books.iter_mut().find(|book| book.is(host, id)) else {
             return Err(refused("the run was never opened"));
         };
         if book.closed {
@@ -99,8 +102,8 @@ impl Ledger {
     }
 
     /// All events of a run; from now on a process knows of them.
-    pub fn events(&mut self, id: &RunId) -> Result<Vec<Event>, Fault> {
-        let Some(book) = self.books.iter_mut().find(|book| book.id == *id) else { return Ok(Vec::new()) };
+    pub fn events(&mut self, host: usize, id: &RunId) -> Result<Vec<Event>, Fault> {
+        let Some(book) = self.books.iter_mut().find(|book| book.is(host, id)) else { return Ok(Vec::new()) };
         let read = book.bodies.iter().map(|body| serde_json::from_str(body));
         let events: Vec<Event> =
             read.collect::<Result<_, _>>().map_err(|e| refused(&format!("unreadable: {e}")))?;
@@ -109,24 +112,26 @@ impl Ledger {
     }
 
     /// Newest first.
-    pub fn rows(&self, installation: &str, limit: u32) -> Vec<RunRow> {
+    pub fn rows(&self, host: usize, installation: &str, limit: u32) -> Vec<RunRow> {
         let of = |book: &Book| RunRow {
             run: book.id.clone(),
             fingerprint: book.fingerprint.clone(),
             closed: book.closed,
         };
-        let own = self.books.iter().rev().filter(|book| book.installation == installation);
+        let own =
+            self.books.iter().rev().filter(|book| book.host == host && book.installation == installation);
         own.take(limit as usize).map(of).collect()
     }
 
     /// The book of a run.
-    pub fn book(&self, id: &RunId) -> Option<&Book> {
-        self.books.iter().find(|book| book.id == *id)
+    pub fn book(&self, host: usize, id: &RunId) -> Option<&Book> {
+        self.books.iter().find(|book| book.is(host, id))
     }
 
-    fn check(&self, id: &RunId, last: u64, seq: u64, term: Term) -> Result<(), Fault> {
-        if self.checks_terms && term.0 != self.term {
-            let why = format!("the claim {} was superseded by {}", term.0, self.term);
+    fn check(&self, host: usize, id: &RunId, last: u64, seq: u64, term: Term) -> Result<(), Fault> {
+        let newest = self.terms.get(&host).copied().unwrap_or(0);
+        if self.checks_terms && term.0 != newest {
+            let why = format!("the claim {} was superseded by {newest}", term.0);
             return Err(Fault { kind: FaultKind::Locked, ..refused(&why) });
         }
         if seq != last + 1 {
@@ -137,6 +142,15 @@ impl Ledger {
 }
 
 impl Book {
+    fn is(&self, host: usize, id: &RunId) -> bool {
+        self.host == host && self.id == *id
+    }
+
+    /// Whether exporting is paused for it, as far as anybody knows.
+    pub fn holds(&self) -> bool {
+        self.run.hold().is_open() && !self.released_elsewhere
+    }
+
     /// Whether its last event closed it.
     pub fn is_closed(&self) -> bool {
         self.closed

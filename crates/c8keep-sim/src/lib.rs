@@ -5,6 +5,9 @@
 //! do, brokers and search servers go away, the journal and the vault fail, somebody else pauses and resumes) and one in
 //! which everything heals and must converge. After every event each promise is compared with the truth.
 //!
+//! On one night in four processes run on several hosts, each with a journal of its own and a common vault: the production fence
+//! claims the installation there, and whoever comes next releases the pause that a dead one has left.
+//!
 //! Nothing here reads a clock, sleeps, or draws from anything but the seed; the same seed is the same night, to the byte.
 //! Transport, journal, vault and clock are simulated at their ports, and nothing above them: what is tested is what ships.
 
@@ -12,11 +15,13 @@ mod befall;
 pub mod checks;
 pub mod coverage;
 pub mod dice;
+pub mod hunt;
 pub mod ledger;
 pub mod lists;
 pub mod many;
 pub mod mutants;
 pub mod night;
+pub mod orders;
 pub mod process;
 pub mod seat;
 pub mod setting;

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use c8keep_sim::coverage::SOMETIMES;
-use c8keep_sim::many::{Case, Failure, Sum, play, shrink};
+use c8keep_sim::hunt::{Found, Hunt, NIGHTS_MAX, hunt};
+use c8keep_sim::many::{Case, Failure, Sum, in_parallel, play, shrink};
 use c8keep_sim::mutants::{self, Mutant};
 use c8keep_sim::setting::TOPOLOGIES;
-use c8keep_sim::{Fault, Setting, faults_of, lists, run};
+use c8keep_sim::{Fault, Setting, faults_of, lists, orders, run};
 use clap::Parser;
 
 /// Plays bad nights until one breaks a promise, or all are over.
@@ -17,12 +18,16 @@ use clap::Parser;
 #[command(name = "cargo xtask sim")]
 #[expect(clippy::struct_excessive_bools, reason = "independent options of the command line")]
 struct Args {
-    /// Fresh seeds, as many as this.
+    /// As many seeds as this.
     #[arg(long, value_name = "N")]
     seeds: Option<u64>,
-    /// The first of them; without it, one that the clock chooses and that is printed.
+    /// The first of them; without it they are fresh ones.
     #[arg(long, value_name = "SEED", requires = "seeds")]
     from: Option<u64>,
+    /// As many fresh seeds as this, from one that the clock chooses and that is printed. What they met is told and never asked
+    /// for: that would be left to chance.
+    #[arg(long, value_name = "N")]
+    fresh: Option<u64>,
     /// One seed again, with everything that happens in it.
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
@@ -44,6 +49,9 @@ struct Args {
     /// c8keep broken on purpose, in every way that is known: each must break a promise.
     #[arg(long)]
     mutants: bool,
+    /// The documented steps in every wrong order, by hand: each must lose what the rules say, and nothing else.
+    #[arg(long)]
+    orders: bool,
     /// With --seed or --seeds: c8keep broken on purpose in this way.
     #[arg(long, value_name = "NAME", value_parser = mutant)]
     mutant: Option<Mutant>,
@@ -77,16 +85,26 @@ fn play_all(args: &Args) -> anyhow::Result<()> {
         said("all pairs of faults on one topology", cases.len() as u64, threads, |n| pick(&cases, n))?;
     }
     if let Some(count) = args.seeds {
-        let from = args.from.unwrap_or_else(fresh);
-        let what = format!("{count} seeds from {from}");
-        let sum = said(&what, count, threads, |n| of_seed(from + n, args.mutant))?;
-        covered(&sum)?;
+        let sum = play_seeds(count, args.from.unwrap_or_else(fresh), args.mutant, threads)?;
+        // Few nights cannot meet everything, and fresh ones need not.
+        if args.from.is_some() && sum.nights >= COVERED_FROM {
+            covered(&sum)?;
+        }
+    }
+    if let Some(count) = args.fresh {
+        play_seeds(count, fresh(), args.mutant, threads)?;
     }
     if args.mutants {
         kill_mutants(threads)?;
     }
-    if !args.singles && !args.pairs && !args.mutants && args.seeds.is_none() {
-        bail!("say what to play: --seeds N, --seed SEED, --singles, --pairs or --mutants");
+    if args.orders {
+        classify_orders(threads)?;
+    }
+    let listed = args.singles || args.pairs || args.mutants || args.orders;
+    if !listed && args.seeds.is_none() && args.fresh.is_none() {
+        bail!(
+            "say what to play: --seeds N, --fresh N, --seed SEED, --singles, --pairs, --mutants or --orders"
+        );
     }
     Ok(())
 }
@@ -97,38 +115,61 @@ fn of_seed(seed: u64, mutant: Option<Mutant>) -> Case {
     Case { setting, faults }
 }
 
-/// Every mutant must break a promise within so many seeds.
-const MUTANT_SEEDS_MAX: u64 = 20_000;
-/// They are looked at in portions, and one that is found out is left alone.
-const PORTION: u64 = 200;
-
 fn kill_mutants(threads: usize) -> anyhow::Result<()> {
     let mut alive = Vec::new();
+    let began = Instant::now();
     for mutant in mutants::ALL {
-        let mut played = 0;
-        let found = loop {
-            let sum = play(PORTION, threads, |n| of_seed(played + n, Some(mutant)));
-            if let Some((number, failure)) = sum.failures.first() {
-                let first = failure.violations.first().map_or("", |violation| violation.check);
-                break Some((played + number, first, sum.failed));
+        let name = format!("{mutant:?}");
+        match hunt(mutant, threads) {
+            Hunt::Dead(Found { night, check, nights, of }) => {
+                say(&format!(
+                    "dead    {name:<24} {check:<4} in night {night}, and in {nights} of {of} nights there"
+                ));
             }
-            played += PORTION;
-            if played >= MUTANT_SEEDS_MAX {
-                break None;
+            Hunt::Alive => {
+                say(&format!(
+                    "ALIVE   {name:<24} {:?} are not broken in {NIGHTS_MAX} nights",
+                    mutant.breaks()
+                ));
+                alive.push(mutant);
             }
-        };
-        if let Some((seed, check, of)) = found {
-            say(&format!("dead   {mutant:?}: {check} at seed {seed}, in {of} of {PORTION} seeds there"));
-        } else {
-            say(&format!("ALIVE  {mutant:?}: {MUTANT_SEEDS_MAX} seeds and no broken promise"));
-            alive.push(mutant);
+            Hunt::Useless(check) => {
+                say(&format!("USELESS {name:<24} c8keep itself breaks {check} in its nights"));
+                alive.push(mutant);
+            }
         }
     }
     for (what, why) in mutants::ABSENT {
-        say(&format!("absent {what}: {why}"));
+        say(&format!("absent  {what}: {why}"));
     }
+    say(&format!("sim: {} mutants in {:.1} s", mutants::ALL.len(), began.elapsed().as_secs_f64()));
     if !alive.is_empty() {
         bail!("{alive:?} live: the checks do not see them");
+    }
+    Ok(())
+}
+
+/// On so many seeds an order must have shown its harm, or is taken for harmless.
+const ORDER_SEEDS: u64 = 200;
+
+fn classify_orders(threads: usize) -> anyhow::Result<()> {
+    let mut wrong = Vec::new();
+    for procedure in orders::PROCEDURES {
+        let all = orders::all(procedure);
+        say(&format!("sim: {} orders of the {procedure:?} procedure", all.len()));
+        let seen = in_parallel(all.len(), threads, |place| all[place].play(ORDER_SEEDS));
+        for (order, seen) in all.iter().zip(&seen) {
+            let broken: Vec<String> = order.breaks().iter().map(|rule| format!("{rule:?}")).collect();
+            let broken = if broken.is_empty() { "harmless".to_owned() } else { broken.join(", ") };
+            say(&format!("{:<60} {broken:<40} {seen}", order.name));
+        }
+        wrong.extend(all.iter().zip(&seen).filter_map(|(order, seen)| order.judge(seen)));
+        for (rules, count) in orders::by_rules(&all) {
+            say(&format!("{count:>9}  break {rules:?}"));
+        }
+    }
+    if !wrong.is_empty() {
+        bail!("{} orders do not do what the rules say:\n{}", wrong.len(), wrong.join("\n"));
     }
     Ok(())
 }
@@ -191,25 +232,26 @@ fn tell(failure: &Failure) {
     ));
 }
 
-/// Prints how often each hard case happened; one that never did makes the run worthless.
-fn covered(sum: &Sum) -> anyhow::Result<()> {
-    let mut never = Vec::new();
+/// Plays, and prints how often each hard case happened.
+fn play_seeds(count: u64, from: u64, mutant: Option<Mutant>, threads: usize) -> anyhow::Result<Sum> {
+    let sum = said(&format!("{count} seeds from {from}"), count, threads, |n| of_seed(from + n, mutant))?;
     for what in SOMETIMES {
-        let count = sum.seen.get(what).copied().unwrap_or(0);
-        say(&format!("{count:>9}  {what}"));
-        if count == 0 {
-            never.push(*what);
-        }
+        say(&format!("{:>9}  {what}", sum.seen.get(what).copied().unwrap_or(0)));
     }
-    // Few nights cannot meet everything.
-    if sum.nights >= COVERED_FROM && !never.is_empty() {
+    Ok(sum)
+}
+
+/// A hard case that never happened makes the run worthless.
+fn covered(sum: &Sum) -> anyhow::Result<()> {
+    let never: Vec<&str> = SOMETIMES.iter().copied().filter(|what| !sum.seen.contains_key(what)).collect();
+    if !never.is_empty() {
         bail!("in {} nights these never happened: {}", sum.nights, never.join(", "));
     }
     Ok(())
 }
 
 /// From so many nights on, every hard case must have happened.
-const COVERED_FROM: u64 = 10_000;
+const COVERED_FROM: u64 = 5_000;
 
 fn replay(args: &Args, seed: u64) -> anyhow::Result<()> {
     let setting = match args.topology {

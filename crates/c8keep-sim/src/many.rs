@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::simulate::run;
@@ -73,6 +73,27 @@ pub fn play(count: u64, threads: usize, case: impl Fn(u64) -> Case + Sync) -> Su
     let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     sum.failures.sort_by_key(|(number, _)| *number);
     sum
+}
+
+/// Does the same for every number below `count`, on so many threads; the results in order.
+pub fn in_parallel<T: Send>(count: usize, threads: usize, of: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(BTreeMap::new());
+    thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    if place >= count {
+                        break;
+                    }
+                    let result = of(place);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(place, result);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 impl Sum {

@@ -7,6 +7,8 @@ use c8keep_core::plan::{Action, NotAPlan, Plan, PlanParts};
 use c8keep_core::recipe;
 use jiff::SignedDuration;
 
+use crate::weather::{Trouble, What};
+
 /// One way to be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutant {
@@ -48,10 +50,20 @@ pub enum Mutant {
     VaultFailureIgnored,
     /// Who is asked to stop does not hear it.
     SignalIgnored,
+    /// Exporting is resumed only where everything went well.
+    ReleaseOnlyAfterSuccess,
+    /// Exporting is resumed only where something failed.
+    ReleaseOnlyAfterFailure,
+    /// Between hosts nobody claims anything.
+    ClaimsIgnored,
+    /// A pause that the claim of another host tells of is left to others.
+    InheritedPauseIgnored,
+    /// A partition whose backup failed is as good as any.
+    FailedPartitionAccepted,
 }
 
 /// All of them.
-pub const ALL: [Mutant; 19] = [
+pub const ALL: [Mutant; 24] = [
     Mutant::IntentAfterEffect,
     Mutant::FailedAppendIsDurable,
     Mutant::NoTermCheck,
@@ -71,6 +83,11 @@ pub const ALL: [Mutant; 19] = [
     Mutant::IdReused,
     Mutant::VaultFailureIgnored,
     Mutant::SignalIgnored,
+    Mutant::ReleaseOnlyAfterSuccess,
+    Mutant::ReleaseOnlyAfterFailure,
+    Mutant::ClaimsIgnored,
+    Mutant::InheritedPauseIgnored,
+    Mutant::FailedPartitionAccepted,
 ];
 
 /// Mutants that were thought of and are not here, each with its reason.
@@ -80,11 +97,11 @@ pub const ABSENT: &[(&str, &str)] = &[
         "every effect is read back before it counts: both are absorbed",
     ),
     ("retry a POST with a new id", "an id is part of the plan; no call can carry another one"),
-    ("resume without a claim", "needs the claims in the vault, which no night has yet"),
     (
-        "accept a missing part, a missing partition, zero shards",
-        "pure functions with tests of their own in the core",
+        "no second look after the release",
+        "no server of the twin says that it resumed and did not; a pause that lands late is covered by time",
     ),
+    ("accept a missing part, zero shards", "pure functions with tests of their own in the core"),
     ("wall clock for deadlines", "one clock only; set-back clocks are a fault of every night"),
     ("retention and deletion (five of them)", "no retention yet"),
     (
@@ -93,24 +110,89 @@ pub const ABSENT: &[(&str, &str)] = &[
     ),
 ];
 
+/// What a mutant may know of the process that it is in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Knows {
+    /// It has sent a pause.
+    pub(crate) paused: bool,
+    /// It has sent a resume.
+    pub(crate) resumed: bool,
+    /// A step of its run has failed.
+    pub(crate) failed: bool,
+}
+
 impl Mutant {
+    /// What happens for certain in the nights in which it must be found out, each at some event; everything else is calm. A
+    /// mutant that needs none is wrong on the best of nights.
+    pub fn weather(self) -> &'static [What] {
+        match self {
+            Mutant::FailedAppendIsDurable => &[What::JournalFails],
+            Mutant::NoTermCheck => &[What::SecondUnlocked],
+            Mutant::StatusInBodyIgnored => &[What::Trouble(Trouble::BrokerDown(1), 25_000)],
+            Mutant::OpenRunsIgnored | Mutant::IdReused | Mutant::InheritedPauseIgnored => &[What::Kill],
+            Mutant::ClaimsIgnored => &[What::Second],
+            Mutant::ForeignPauseUnseen => &[What::Trouble(Trouble::ForeignPause, 0)],
+            Mutant::WitnessBlind => &[What::ForeignResume],
+            Mutant::PartialAccepted => &[What::Trouble(Trouble::RecordsPartial, 0)],
+            Mutant::NoStall => &[What::Trouble(Trouble::PartMissing, 0)],
+            Mutant::NoHoldBudget => &[What::Trouble(Trouble::Stuck, 0)],
+            Mutant::VaultFailureIgnored => &[What::VaultFull],
+            Mutant::SignalIgnored => &[What::VaultFull, What::Signal],
+            Mutant::ReleaseOnlyAfterSuccess | Mutant::FailedPartitionAccepted => {
+                &[What::Trouble(Trouble::PartitionFails, 0)]
+            }
+            _ => &[],
+        }
+    }
+
+    /// Whether its nights have several hosts.
+    pub fn needs_hosts(self) -> bool {
+        matches!(self, Mutant::ClaimsIgnored | Mutant::InheritedPauseIgnored)
+    }
+
+    /// The promises of which it breaks one: found out for another reason, it is not understood.
+    pub fn breaks(self) -> &'static [&'static str] {
+        match self {
+            Mutant::IntentAfterEffect => &["S1"],
+            Mutant::FailedAppendIsDurable | Mutant::NoTermCheck => &["S8"],
+            Mutant::HardPause | Mutant::ForeignPauseUnseen => &["S5"],
+            Mutant::OpenRunsIgnored => &["L1", "L3", "S7"],
+            Mutant::WitnessBlind | Mutant::RecordsNotAwaited => &["S4"],
+            Mutant::PartialAccepted | Mutant::HistoryNotAwaited | Mutant::FailedPartitionAccepted => &["S2"],
+            Mutant::IncompleteIsFinal | Mutant::ReleaseTooEarly => &["L3"],
+            Mutant::ClaimsIgnored => &["S7", "S6"],
+            Mutant::InheritedPauseIgnored => &["L1", "L3"],
+            Mutant::NoStall | Mutant::SignalIgnored => &["L2"],
+            Mutant::NoHoldBudget => &["L4"],
+            Mutant::IdReused => &["S6"],
+            Mutant::VaultFailureIgnored => &["S14"],
+            Mutant::StatusInBodyIgnored
+            | Mutant::ReleaseBelieved
+            | Mutant::ReleaseOnlyAfterSuccess
+            | Mutant::ReleaseOnlyAfterFailure => &["L1", "S14"],
+        }
+    }
+
     /// What it sends in place of a request; the answer where it sends nothing.
-    pub(crate) fn before(self, request: &mut Request) -> Option<Response> {
+    pub(crate) fn before(self, request: &mut Request, knows: Knows) -> Option<Response> {
+        let resume = request.url.ends_with("/exporting/resume");
         match self {
             Mutant::HardPause => {
                 request.url = request.url.replace("?soft=true", "");
                 None
             }
-            Mutant::ReleaseBelieved if request.url.ends_with("/exporting/resume") => Some(good()),
+            Mutant::ReleaseBelieved if resume => Some(good()),
+            Mutant::ReleaseOnlyAfterSuccess if resume && knows.failed => Some(good()),
+            Mutant::ReleaseOnlyAfterFailure if resume && !knows.failed => Some(good()),
             _ => None,
         }
     }
 
-    /// What it makes of an answer. `paused` tells whether this process has sent a pause.
+    /// What it makes of an answer.
     pub(crate) fn after(
         self,
         request: &Request,
-        paused: bool,
+        knows: Knows,
         answer: Result<Response, TransportError>,
     ) -> Result<Response, TransportError> {
         let exporting = request.url.contains("/actuator/exporting/") && request.method == Method::Post;
@@ -118,11 +200,17 @@ impl Mutant {
         let snapshot = request.url.contains("/_snapshot/");
         match (self, answer) {
             (Mutant::StatusInBodyIgnored, Ok(answer)) if exporting && answer.status == 200 => Ok(good()),
-            (Mutant::ForeignPauseUnseen, Ok(answer)) if partitions && !paused => {
+            (Mutant::ForeignPauseUnseen, Ok(answer)) if partitions && !knows.paused => {
                 Ok(replaced(answer, &[("SOFT_PAUSED", "EXPORTING")]))
             }
-            (Mutant::WitnessBlind, Ok(answer)) if partitions => {
-                Ok(replaced(answer, &[("\"exportedPosition\":", "\"exportedPosition\":9999999")]))
+            // Nobody looks, with or without a release of one's own before: what is believed is that it runs.
+            (
+                Mutant::ReleaseBelieved | Mutant::ReleaseOnlyAfterSuccess | Mutant::ReleaseOnlyAfterFailure,
+                Ok(answer),
+            ) if partitions && knows.resumed => Ok(replaced(answer, &[("SOFT_PAUSED", "EXPORTING")])),
+            (Mutant::WitnessBlind, Ok(answer)) if partitions => Ok(far_ahead(answer)),
+            (Mutant::FailedPartitionAccepted, Ok(answer)) if request.url.contains("/actuator/backup") => {
+                Ok(replaced(answer, &[("\"FAILED\"", "\"COMPLETED\"")]))
             }
             (Mutant::PartialAccepted, Ok(answer)) if snapshot => Ok(flattered(answer)),
             (Mutant::IncompleteIsFinal, Ok(answer)) if request.url.contains("/actuator/backup") => {
@@ -195,6 +283,17 @@ fn replaced(answer: Response, pairs: &[(&str, &str)]) -> Response {
         text = text.replace(from, to);
     }
     Response { body: text.into(), ..answer }
+}
+
+/// Positions as of a broker that has exported more than there will ever be.
+fn far_ahead(answer: Response) -> Response {
+    let Ok(mut told) = serde_json::from_slice::<serde_json::Value>(&answer.body) else { return answer };
+    for partition in told.as_object_mut().into_iter().flat_map(|partitions| partitions.values_mut()) {
+        if partition["exportedPosition"].is_number() {
+            partition["exportedPosition"] = 9_999_999_999_u64.into();
+        }
+    }
+    Response { body: told.to_string().into(), ..answer }
 }
 
 /// A list of snapshots in which every one is whole.

@@ -7,6 +7,7 @@ use std::task::Waker;
 
 use c8keep_adapters::transport::{Request, Response, TransportError};
 use c8keep_twin::{Host, World};
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
@@ -78,6 +79,10 @@ pub(crate) struct Weather {
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) life: Life,
+    /// Where it runs: what is on one host has one journal and one lock.
+    pub(crate) host: usize,
+    /// What it has begun beside itself, and nobody polls yet.
+    pub(crate) spawned: Vec<Spawned>,
     pub(crate) clock_off: SignedDuration,
     pub(crate) holds_lock: bool,
     pub(crate) journal_is_poisoned: bool,
@@ -89,6 +94,15 @@ pub(crate) struct Process {
     pub(crate) began: Timestamp,
     /// Its start, or the end of its last standstill.
     pub(crate) alive_since: Timestamp,
+}
+
+/// A task of a process.
+pub(crate) struct Spawned(pub(crate) BoxFuture<'static, ()>);
+
+impl std::fmt::Debug for Spawned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Spawned")
+    }
 }
 
 /// Where a process stands.
@@ -173,6 +187,8 @@ impl Night {
         let (stop, _) = watch::channel(false);
         self.processes.push(Process {
             life: Life::Alive,
+            host: self.setting.host_of(self.processes.len()),
+            spawned: Vec::new(),
             clock_off: self.weather.clock_off,
             holds_lock: false,
             journal_is_poisoned: false,

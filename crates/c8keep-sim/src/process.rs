@@ -6,18 +6,20 @@ use std::sync::Arc;
 use c8keep_adapters::discovery::{self, Configured};
 use c8keep_adapters::transport::Transport;
 use c8keep_core::BackupId;
+use c8keep_core::claim::{self, Held};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::StepName;
 use c8keep_core::recipe;
-use c8keep_core::run::{Event, Mark, Run};
+use c8keep_core::run::{Event, Hold, Mark, Run};
 use c8keep_engine::drive::{Driven, End, Options, drive};
+use c8keep_engine::fence::Fence;
 use c8keep_engine::open_runs::{self, Taking};
 use c8keep_engine::ports::{Clock, Journal, NoDatabases, Vault};
 use c8keep_engine::progress::Reporter;
 use c8keep_engine::{World, ids};
 use c8keep_twin::Host;
 use futures::future::{Either, select};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::mutants::Mutant;
@@ -39,25 +41,48 @@ pub enum Ended {
 
 /// One process from its start to its end.
 pub(crate) async fn live(seat: Seat) -> Ended {
-    match backup(&seat).await {
+    let fence = Arc::new(fence(&seat));
+    let ended = backup(&seat, &fence).await;
+    fence.leave().await;
+    match ended {
         Ok(driven) => Ended::Drove(Box::new(driven)),
         Err(fault) => Ended::Refused(fault),
     }
 }
 
-async fn backup(seat: &Seat) -> Result<Driven, Fault> {
+/// The journal of this host; on nights with several of them behind claims in the vault.
+fn fence(seat: &Seat) -> Fence {
+    let journal: Arc<dyn Journal> = Arc::new(seat.clone());
+    let setting = seat.night().setting.clone();
+    if !setting.between_hosts || setting.mutant == Some(Mutant::ClaimsIgnored) {
+        return Fence::of_this_host(journal);
+    }
+    let id = format!("journal-{}", seat.host());
+    let own = Arc::new(seat.clone());
+    Fence::between_hosts(journal, own.clone(), own.clone(), id, |_| {}).with_tasks(own)
+}
+
+async fn backup(seat: &Seat, fence: &Arc<Fence>) -> Result<Driven, Fault> {
     let by = format!("process-{}", seat.me());
     let setting = seat.night().setting.clone();
-    let journal: Arc<dyn Journal> = Arc::new(seat.clone());
+    let journal: Arc<dyn Journal> = fence.clone();
     let stop = match setting.mutant {
         Some(Mutant::SignalIgnored) => watch::channel(false).1,
         _ => seat.night().processes[seat.me()].stop.subscribe(),
     };
-    let term = or_stop(&stop, journal.claim(NAME, &by)).await?;
+    let term = or_stop(&stop, journal.claim(NAME, &by)).await;
+    if term.as_ref().is_err_and(|fault| fault.answer.contains("on another host")) {
+        seat.night().sometimes("another host was kept out by a claim");
+    }
+    let term = term?;
     let mut open = open_runs::open(&*journal, NAME).await?.runs;
     if setting.mutant == Some(Mutant::OpenRunsIgnored) {
         open.clear();
     }
+    let inherited = match setting.mutant {
+        Some(Mutant::InheritedPauseIgnored) => None,
+        _ => inherited(fence, &open).await,
+    };
     let transport: Arc<dyn Transport> = Arc::new(seat.clone());
     let found = or_stop(&stop, discovery::discover(transport, &configured(&setting))).await?;
     let vault: Arc<dyn Vault> = Arc::new(seat.clone());
@@ -74,6 +99,10 @@ async fn backup(seat: &Seat) -> Result<Driven, Fault> {
     });
     let alarm = Alarm(seat.clone());
     let options = || Options { reporter: &alarm, stop: stop.clone(), release_wait: None };
+    if let Some(held) = inherited {
+        or_stop(&stop, release(seat, &world, &held)).await?;
+        fence.settle().await;
+    }
     let mut finished: Option<Driven> = None;
     for (mut run, mut seq) in open {
         let wished = if finished.is_some() { Taking::Release } else { setting.taking };
@@ -110,6 +139,43 @@ async fn backup(seat: &Seat) -> Result<Driven, Fault> {
 }
 
 const NAME: &str = "default";
+
+/// The pause that the claim before ours left, unless this host's own journal knows what became of it.
+async fn inherited(fence: &Fence, open: &[(Run, u64)]) -> Option<Held> {
+    let held = fence.inherited()?;
+    if open.iter().any(|(run, _)| claim::held_by(run).as_ref() == Some(&held)) {
+        return None;
+    }
+    match open_runs::load(fence, &held.run).await {
+        Ok(Some((run, _))) if matches!(run.hold(), Hold::Released { since, .. } if since == held.since) => {
+            fence.settle().await;
+            None
+        }
+        _ => Some(held),
+    }
+}
+
+/// Releases it and nothing else: its run cannot be finished here.
+async fn release(seat: &Seat, world: &World, held: &Held) -> Result<(), Fault> {
+    seat.night().memory.inheriting.insert(seat.me());
+    loop {
+        let resumed = world.camunda.resume_exporting().await.is_ok();
+        let now = world.clock.now();
+        let told = world.camunda.positions(&world.installation.brokers, now).await;
+        if resumed && told.is_ok_and(|positions| positions.paused().is_empty()) {
+            break;
+        }
+        world.clock.sleep_until(now + TRY_EVERY).await;
+    }
+    let mut night = seat.night();
+    night.memory.inheriting.remove(&seat.me());
+    let host = night.processes[seat.me()].host;
+    let theirs = night.journal.books.iter_mut().filter(|book| book.id == held.run && book.host != host);
+    theirs.for_each(|book| book.released_elsewhere = true);
+    Ok(())
+}
+
+const TRY_EVERY: SignedDuration = SignedDuration::from_secs(2);
 
 /// What need not be finished by a process that is asked to stop.
 async fn or_stop<T>(

@@ -12,13 +12,14 @@ use c8keep_adapters::transport::{Request, Response, Transport, TransportError};
 use c8keep_adapters::vault::sha256_hex;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::run::{Answer, Event, RunId};
-use c8keep_engine::ports::{Clock, Journal, RunRow, Term, Vault};
+use c8keep_engine::ports::{Clock, Journal, RunRow, Tasks, Term, Vault};
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::coverage;
 use crate::ledger::refused;
-use crate::mutants::Mutant;
-use crate::night::{Due, Life, Night};
+use crate::mutants::{Knows, Mutant};
+use crate::night::{Due, Life, Night, Process, Spawned};
 use crate::weather::What;
 
 /// One process's way to the night.
@@ -48,6 +49,10 @@ impl Seat {
     }
 
     /// An event of this process; it returns if the process outlives it.
+    pub(crate) fn host(&self) -> usize {
+        self.night().processes[self.me].host
+    }
+
     async fn event(&self, what: &str, detail: &str) {
         self.alive().await;
         self.night().event(self.me, what, detail);
@@ -142,17 +147,26 @@ impl Transport for Seat {
     async fn send(&self, mut request: Request) -> Result<Response, TransportError> {
         let mutant = self.night().setting.mutant;
         let Some(mutant) = mutant else { return self.exchange(request).await };
-        if let Some(answer) = mutant.before(&mut request) {
+        let knows = self.night().known_to(self.me);
+        if request.url.ends_with("/exporting/resume") {
+            self.night().memory.resuming.insert(self.me);
+        }
+        if let Some(answer) = mutant.before(&mut request, knows) {
             return Ok(answer);
         }
-        let paused = self.night().memory.pausing.contains(&self.me);
         let answer = self.exchange(request.clone()).await;
-        mutant.after(&request, paused, answer)
+        mutant.after(&request, knows, answer)
     }
 
     async fn wait(&self, pause: Duration) {
         let until = self.night().now + SignedDuration::try_from(pause).unwrap_or(SignedDuration::ZERO);
         sleep(self, until).await;
+    }
+}
+
+impl Tasks for Seat {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.night().processes[self.me].spawned.push(Spawned(task));
     }
 }
 
@@ -200,7 +214,9 @@ impl Journal for Seat {
             return Err(refused("no space left on device"));
         }
         let unseen = night.weather.lock_is_unseen;
-        let holder = night.processes.iter().position(|process| process.holds_lock);
+        let host = night.processes[self.me].host;
+        let holds = |process: &Process| process.holds_lock && process.host == host;
+        let holder = night.processes.iter().position(holds);
         if let Some(holder) = holder.filter(|holder| *holder != self.me && !unseen) {
             night.sometimes("a second process was refused");
             let answer = format!("process-{holder} is at work");
@@ -211,7 +227,7 @@ impl Journal for Seat {
         }
         let me = self.me;
         night.processes[me].holds_lock = true;
-        let term = night.journal.claim();
+        let term = night.journal.claim(host);
         night.trace.explain(Timestamp::UNIX_EPOCH, || format!("{by} has term {}", term.0));
         Ok(term)
     }
@@ -227,21 +243,34 @@ impl Journal for Seat {
 
     async fn events(&self, run: &RunId) -> Result<Vec<Event>, Fault> {
         self.alive().await;
-        self.night().journal.events(run)
+        let host = self.host();
+        self.night().journal.events(host, run)
     }
 
     async fn runs(&self, installation: &str, limit: u32) -> Result<Vec<RunRow>, Fault> {
         self.alive().await;
-        Ok(self.night().journal.rows(installation, limit))
+        let host = self.host();
+        Ok(self.night().journal.rows(host, installation, limit))
     }
 
     async fn holder(&self, _: &str) -> Result<Option<String>, Fault> {
-        let holder = self.night().processes.iter().position(|process| process.holds_lock);
+        let host = self.host();
+        let holds = |process: &Process| process.holds_lock && process.host == host;
+        let holder = self.night().processes.iter().position(holds);
         Ok(holder.map(|holder| format!("process-{holder}")))
     }
 }
 
 impl Night {
+    fn known_to(&self, me: usize) -> Knows {
+        let own = self.journal.books.iter().rev().find(|book| book.driver == me);
+        Knows {
+            paused: self.memory.pausing.contains(&me),
+            resumed: self.memory.resuming.contains(&me),
+            failed: own.is_some_and(|book| book.run.first_failure().is_some()),
+        }
+    }
+
     fn appended(
         &mut self,
         me: usize,
@@ -264,9 +293,9 @@ impl Night {
         };
         let fails = if self.weather.journal_is_lost { Some(false) } else { self.take_armed(armed) };
         let Some(takes) = fails else {
-            let done = self.journal.append(me, run, seq, term, events, true);
+            let done = self.journal.append((self.processes[me].host, me), run, seq, term, events, true);
             match &done {
-                Ok(()) => self.has_appended(run, events),
+                Ok(()) => self.has_appended(me, run, events),
                 Err(fault) if fault.kind == FaultKind::Locked => self.memory.superseded.push(me),
                 Err(fault) => self.violated("S8", format!("an append cannot follow: {fault}")),
             }
@@ -276,7 +305,8 @@ impl Night {
             return Ok(());
         }
         self.processes[me].journal_is_poisoned = true;
-        let in_window = self.journal.book(run).is_some_and(|book| book.run.hold().is_open());
+        let in_window =
+            self.journal.book(self.processes[me].host, run).is_some_and(|book| book.run.hold().is_open());
         // Who cannot read the journal may release its own pause, though another one may have done so meanwhile.
         if in_window || self.memory.pausing.contains(&me) {
             self.sometimes("the journal failed in the window");
@@ -284,7 +314,7 @@ impl Night {
         }
         if takes {
             self.sometimes("an append that failed is there all the same");
-            self.journal.append(me, run, seq, term, events, false)?;
+            self.journal.append((self.processes[me].host, me), run, seq, term, events, false)?;
         }
         Err(refused("input/output error").with_unknown_effect())
     }
@@ -304,17 +334,21 @@ impl Night {
         let is_intent = |event: &&Event| matches!(event, Event::Intended { .. });
         let late = all.iter().rev().take_while(is_intent).count();
         self.processes[me].unwritten = all.split_off(all.len() - late);
-        if all.is_empty() { Ok(()) } else { self.journal.append(me, run, first, term, &all, true) }
+        if all.is_empty() {
+            Ok(())
+        } else {
+            self.journal.append((self.processes[me].host, me), run, first, term, &all, true)
+        }
     }
 
-    fn has_appended(&mut self, run: &RunId, events: &[Event]) {
+    fn has_appended(&mut self, me: usize, run: &RunId, events: &[Event]) {
         if matches!(events, [Event::Opened { .. }, ..]) {
             self.memory.foreign_at_open =
                 self.weather.foreign_pause && !self.world.paused_replicas().is_empty();
         }
         for event in events {
             if let Event::Answered { step, answer: Answer::Fault { fault, .. }, .. } = event {
-                coverage::of_fault(self, run, step, fault);
+                coverage::of_fault(self, me, run, step, fault);
             }
         }
         if self.opened_at.is_none() {
@@ -355,7 +389,7 @@ impl Vault for Seat {
 
     async fn create(&self, path: &str, bytes: &[u8]) -> Result<String, Fault> {
         self.event("keeps", path).await;
-        let done = self.night().kept(path, bytes);
+        let done = self.night().kept(self.me, path, bytes);
         self.event("has kept", if done.is_ok() { "well" } else { "badly" }).await;
         done
     }
@@ -378,7 +412,7 @@ impl Vault for Seat {
 }
 
 impl Night {
-    fn kept(&mut self, path: &str, bytes: &[u8]) -> Result<String, Fault> {
+    fn kept(&mut self, me: usize, path: &str, bytes: &[u8]) -> Result<String, Fault> {
         let fails = self.take_armed(|what| match what {
             What::VaultFails => Some(false),
             What::VaultTakesAndFails => Some(true),
@@ -399,7 +433,10 @@ impl Night {
                 self.sometimes("the vault has another object there");
                 return Err(Fault { kind: FaultKind::Refused, ..vault_fault("other bytes are there") });
             }
-            None => _ = self.vault.insert(path.to_owned(), bytes.to_vec()),
+            None => {
+                self.vault.insert(path.to_owned(), bytes.to_vec());
+                self.claimed(me, path);
+            }
         }
         if fails == Some(true) {
             self.sometimes("a write that failed is in the vault all the same");

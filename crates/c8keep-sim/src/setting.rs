@@ -33,6 +33,8 @@ pub struct Setting {
     pub restart_after: SignedDuration,
     /// When everything heals at the latest.
     pub heal_after: SignedDuration,
+    /// Whether processes run on several hosts, each with a journal of its own, and exclude each other by claims in the vault.
+    pub between_hosts: bool,
     /// What is wrong with c8keep, if something is.
     pub mutant: Option<Mutant>,
 }
@@ -60,8 +62,18 @@ impl Setting {
             hold_budget: SignedDuration::from_secs([15, 60, 240][dice.index(3)]),
             restart_after: SignedDuration::from_millis([200, 2_000, 15_000, 60_000][dice.index(4)]),
             heal_after: SignedDuration::from_secs([60, 150, 300][dice.index(3)]),
+            between_hosts: dice.once_in(4),
             mutant: None,
         }
+    }
+
+    /// On which host a process runs: the first one's, the other one's, or, as in a new pod, one that is new.
+    pub fn host_of(&self, process: usize) -> usize {
+        if !self.between_hosts || process == 0 {
+            return 0;
+        }
+        let mut dice = Dice::new(self.seed.wrapping_add(process as u64), "host");
+        [0, 1, process + 1][dice.index(3)]
     }
 
     /// What a process asks for under an id.

@@ -13,7 +13,7 @@ use c8keep_engine::drive::End;
 use jiff::SignedDuration;
 
 use crate::dice::Dice;
-use crate::night::{Due, Life, Night, Violation};
+use crate::night::{Due, Life, Night, Spawned, Violation};
 use crate::process::{self, Ended};
 use crate::seat::{Seat, lock};
 use crate::setting::{Setting, TOPOLOGIES, WAIT_DEADLINE};
@@ -72,8 +72,14 @@ pub fn calm(topology: usize) -> (u32, u32) {
 /// One night.
 pub fn run(setting: &Setting, faults: &[Fault], with_lines: bool) -> Report {
     let night = Arc::new(Mutex::new(Night::new(setting, faults, with_lines)));
-    let mut stage =
-        Stage { night: Arc::clone(&night), tasks: Vec::new(), mornings: 0, complete: false, over: false };
+    let mut stage = Stage {
+        night: Arc::clone(&night),
+        tasks: Vec::new(),
+        beside: Vec::new(),
+        mornings: 0,
+        complete: false,
+        over: false,
+    };
     {
         let mut night = lock(&night);
         let heal = night.now + setting.heal_after;
@@ -101,17 +107,31 @@ pub fn run(setting: &Setting, faults: &[Fault], with_lines: bool) -> Report {
 
 struct Stage {
     night: Arc<Mutex<Night>>,
-    tasks: Vec<Option<Task>>,
+    tasks: Vec<Option<Task<Ended>>>,
+    /// What processes have begun beside themselves, each with whose it is.
+    beside: Vec<(usize, Task<()>)>,
     mornings: u32,
     /// A process has made a backup since the healing.
     complete: bool,
     over: bool,
 }
 
-struct Task {
-    future: Pin<Box<dyn Future<Output = Ended>>>,
+struct Task<T> {
+    future: Pin<Box<dyn Future<Output = T>>>,
     flag: Arc<Flag>,
     waker: Waker,
+}
+
+impl<T> Task<T> {
+    fn new(future: Pin<Box<dyn Future<Output = T>>>) -> Task<T> {
+        let flag = Arc::new(Flag(AtomicBool::new(true)));
+        let waker = Waker::from(Arc::clone(&flag));
+        Task { future, flag, waker }
+    }
+
+    fn poll(&mut self) -> Poll<T> {
+        self.future.as_mut().poll(&mut Context::from_waker(&self.waker))
+    }
 }
 
 struct Flag(AtomicBool);
@@ -150,8 +170,7 @@ impl Stage {
             {
                 continue;
             }
-            let waker = task.waker.clone();
-            let polled = task.future.as_mut().poll(&mut Context::from_waker(&waker));
+            let polled = task.poll();
             let died = lock(&self.night).processes[number].life == Life::Dead;
             match polled {
                 _ if died => self.has_died(number),
@@ -160,7 +179,43 @@ impl Stage {
             }
             return true;
         }
+        self.poll_one_beside()
+    }
+
+    fn poll_one_beside(&mut self) -> bool {
+        {
+            let mut night = lock(&self.night);
+            for (number, process) in night.processes.iter_mut().enumerate() {
+                let spawned = process.spawned.drain(..).map(|Spawned(task)| (number, Task::new(task)));
+                self.beside.extend(spawned);
+            }
+        }
+        for place in 0..self.beside.len() {
+            let (number, task) = &mut self.beside[place];
+            let number = *number;
+            if lock(&self.night).processes[number].life == Life::Frozen
+                || !task.flag.0.swap(false, Ordering::Relaxed)
+            {
+                continue;
+            }
+            let polled = task.poll();
+            if polled.is_ready() {
+                drop(self.beside.remove(place));
+            }
+            if lock(&self.night).processes[number].life == Life::Dead {
+                self.has_died(number);
+            }
+            return true;
+        }
         false
+    }
+
+    /// A process is gone, and everything of it.
+    fn clear_away(&mut self, number: usize) {
+        self.tasks[number] = None;
+        self.beside.retain(|(whose, _)| *whose != number);
+        let spawned = std::mem::take(&mut lock(&self.night).processes[number].spawned);
+        drop(spawned);
     }
 
     fn happen(&mut self, due: Due) {
@@ -216,15 +271,12 @@ impl Stage {
     fn start(&mut self) {
         let number = lock(&self.night).born();
         let seat = Seat::new(Arc::clone(&self.night), number);
-        let flag = Arc::new(Flag(AtomicBool::new(true)));
-        let waker = Waker::from(Arc::clone(&flag));
-        let task = Task { future: Box::pin(process::live(seat)), flag, waker };
-        self.tasks.push(Some(task));
+        self.tasks.push(Some(Task::new(Box::pin(process::live(seat)))));
     }
 
     fn has_died(&mut self, number: usize) {
         // Whatever the process was doing is dropped where it stands.
-        self.tasks[number] = None;
+        self.clear_away(number);
         let mut night = lock(&self.night);
         let (now, restart) = (night.now, night.setting.restart_after);
         night.trace.note(now, format_args!("p{number}"), "is dead", "");
@@ -234,7 +286,7 @@ impl Stage {
     }
 
     fn has_ended(&mut self, number: usize, ended: &Ended) {
-        self.tasks[number] = None;
+        self.clear_away(number);
         let mut night = lock(&self.night);
         let process = &mut night.processes[number];
         process.life = Life::Ended;

@@ -2,9 +2,10 @@
 
 use c8keep_sim::many::{Case, play, shrink};
 use c8keep_sim::mutants::Mutant;
+use c8keep_sim::orders::Rule;
 use c8keep_sim::setting::TOPOLOGIES;
 use c8keep_sim::weather::{self, What};
-use c8keep_sim::{Fault, Setting, faults_of, lists, run};
+use c8keep_sim::{Fault, Setting, faults_of, hunt, lists, orders, run};
 
 #[test]
 fn a_calm_night_ends_complete_on_every_topology() {
@@ -45,7 +46,8 @@ fn bad_nights_break_no_promise() {
 /// A mutant that needs a death to be found out: the list of faults is made as short as that.
 #[test]
 fn a_broken_promise_is_told_with_the_shortest_list_of_faults() {
-    let setting = Setting { mutant: Some(Mutant::OpenRunsIgnored), ..Setting::at(2, 3) };
+    let setting =
+        Setting { mutant: Some(Mutant::OpenRunsIgnored), between_hosts: false, ..Setting::at(2, 3) };
     let calm = run(&setting, &[], false);
     assert_eq!(calm.violations, [], "nothing is wrong without a death");
     let kill = Fault { at: u32::midpoint(calm.opened_at, calm.first_ended_at), what: What::Kill };
@@ -55,6 +57,52 @@ fn a_broken_promise_is_told_with_the_shortest_list_of_faults() {
     let check = report.violations.first().map(|violation| violation.check);
     assert_eq!(check, Some("L3"), "{:?}", report.violations);
     assert_eq!(shrink(&case, "L3"), [kill]);
+}
+
+/// The mutants whose nights are calm: one night is enough to see that the checks still bite.
+#[test]
+fn what_is_always_wrong_is_found_out_on_a_calm_night() {
+    let wrong = [Mutant::IntentAfterEffect, Mutant::HardPause, Mutant::HistoryNotAwaited];
+    for mutant in wrong {
+        let case = hunt::night(mutant, 0, true);
+        let broken: Vec<_> = run(&case.setting, &case.faults, false).violations;
+        assert!(
+            broken.iter().any(|violation| mutant.breaks().contains(&violation.check)),
+            "{mutant:?} {broken:?}"
+        );
+    }
+}
+
+/// All orders are classified by `cargo xtask sim --orders`; here, that each rule has its orders, and that the classification is
+/// the page's own where the page speaks.
+#[test]
+fn orders_are_classified_by_rules_that_are_all_needed() {
+    for procedure in orders::PROCEDURES {
+        let all = orders::all(procedure);
+        assert!(all.len() > 700, "{procedure:?} {}", all.len());
+        assert_eq!((all[0].name.as_str(), all[0].breaks().len()), ("as documented", 0));
+        let alone = orders::by_rules(&all);
+        for rule in [Rule::NotUnderThePause, Rule::PastTheCheckpoint, Rule::PartLeftOut, Rule::NotResumed] {
+            assert!(alone.contains_key(&vec![rule]), "{procedure:?} {rule:?}");
+        }
+        for name in ["without Pause", "without Records", "Resume before Records"] {
+            let order = all.iter().find(|order| order.name == name).unwrap();
+            let seen = order.play(50);
+            assert_eq!(order.judge(&seen), None);
+            assert!(!seen.kinds.is_empty(), "{procedure:?} {name}: {seen}");
+        }
+    }
+}
+
+/// An order that does another thing than the rules say is told.
+#[test]
+fn a_wrong_classification_is_told() {
+    let all = orders::all(orders::Procedure::Unified);
+    let (good, bad) = (&all[0], all.iter().find(|order| order.name == "without Pause").unwrap());
+    let (whole, lossy) = (good.play(1), bad.play(50));
+    assert_eq!((good.judge(&whole), bad.judge(&lossy)), (None, None));
+    assert!(good.judge(&lossy).is_some_and(|told| told.contains("harmless")));
+    assert!(bad.judge(&whole).is_some_and(|told| told.contains("never shows")));
 }
 
 #[test]
@@ -78,4 +126,15 @@ fn the_lists_hold_every_kind_of_fault() {
     let on = |topology| singles.iter().filter(move |case| case.setting.topology == topology).count();
     assert!((0..TOPOLOGIES).all(|topology| on(topology) > 250));
     assert!(lists::pairs().len() > 30_000);
+}
+
+/// A process dies in its window, and nobody with its journal is ever started again: the claim in the vault tells of the pause.
+#[test]
+fn a_pause_is_released_by_another_host() {
+    let seen = (0..40).map(|seed| hunt::night(Mutant::InheritedPauseIgnored, seed, false)).find_map(|case| {
+        let report = run(&case.setting, &case.faults, false);
+        assert_eq!(report.violations, [], "{:?}", case.faults);
+        report.seen.contains("a pause that was inherited by a claim was released").then_some(report.processes)
+    });
+    assert!(seen.is_some_and(|processes| processes > 1), "{seen:?}");
 }

@@ -22,6 +22,7 @@ pub mod config;
 pub mod host;
 pub mod http;
 pub mod likeness;
+pub mod page;
 pub mod wire;
 pub mod world;
 

@@ -1,57 +1,16 @@
 //! A hand at the twin's keyboard: the documented calls, by virtual time. It knows nothing of c8keep's plans.
 
+use c8keep_twin::page::Call;
+pub use c8keep_twin::page::{SPLIT, Step, UNIFIED};
 use c8keep_twin::{Answer, Config, Host, Request, World, handle};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A world and the instant at which it is.
 pub struct Bench {
     pub world: World,
     pub now: Timestamp,
 }
-
-/// One documented step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    Pause,
-    History,
-    WaitHistory,
-    Optimize,
-    WaitOptimize,
-    Records,
-    WaitRecords,
-    Runtime,
-    WaitRuntime,
-    Resume,
-}
-
-/// 8.5 to 8.7: the web applications come before the pause (documentation 8.6, "Backup and restore").
-pub const SPLIT: &[Step] = &[
-    Step::History,
-    Step::WaitHistory,
-    Step::Optimize,
-    Step::WaitOptimize,
-    Step::Pause,
-    Step::Records,
-    Step::WaitRecords,
-    Step::Runtime,
-    Step::WaitRuntime,
-    Step::Resume,
-];
-
-/// 8.8: the ten steps of the page "Create a backup".
-pub const UNIFIED: &[Step] = &[
-    Step::Pause,
-    Step::History,
-    Step::Optimize,
-    Step::WaitHistory,
-    Step::WaitOptimize,
-    Step::Records,
-    Step::WaitRecords,
-    Step::Runtime,
-    Step::WaitRuntime,
-    Step::Resume,
-];
 
 impl Bench {
     pub fn new(config: Config) -> Self {
@@ -90,35 +49,11 @@ impl Bench {
     }
 
     pub fn step(&mut self, step: Step, id: u64) {
-        let unified = self.world.config().unified();
-        let runtime = if unified { "/actuator/backupRuntime" } else { "/actuator/backups" };
-        let history = if unified { "/actuator/backupHistory" } else { "/actuator/backups" };
-        let apps: &[Host] = if unified { &[Host::Gateway] } else { &[Host::Operate, Host::Tasklist] };
-        let records = format!("/_snapshot/camunda/camunda_zeebe_records_backup_{id}");
-        let body = json!({ "backupId": id });
-        let optimize = self.world.config().optimize;
-        match step {
-            Step::Pause => _ = self.post(Host::Gateway, "/actuator/exporting/pause?soft=true", &Value::Null),
-            Step::Resume => _ = self.post(Host::Gateway, "/actuator/exporting/resume", &Value::Null),
-            Step::History => {
-                for host in apps {
-                    self.post(*host, history, &body);
-                }
+        for call in step.calls(self.world.config(), id) {
+            match call {
+                Call::Send(host, request) => _ = self.send(host, &request),
+                Call::Await { host, path, at, wanted } => self.wait(host, &path, at, wanted),
             }
-            Step::WaitHistory => {
-                for host in apps {
-                    self.wait(*host, &format!("{history}/{id}"), "/state", "COMPLETED");
-                }
-            }
-            Step::Optimize if optimize => _ = self.post(Host::Optimize, "/actuator/backups", &body),
-            Step::WaitOptimize if optimize => {
-                self.wait(Host::Optimize, &format!("/actuator/backups/{id}"), "/state", "COMPLETED");
-            }
-            Step::Optimize | Step::WaitOptimize => {}
-            Step::Records => _ = self.post(Host::Search, &records, &json!({"indices": "zeebe-record*"})),
-            Step::WaitRecords => self.wait(Host::Search, &records, "/snapshots/0/state", "SUCCESS"),
-            Step::Runtime => _ = self.post(Host::Gateway, runtime, &body),
-            Step::WaitRuntime => self.wait(Host::Gateway, &format!("{runtime}/{id}"), "/state", "COMPLETED"),
         }
         // A caller is never infinitely fast.
         self.pass(20);

@@ -2,8 +2,6 @@
 //!
 //! A harmful one that never shows in any seed is a hole in the twin; a harmless one that shows is a lie of the oracle.
 
-use std::collections::BTreeMap;
-
 use c8keep_twin::{Config, LossKind, Verdict};
 
 use crate::hand::{Bench, Step, UNIFIED, seeded};
@@ -64,17 +62,11 @@ fn take(steps: &[Step], seed: u64) -> Verdict {
 
 /// A wait for something that was not begun ends at once in the script; waiting is then the next step's own matter.
 fn settle(steps: &[Step]) -> Vec<Step> {
-    let begun_by = BTreeMap::from([
-        (Step::WaitHistory, Step::History),
-        (Step::WaitOptimize, Step::Optimize),
-        (Step::WaitRecords, Step::Records),
-        (Step::WaitRuntime, Step::Runtime),
-    ]);
     let mut settled = Vec::new();
     let mut owed = Vec::new();
     for step in steps {
-        match begun_by.get(step) {
-            Some(begin) if !settled.contains(begin) => owed.push((*begin, *step)),
+        match step.waits_for() {
+            Some(begin) if !settled.contains(&begin) => owed.push((begin, *step)),
             _ => {
                 settled.push(*step);
                 let due = owed.iter().find(|(begin, _)| begin == step).map(|(_, wait)| *wait);
