@@ -8,6 +8,7 @@
 //! exporting is paused, whoever drives a run waits for the end of its claim as well as for everything else.
 
 mod beside;
+mod faults;
 mod store;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use c8keep_core::run::{Event, RunId};
 use jiff::{SignedDuration, Timestamp};
 
 use self::beside::beside;
+use self::faults::{CLAIMING, RENEWING, busy, superseded, told_of_run, unsure};
 use self::store::ClaimStore;
 use crate::open_runs;
 use crate::ports::{Clock, Journal, RunRow, RuntimeTasks, Tasks, Term, Vault};
@@ -453,46 +455,6 @@ impl Journal for Fence {
     async fn holder(&self, installation: &str) -> Result<Option<String>, Fault> {
         self.journal.holder(installation).await
     }
-}
-
-const CLAIMING: &str = "claiming the installation";
-const RENEWING: &str = "renewing the claim";
-
-/// Somebody on this host is at work; what he does stands in the journal that both use.
-async fn told_of_run(fault: Fault, journal: &dyn Journal, installation: &str) -> Fault {
-    match open_runs::open(journal, installation).await {
-        Ok(open) => Fault { answer: format!("{}; {}", fault.answer, open.at_work()), ..fault },
-        Err(_) => fault,
-    }
-}
-
-fn busy(store: &ClaimStore, claim: Option<&Claim>) -> Fault {
-    let answer = match claim {
-        Some(Claim { installation, by, at, term, held, .. }) => {
-            let pause = held.as_ref().map_or_else(
-                || "it has not paused exporting".into(),
-                |held| format!("its run {} has kept exporting paused since {}", held.run, held.since),
-            );
-            format!("{installation} is held by {by} on another host (claim {term}, renewed at {at}); {pause}")
-        }
-        None => "others are faster again and again".to_owned(),
-    };
-    Fault::new(FaultKind::Locked, CLAIMING, store.place(), answer).with_hint(
-        "wait until it has ended, or stop it there: it resumes exporting; `c8keep status` shows its claim",
-    )
-}
-
-fn unsure(fault: Fault) -> Fault {
-    let (said, age) = (&fault.answer, claim::GOOD_FOR);
-    let answer = format!("{said}; the last renewal is {age:#} old, and another host may take over soon");
-    Fault { answer, ..fault }
-}
-
-fn superseded(vault: &Arc<dyn Vault>, lease: &Lease) -> Fault {
-    let by = lease.superseded_by.as_deref().unwrap_or("somebody");
-    let answer = format!("{by} has taken over with claim {}", lease.term + 1);
-    Fault::new(FaultKind::Locked, RENEWING, vault.place(), answer)
-        .with_hint("another process has taken the installation over; this one sends nothing more")
 }
 
 impl std::fmt::Debug for Fence {

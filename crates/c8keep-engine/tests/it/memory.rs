@@ -25,7 +25,6 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 /// Everything outside, behind one lock.
-#[expect(clippy::struct_excessive_bools, reason = "independent switches, not a state machine")]
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent things that may be wrong")]
 pub struct Outside {

@@ -8,6 +8,7 @@ use c8keep_core::claim::{self, Held};
 use c8keep_core::fault::Fault;
 use c8keep_core::run::Hold;
 use c8keep_engine::fence::Fence;
+use c8keep_engine::ports::Journal;
 use c8keep_engine::{World, open_runs};
 use jiff::SignedDuration;
 
@@ -62,7 +63,11 @@ pub(super) async fn release(
         held.run,
         span(world.clock.now().duration_since(held.since))
     ));
-    release_ours(settings, release_wait, printer).await?;
+    tokio::select! {
+        released = release_ours(settings, release_wait, printer) => released?,
+        // Another process releases it, and what this one still sends would lift the pause of that one's backup.
+        lost = fence.standing_lost() => return Err(lost.into()),
+    }
     fence.settle().await;
     Ok(())
 }
