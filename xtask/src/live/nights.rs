@@ -58,9 +58,7 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     async fn of_c8keep(&mut self) -> Result<()> {
-        let all = moments();
-        let chosen = if self.suite.long { all } else { of_this_commit(&all)? };
-        for moment in chosen {
+        for moment in moments() {
             let text = format!("c8keep is killed {moment}, and started again");
             let number = self.number;
             self.night(KILLED, text, async |night, cluster| night.killed(cluster, &moment, number).await)
@@ -129,14 +127,4 @@ impl Stage<'_> {
         self.suite.promise(name, kind, &text, happens(&night, self.cluster)).await;
         Ok(())
     }
-}
-
-/// Two moments that differ from commit to commit, and are the same for one.
-fn of_this_commit(all: &[Moment]) -> Result<Vec<Moment>> {
-    let head =
-        std::process::Command::new("git").args(["rev-parse", "HEAD"]).current_dir(crate::root()).output()?;
-    let hash: usize =
-        head.stdout.iter().fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add((*byte).into()));
-    let (first, second) = (hash % all.len(), hash / all.len() % (all.len() - 1));
-    Ok(vec![all[first], all[(first + 1 + second) % all.len()]])
 }
