@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use mutate::{Dice, mutated};
 
-/// How many seconds each target is fed; without it, [`INPUTS`] inputs.
+/// How many seconds each target is fed; without it, a fixed number of inputs.
 pub const SECONDS: &str = "C8KEEP_FUZZ_SECONDS";
 /// Where the inputs begin; without it, zero, or the clock where [`SECONDS`] is set.
 pub const SEED: &str = "C8KEEP_FUZZ_SEED";
