@@ -65,6 +65,17 @@ pub(super) fn wall_and_memory(
     Ok((wall, peak))
 }
 
+/// A program under way, silent.
+pub(super) fn started(
+    program: &Path,
+    arguments: &[&str],
+    environment: &Environment,
+) -> anyhow::Result<Child> {
+    let mut command = bare(program, environment);
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().with_context(|| format!("starting {}", program.display()))
+}
+
 /// Wall times of many short runs, sorted.
 pub(super) fn walls(program: &Path, arguments: &[&str], times: usize) -> anyhow::Result<Vec<Duration>> {
     let mut walls = Vec::new();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use c8keep_twin::world::partition::Phase;
-use c8keep_twin::{Config, Host, Verdict, World, http};
+use c8keep_twin::{Config, Faults, Host, Verdict, World, http};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
@@ -84,6 +84,11 @@ impl Stage {
         let brokers: Vec<&str> = brokers.map(|(_, url)| url.as_str()).collect();
         let rest = self.addresses.get(&Host::Rest).map(|url| ("TWIN_REST".to_owned(), url.clone()));
         rest.into_iter().chain([("TWIN_BROKERS".to_owned(), brokers.join(","))]).collect()
+    }
+
+    /// Changes what is wrong with the installation.
+    pub(crate) fn disturb(&self, change: impl FnOnce(&mut Faults)) {
+        self.at_present().disturb(Timestamp::now(), change);
     }
 
     /// Whether every partition exports now.

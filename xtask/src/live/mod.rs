@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use self::program::Program;
+pub use self::program::Program;
 use self::proof::Shown;
+pub use self::vaults::on_stage;
 use crate::peers::cluster::{Cluster, Options};
 use crate::peers::load;
 use crate::peers::search::Kind;

@@ -145,7 +145,7 @@ async fn gone(program: &Program, dir: &Path, vault: &str) -> Result<()> {
 const FILE: &str = "c8keep.yaml";
 
 /// The program with this file on a fresh stage.
-pub(super) fn on_stage(program: &Program, dir: &Path, file: &str) -> Result<(Program, Stage)> {
+pub fn on_stage(program: &Program, dir: &Path, file: &str) -> Result<(Program, Stage)> {
     let config = Config::seed_8_8();
     let stage = Stage::open(&config)?;
     Ok((at(program, dir, file, &stage)?, stage))

@@ -107,6 +107,27 @@ fn a_repository_that_differs_between_components() {
 }
 
 #[test]
+fn a_repository_that_is_read_only() {
+    let theatre = theatre();
+    let body = serde_json::json!({"type": "fs", "settings": {"location": "camunda", "readonly": true}});
+    let request = c8keep_twin::Request::new("PUT", "/_snapshot/camunda").json(&body);
+    let answer = c8keep_twin::handle(&mut theatre.world(), Host::Search, &request, jiff::Timestamp::now());
+    assert_eq!(answer.answer().unwrap().status, 200);
+    theatre.run(&["backup"]).expect(10, &["camunda", "read-only"]);
+    assert!(!theatre.is_paused());
+}
+
+/// What c8keep does not know it does not touch.
+#[test]
+fn an_unknown_version_of_camunda() {
+    for version in ["8.4.0", "8.11.0", "9.0.0"] {
+        let theatre = changed(|config| config.version = version.into());
+        theatre.run(&["backup"]).expect(10, &[version, "8.5"]);
+        assert!(theatre.asked().iter().all(|line| !line.contains("/exporting/")), "{:?}", theatre.asked());
+    }
+}
+
+#[test]
 fn no_backup_store() {
     let theatre = changed(|config| config.store = None);
     theatre.run(&["backup"]).expect(10, &["ZEEBE_BROKER_DATA_BACKUP_STORE"]);

@@ -38,26 +38,16 @@ fn finish(child: Child) -> Ended {
     ended(child.wait_with_output().unwrap())
 }
 
-/// Runs a script on the journal, as somebody with a tool of his own would.
-fn in_journal(theatre: &Theatre, script: &str) {
-    let script = format!("import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); {script}; c.commit()");
-    let journal = theatre.home().join(".local/state/c8keep/journal.db");
-    assert!(
-        std::process::Command::new("python3").args(["-c", &script]).arg(journal).status().unwrap().success()
-    );
-}
-
 /// The same once more: two runs that both hold a pause.
 fn copy_run(theatre: &Theatre, from: &str, to: &str) {
-    in_journal(
-        theatre,
-        &format!(
-            "c.execute(\"INSERT INTO run (run, installation, fingerprint, closed) SELECT '{to}', installation, fingerprint, \
-             closed FROM run WHERE run = '{from}'\"); \
-             c.execute(\"INSERT INTO event (run, seq, term, at, body) SELECT '{to}', seq, term, at, \
-             replace(body, '{from}', '{to}') FROM event WHERE run = '{from}'\")"
-        ),
-    );
+    theatre.in_journal(&format!(
+        "INSERT INTO run (run, installation, fingerprint, closed) SELECT '{to}', installation, fingerprint, closed FROM run \
+         WHERE run = '{from}'"
+    ));
+    theatre.in_journal(&format!(
+        "INSERT INTO event (run, seq, term, at, body) SELECT '{to}', seq, term, at, replace(body, '{from}', '{to}') FROM event \
+         WHERE run = '{from}'"
+    ));
 }
 
 /// A cluster that answers nothing for as long as the last value is kept, and tells when it was asked.
@@ -322,14 +312,7 @@ fn a_second_signal_ends_at_once_and_says_what_it_leaves() {
 fn a_superseded_process_sends_nothing() {
     let theatre = Theatre::new(slow());
     let child = paused(&theatre, &["backup"]);
-    let journal = theatre.home().join(".local/state/c8keep/journal.db");
-    let raised = std::process::Command::new("python3")
-        .arg("-c")
-        .arg("import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('UPDATE claim SET term = term + 1'); c.commit()")
-        .arg(journal)
-        .status()
-        .unwrap();
-    assert!(raised.success());
+    theatre.in_journal("UPDATE claim SET term = term + 1");
     signal(&child, "-TERM");
     finish(child).expect(11, &["superseded"]);
     assert!(theatre.is_paused(), "a resume was sent");
@@ -337,17 +320,9 @@ fn a_superseded_process_sends_nothing() {
 
 /// From here on the journal takes no event that looks like this.
 fn lose_journal(theatre: &Theatre, like: &str) {
-    let journal = theatre.home().join(".local/state/c8keep/journal.db");
-    let trigger = format!(
+    theatre.in_journal(&format!(
         "CREATE TRIGGER lost BEFORE INSERT ON event WHEN NEW.body LIKE '{like}' BEGIN SELECT RAISE(ABORT, 'lost'); END"
-    );
-    let lost = std::process::Command::new("python3")
-        .arg("-c")
-        .arg("import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()")
-        .args([journal.to_str().unwrap(), &trigger])
-        .status()
-        .unwrap();
-    assert!(lost.success());
+    ));
 }
 
 /// The journal is lost in the window: exporting is resumed without it, and everything about it is said.
@@ -420,10 +395,8 @@ fn a_second_run_at_the_same_time() {
     let own =
         theatre.run(&["status", "-o", "json"]).json()["open_runs"][0]["run"].as_str().unwrap().to_owned();
     copy_run(&theatre, &own, "backup-999");
-    in_journal(
-        &theatre,
-        "c.execute(\"UPDATE event SET body = replace(body, '\\\"by\\\":\\\"', '\\\"by\\\":\\\"0') WHERE run = 'backup-999'\")",
-    );
+    theatre
+        .in_journal(r#"UPDATE event SET body = replace(body, '"by":"', '"by":"0') WHERE run = 'backup-999'"#);
     let words = ["at work", "backup-999 by 0", "LEFT OPEN", &format!("wait until {}@", first.id())];
     theatre.run(&["status"]).expect(0, &words);
     theatre.run(&["show", "999"]).expect(0, &["was left open", &format!("wait until {}@", first.id())]);
@@ -438,12 +411,10 @@ fn a_second_run_at_the_same_time() {
 fn an_unreadable_run_beside_one_that_is_open() {
     let theatre = Theatre::new(slow());
     kill(paused(&theatre, &["backup", "--id", "1000"]));
-    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
-        c.execute(\"INSERT INTO run (run, installation, fingerprint, closed) VALUES ('backup-999', 'default', 'x', 0)\"); \
-        c.execute(\"INSERT INTO event (run, seq, term, at, body) VALUES ('backup-999', 1, 1, '', 'cut')\"); c.commit()";
-    let journal = theatre.home().join(".local/state/c8keep/journal.db");
-    let damaged = std::process::Command::new("python3").args(["-c", script]).arg(journal).status().unwrap();
-    assert!(damaged.success());
+    theatre.in_journal(
+        "INSERT INTO run (run, installation, fingerprint, closed) VALUES ('backup-999', 'default', 'x', 0)",
+    );
+    theatre.in_journal("INSERT INTO event (run, seq, term, at, body) VALUES ('backup-999', 1, 1, '', 'cut')");
     let words = ["backup-999 cannot be read", "LEFT OPEN", "backup-1000"];
     let status = theatre.run(&["status"]).expect(20, &words);
     assert_eq!(status.said().matches("backup-999").count(), 1, "told once: {}", status.said());

@@ -5,6 +5,7 @@
 mod access;
 mod backup;
 mod bad_input;
+mod brokers_down;
 mod databases;
 mod doctor;
 mod field;
@@ -14,6 +15,7 @@ mod interrupted;
 mod left_open;
 mod misbehaving;
 mod optional;
+mod own_disk;
 mod reading;
 mod surface;
 mod theatre;

@@ -1,6 +1,6 @@
 //! Servers that misbehave: every backup fails with the reason, exporting runs, and nothing is called complete.
 
-use crate::theatre::{Ended, Theatre};
+use crate::theatre::{Ended, Theatre, ended};
 
 /// Backs up an installation in which something goes wrong, and checks what must hold whatever it is.
 fn fails(faults: impl Fn(&mut c8keep_twin::Faults), stall: &str, words: &[&str]) -> Ended {
@@ -92,4 +92,21 @@ fn no_records_at_all() {
     theatre.world().faults.records_absent = true;
     theatre.run(&["backup"]).expect(10, &["no index matches zeebe-record*"]);
     assert!(!theatre.is_paused());
+}
+
+/// The records vanish between the census and the snapshot, which then holds nothing and says SUCCESS.
+#[test]
+fn a_records_snapshot_of_nothing() {
+    let mut config = Theatre::quick("8.6.0");
+    config.durations.history_parts = vec![400];
+    let theatre = Theatre::new(config);
+    let child = theatre.start(&["backup", "--id", "1000"]);
+    let counted =
+        |theatre: &Theatre| theatre.asked().iter().any(|line| line.starts_with("POST /actuator/backups"));
+    theatre.until("the history is asked for", counted);
+    theatre.world().faults.records_absent = true;
+    let ended = ended(child.wait_with_output().unwrap());
+    let ended = ended.expect(1, &["zeebe-record", "do not use id 1000 again"]);
+    assert!(!theatre.is_paused(), "left paused:\n{}", ended.said());
+    theatre.run(&["list"]).expect(0, &["1000", "failed"]);
 }

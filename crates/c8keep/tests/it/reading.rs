@@ -30,12 +30,8 @@ fn killed() -> Theatre {
     theatre
 }
 
-fn journal(theatre: &Theatre) -> PathBuf {
-    theatre.home().join(".local/state/c8keep/journal.db")
-}
-
 fn damage_journal(theatre: &Theatre) {
-    let path = journal(theatre);
+    let path = theatre.journal();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     for side in ["-wal", "-shm"] {
         let _ = fs::remove_file(path.with_file_name(format!("journal.db{side}")));
@@ -103,7 +99,7 @@ fn a_damaged_journal_does_not_keep_exporting_paused() {
 fn a_journal_that_may_not_be_written() {
     let theatre = theatre();
     // A folder where the file should be fails for every user, root included.
-    fs::create_dir_all(journal(&theatre)).unwrap();
+    fs::create_dir_all(theatre.journal()).unwrap();
     theatre.by_hand(Host::Gateway, "POST", PAUSE);
     theatre.run(&["resume-exporting"]).expect(20, &["--yes"]);
     theatre.run(&["resume-exporting", "--yes"]).expect(0, &["exporting runs"]);
@@ -115,7 +111,7 @@ fn a_journal_that_may_not_be_written() {
 fn a_damaged_journal_does_not_hide_a_run_that_is_alive() {
     let theatre = theatre();
     damage_journal(&theatre);
-    let lock = fs::File::create(journal(&theatre).with_file_name("journal.db.default.lock")).unwrap();
+    let lock = fs::File::create(theatre.journal().with_file_name("journal.db.default.lock")).unwrap();
     lock.lock().unwrap();
     theatre.by_hand(Host::Gateway, "POST", PAUSE);
     theatre.run(&["resume-exporting", "--yes"]).expect(11, &["--force"]);

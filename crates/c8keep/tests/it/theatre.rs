@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use c8keep_twin::http::{Moment, Served, Watcher, serve_watched};
 use c8keep_twin::{Config, Host, World};
 use jiff::Timestamp;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 /// Longest wait for anything, for a machine five times slower than usual.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -23,7 +25,7 @@ pub struct Theatre {
     home: PathBuf,
     environment: Vec<(String, String)>,
     /// Serves the world while the test waits for the program.
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 /// What a finished program left.
@@ -50,7 +52,7 @@ impl Theatre {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let home = std::env::temp_dir().join(format!("c8keep-it-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&home).unwrap();
-        let mut theatre = Theatre { world, served, asked, home, environment: Vec::new(), _runtime: runtime };
+        let mut theatre = Theatre { world, served, asked, home, environment: Vec::new(), runtime };
         theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", &theatre.url(Host::Gateway));
         if split {
             theatre.set_if_served("OPERATE_MANAGEMENT_API", Host::Operate);
@@ -138,6 +140,10 @@ impl Theatre {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub fn has_been_asked(&self, line: &str) -> bool {
+        self.asked().iter().any(|one| one.starts_with(line))
+    }
+
     pub fn is_paused(&self) -> bool {
         let world = self.world();
         (1..=world.config().partitions)
@@ -152,6 +158,21 @@ impl Theatre {
             // Looked at again and again, but the cores are left to those who make it happen.
             std::thread::park_timeout(LOOK_AGAIN);
         }
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.home.join(".local/state/c8keep/journal.db")
+    }
+
+    /// Runs a statement on the journal, as somebody with a tool of his own would.
+    pub fn in_journal(&self, statement: &str) {
+        let options = SqliteConnectOptions::new().filename(self.journal());
+        self.runtime.block_on(async {
+            let mut journal = SqliteConnection::connect_with(&options).await.unwrap();
+            let statement = sqlx::AssertSqlSafe(statement.to_owned());
+            sqlx::raw_sql(statement).execute(&mut journal).await.unwrap();
+            journal.close().await.unwrap();
+        });
     }
 
     /// Sends one request as somebody else would.
