@@ -7,8 +7,8 @@ fn a_journal_of_a_later_version() {
     let theatre = Theatre::new(Theatre::quick("8.6.0"));
     theatre.run(&["backup", "--id", "1000"]).expect(0, &[]);
     theatre.in_journal("UPDATE meta SET format = 99");
-    for (verb, code) in [("backup", 1), ("status", 14), ("list", 14)] {
-        let ended = theatre.run(&[verb]).expect(code, &["journal.db", "format 99", "newer c8keep"]);
+    for verb in ["backup", "status", "list"] {
+        let ended = theatre.run(&[verb]).expect(1, &["journal.db", "format 99", "newer c8keep"]);
         assert!(ended.said().contains("next"), "{}", ended.said());
     }
     assert!(!theatre.is_paused());
