@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let theirs = side(&config, args.runs, Path::new("bash"), &[script_argument], &scratch)?;
     let recovery = recovery::recovery(&config, args.runs, &program, &scratch)?;
     let mut page = render(&own, &ours, &theirs, &starts, &nothing, args.runs);
+    page.push_str(&long_backup()?);
     page.push_str(&when_it_goes_wrong(&recovery));
     page.push_str(&dumps::render(&dumps::dumps(&program, args.runs, &scratch)?));
     if args.dry_run {
@@ -194,6 +195,21 @@ fn render(
     );
     page.push_str("\nEvery backup counted here was restored by the twin's oracle without a loss, and exporting ran again.\n");
     page
+}
+
+/// The same for a long backup, on virtual time: the simulator's own table.
+fn long_backup() -> anyhow::Result<String> {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(crate::root())
+        .args(["run", "--quiet", "--release", "-p", "c8keep-sim", "--", "--long"])
+        .output()
+        .context("starting the simulator")?;
+    ensure!(output.status.success(), "the simulator ended with {}", output.status);
+    let table = String::from_utf8(output.stdout).context("the simulator's table")?;
+    Ok(format!(
+        "\n## A long backup\n\nThe same installation with stages of minutes, on virtual time (`c8keep-sim --long`): no \
+         machine is in these figures.\n\n{table}"
+    ))
 }
 
 fn when_it_goes_wrong(recovery: &recovery::Recovery) -> String {

@@ -18,6 +18,7 @@ pub mod dice;
 pub mod hunt;
 pub mod ledger;
 pub mod lists;
+pub mod long;
 pub mod many;
 pub mod mutants;
 pub mod night;

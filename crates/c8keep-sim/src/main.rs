@@ -10,7 +10,7 @@ use c8keep_sim::hunt::{Found, Hunt, NIGHTS_MAX, hunt};
 use c8keep_sim::many::{Case, Failure, Sum, in_parallel, play, shrink};
 use c8keep_sim::mutants::{self, Mutant};
 use c8keep_sim::setting::TOPOLOGIES;
-use c8keep_sim::{Fault, Setting, faults_of, lists, orders, run};
+use c8keep_sim::{Fault, Setting, faults_of, lists, long, orders, run};
 use clap::Parser;
 
 /// Plays bad nights until one breaks a promise, or all are over.
@@ -52,6 +52,9 @@ struct Args {
     /// The documented steps in every wrong order, by hand: each must lose what the rules say, and nothing else.
     #[arg(long)]
     orders: bool,
+    /// One backup of a quarter of an hour, by c8keep, by the page's loop and by the servers themselves.
+    #[arg(long)]
+    long: bool,
     /// With --seed or --seeds: c8keep broken on purpose in this way.
     #[arg(long, value_name = "NAME", value_parser = mutant)]
     mutant: Option<Mutant>,
@@ -100,11 +103,32 @@ fn play_all(args: &Args) -> anyhow::Result<()> {
     if args.orders {
         classify_orders(threads)?;
     }
-    let listed = args.singles || args.pairs || args.mutants || args.orders;
+    if args.long {
+        long_backup()?;
+    }
+    let listed = args.singles || args.pairs || args.mutants || args.orders || args.long;
     if !listed && args.seeds.is_none() && args.fresh.is_none() {
         bail!(
-            "say what to play: --seeds N, --fresh N, --seed SEED, --singles, --pairs, --mutants or --orders"
+            "say what to play: --seeds N, --fresh N, --seed SEED, --singles, --pairs, --mutants, --orders or --long"
         );
+    }
+    Ok(())
+}
+
+fn long_backup() -> anyhow::Result<()> {
+    let own = long::by_looking_every(long::SERVERS_OWN)?;
+    let (ours, page) = (long::by_c8keep()?, long::by_looking_every(long::PAGE_LOOKS_EVERY)?);
+    say("| figure | c8keep | the page's loop | the servers' own | c8keep's ratio | the page's | must be |");
+    say("| --- | --- | --- | --- | --- | --- | --- |");
+    for (name, ours, page, own) in
+        [("wall time", ours.wall, page.wall, own.wall), ("time paused", ours.paused, page.paused, own.paused)]
+    {
+        let [ours, page, own] = [ours, page, own].map(|time| time.as_secs_f64());
+        let ratios = (ours / own, page / own);
+        say(&format!(
+            "| {name} | {ours:.1} s | {page:.1} s | {own:.1} s | {:.4} | {:.4} | ≤ 1.03 |",
+            ratios.0, ratios.1
+        ));
     }
     Ok(())
 }

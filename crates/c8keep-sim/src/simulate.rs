@@ -1,7 +1,7 @@
 //! One seed, one night: a phase in which things go wrong, then one in which everything heals and all must be well in the
 //! end. One thread, virtual time, and an executor that polls in one fixed order, so that a night can be had again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +40,8 @@ pub struct Report {
     pub processes: usize,
     /// How long the night was.
     pub length: SignedDuration,
+    /// What lies in the vault in the end.
+    pub vault: BTreeMap<String, Vec<u8>>,
 }
 
 /// No night has more events; a busy loop does.
@@ -102,6 +104,7 @@ pub fn run(setting: &Setting, faults: &[Fault], with_lines: bool) -> Report {
         first_ended_at: night.first_ended_at.unwrap_or(night.events),
         processes: night.processes.len(),
         length: night.now.duration_since(began),
+        vault: std::mem::take(&mut night.vault),
     }
 }
 
