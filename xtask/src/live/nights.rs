@@ -8,9 +8,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use self::night::{Moment, Night, moment, moments};
-use super::Suite;
 use super::program::Program;
 use super::single;
+use super::{Suite, proof};
 use crate::peers::cluster::{Cluster, Options};
 use crate::peers::load;
 use crate::peers::proxy::Point;
@@ -58,7 +58,9 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     async fn of_c8keep(&mut self) -> Result<()> {
-        for moment in moments() {
+        let all = moments();
+        let chosen = if self.suite.long { all } else { of_this_commit(&all)? };
+        for moment in chosen {
             let text = format!("c8keep is killed {moment}, and started again");
             let number = self.number;
             self.night(KILLED, text, async |night, cluster| night.killed(cluster, &moment, number).await)
@@ -132,4 +134,12 @@ impl Stage<'_> {
         self.suite.promise(name, kind, &text, happens(&night, self.cluster)).await;
         Ok(())
     }
+}
+
+/// Two moments that differ from commit to commit, and are the same for one.
+fn of_this_commit(all: &[Moment]) -> Result<Vec<Moment>> {
+    let commit = proof::commit()?;
+    let hash = commit.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+    let (first, further) = (hash % all.len(), hash / all.len() % (all.len() - 1));
+    Ok(vec![all[first], all[(first + 1 + further) % all.len()]])
 }
