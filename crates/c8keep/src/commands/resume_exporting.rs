@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::inherited;
-use super::take_over::{How, interrupted, take_over_all};
+use super::take_over::{How, Left, interrupted, take_over_all};
 use crate::cli::{Global, OnOpen, Output, ResumeArgs};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -96,8 +96,8 @@ async fn release(
         }
     };
     open.unreadable.iter().for_each(|fault| printer.fault(fault));
-    let inherited = inherited::of(&journal, &open.runs).await;
-    if inherited.is_none() && !open.has_hold() {
+    let left = Left { inherited: inherited::of(&journal, &open.runs).await, runs: open.runs };
+    if !left.has_hold() {
         let owner = if open.unreadable.is_empty() { Owner::NotUs } else { Owner::Unknown };
         return by_the_brokers(settings, args, owner, printer).await;
     }
@@ -106,11 +106,8 @@ async fn release(
         Ok(world) => world,
         Err(fault) => return without_identity(settings, args, &fault, printer).await,
     };
-    if let Some(held) = inherited {
-        inherited::release(settings, &world, &journal, &held, args.release_wait, printer).await?;
-    }
     let how = How { on_open: Some(OnOpen::Release), term, release_wait: args.release_wait, printer };
-    match take_over_all(&world, open.runs, &how).await.1 {
+    match take_over_all(settings, &world, &journal, left, &how).await.1 {
         Ok(()) => Ok(RESUMED),
         // The run is ours and this is its installation; a journal that takes nothing more changes neither.
         Err(Stop { fault: Some(fault), .. }) if fault.kind == FaultKind::Storage => {

@@ -10,6 +10,7 @@ mod databases;
 mod doctor;
 mod field;
 mod guard;
+mod inherited;
 mod init;
 mod interrupted;
 mod left_open;
