@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use c8keep_core::Outcome;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::{Kind, Step};
 use c8keep_core::run::{StepState, StopReason};
+use c8keep_core::{BackupId, Outcome};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End};
 use c8keep_engine::fence::Fence;
@@ -13,6 +13,7 @@ use c8keep_engine::ids;
 use c8keep_engine::open_runs::{self, Open};
 use c8keep_engine::ports::{Journal, Term};
 
+use super::other_names;
 use super::take_over::{
     How, Left, interrupted, may_be_paused, take_over_all, tell_left_open, tell_unreleased,
 };
@@ -71,7 +72,13 @@ async fn claimed(
     };
     let is_first = world.journal.runs(settings.name(), 1).await.map_err(or_paused(paused))?.is_empty();
     session::announce(&world.installation, &findings, is_first || global.verbose > 0, printer);
-    let how = How { on_open: on_open(args, &unreadable), term, release_wait: args.release_wait, printer };
+    let how = How {
+        on_open: on_open(args, &unreadable),
+        term,
+        release_wait: args.release_wait,
+        force: false,
+        printer,
+    };
     let was_open = !left.runs.is_empty();
     let (finished, rest) = take_over_all(settings, &world, journal, left, &how).await;
     if let Some(driven) = finished {
@@ -85,19 +92,14 @@ async fn claimed(
     if !unreadable.is_empty() {
         return Err(beside_unreadable(&world, unreadable, printer).await);
     }
+    // Nothing of another name is taken over under this one.
+    let others = other_names::on(settings, Some(&world.installation.fingerprint)).await;
+    if let Some(other) = other_names::left_paused(&others) {
+        let fault = other.fault("starting a backup", &world.installation.management);
+        return Err(Stop::from(fault).while_paused());
+    }
     if let (true, Some(id)) = (was_open, args.plan.id()) {
-        // Where the servers do not tell, the refusal of the next start does.
-        let highest = ids::highest_seen(&world).await.ok().flatten();
-        let taken = highest.filter(|highest| *highest >= id);
-        let next = match taken {
-            Some(highest) => {
-                format!("start again with the id {} or a higher one, or without one", highest.get() + 1)
-            }
-            None => "start again with the same id".into(),
-        };
-        let ended = "an earlier run was open and has just been ended";
-        printer.problem(&format!("backup {id} was not started: {ended}"), &next);
-        return Ok(exit::FAILED);
+        return Ok(not_started(&world, id, printer).await);
     }
     let mut tries_left = if args.plan.id().is_some() { 0 } else { args.retry };
     loop {
@@ -109,6 +111,21 @@ async fn claimed(
         tries_left -= 1;
         printer.say("starting again under a higher id");
     }
+}
+
+/// An id is given to one backup, and what was open came first.
+async fn not_started(world: &World, id: BackupId, printer: Printer) -> u8 {
+    // Where the servers do not tell, the refusal of the next start does.
+    let highest = ids::highest_seen(world).await.ok().flatten();
+    let next = match highest.filter(|highest| *highest >= id) {
+        Some(highest) => {
+            format!("start again with the id {} or a higher one, or without one", highest.get() + 1)
+        }
+        None => "start again with the same id".into(),
+    };
+    let ended = "an earlier run was open and has just been ended";
+    printer.problem(&format!("backup {id} was not started: {ended}"), &next);
+    exit::FAILED
 }
 
 /// A run that was open has been gone on with: that was this command's backup, unless another one was asked for.
@@ -153,7 +170,7 @@ async fn release_at_least(
         Err(stop) => return interrupted(stop.code, "looking at the installation", printer),
     };
     let on_open = args.on_open.filter(|wished| *wished == OnOpen::Fail).or(Some(OnOpen::Release));
-    let how = How { on_open, term, release_wait: args.release_wait, printer };
+    let how = How { on_open, term, release_wait: args.release_wait, force: false, printer };
     match take_over_all(settings, &world, fence, left, &how).await.1 {
         Ok(()) => fault.into(),
         Err(stop) => {

@@ -22,15 +22,31 @@ use crate::show::time::span;
 /// and one that is closed holds nothing.
 pub(super) async fn of(fence: &Fence, open: &[(Run, u64)]) -> Option<Held> {
     let held = fence.inherited()?;
-    if open.iter().any(|(run, _)| claim::held_by(run).as_ref() == Some(&held)) {
-        return None;
-    }
-    match open_runs::load(fence, &held.run).await {
-        Ok(Some((run, _))) if has_released(&run, &held) => {
+    match known(fence, open, &held).await {
+        Known::Open => None,
+        Known::Released => {
             fence.settle().await;
             None
         }
-        _ => Some(held),
+        Known::No => Some(held),
+    }
+}
+
+/// What this host's own journal knows of a pause that a claim tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    Open,
+    Released,
+    No,
+}
+
+pub(super) async fn known(journal: &dyn Journal, open: &[(Run, u64)], held: &Held) -> Known {
+    if open.iter().any(|(run, _)| claim::held_by(run).as_ref() == Some(held)) {
+        return Known::Open;
+    }
+    match open_runs::load(journal, &held.run).await {
+        Ok(Some((run, _))) if has_released(&run, held) => Known::Released,
+        _ => Known::No,
     }
 }
 
@@ -73,13 +89,12 @@ pub(super) async fn release(
 }
 
 /// One of another cluster, which nothing here may touch.
-pub(super) fn elsewhere(world: &World, held: &Held) -> Stop {
+pub(super) fn elsewhere(world: &World, held: &Held) -> Fault {
     let ours = &world.installation.fingerprint;
-    let fault = Fault::precondition(
+    Fault::precondition(
         format!("releasing the pause of run {}", held.run),
         &world.installation.management,
-        format!("the run paused the installation {}, what answers here is {ours}", held.fingerprint),
+        format!("run {} paused the installation {}, what answers here is {ours}", held.run, held.fingerprint),
         "point c8keep at the cluster that the run was started on, or give this cluster a name of its own",
-    );
-    Stop::from(fault).while_paused()
+    )
 }

@@ -13,7 +13,7 @@ use c8keep_engine::open_runs::{self, Taking};
 use c8keep_engine::ports::Term;
 use jiff::SignedDuration;
 
-use super::inherited;
+use super::{inherited, other_names};
 use crate::cli::OnOpen;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -48,6 +48,11 @@ pub(super) async fn take_over_all(
     how: &How,
 ) -> (Option<Box<Driven>>, Result<(), Stop>) {
     let ours = &world.installation.fingerprint;
+    let others = other_names::on(settings, Some(ours)).await;
+    if let (false, Some(other)) = (how.force, other_names::at_work(&others)) {
+        let fault = other.fault("looking for open runs", &world.installation.management);
+        return (None, Err(fault.into()));
+    }
     let (here, elsewhere) = match left.inherited {
         Some(held) if held.fingerprint == *ours || how.on_open == Some(OnOpen::Fail) => (Some(held), None),
         other => (None, other),
@@ -64,7 +69,7 @@ pub(super) async fn take_over_all(
     if let Err(Stop { fault: Some(fault), .. }) = &ended {
         how.printer.fault(fault);
     }
-    (finished, Err(inherited::elsewhere(world, &held)))
+    (finished, Err(Stop::from(inherited::elsewhere(world, &held)).while_paused()))
 }
 
 /// The open runs in this order. After a signal all of them are released in the time that is left, and then the command stops,
@@ -107,6 +112,8 @@ pub(super) struct How {
     pub(super) on_open: Option<OnOpen>,
     pub(super) term: Term,
     pub(super) release_wait: Option<SignedDuration>,
+    /// Also while somebody is at work on this cluster under another name.
+    pub(super) force: bool,
     pub(super) printer: Printer,
 }
 

@@ -92,7 +92,7 @@ fn one_of_another_cluster_comes_last() {
         config.seed += 1;
         let other = Theatre::new(config);
         kill(paused(&other, &["backup", "--id", "2000"]));
-        let words = ["run backup-2000", "left open", "the run paused the installation"];
+        let words = ["run backup-2000", "left open", "run backup-1000 paused the installation"];
         other.run(&["-c", &shared, verb]).expect(20, &words);
         assert!(!other.is_paused(), "{verb}: its own pause was left");
         assert!(theatre.is_paused());
@@ -107,6 +107,9 @@ fn it_is_left_alone_where_that_is_asked_for() {
     let words = ["run backup-1000", "left alone, as --on-open fail asks", "`c8keep resume-exporting`"];
     theatre.run(&["-c", &shared, "backup", "--on-open", "fail"]).expect(20, &words);
     assert_eq!(theatre.asked().len(), before, "{:?}", theatre.asked());
+    // The newest claim is one of this very journal by now, and of a run that it does not know.
+    let words = ["run backup-1000 of a process that has ended", "`c8keep resume-exporting`"];
+    theatre.run(&["-c", &shared, "status"]).expect(20, &words);
     theatre.run(&["-c", &shared, "resume-exporting"]).expect(0, &["exporting runs"]);
 }
 
@@ -118,4 +121,32 @@ fn it_cannot_be_finished() {
     let shared = left_by_another_host(&mut theatre);
     let words = ["it cannot be finished here", "releasing it", "is complete"];
     theatre.run(&["-c", &shared, "backup", "--on-open", "finish"]).expect(0, &words);
+}
+
+/// To those who only look it is no stranger's, either.
+#[test]
+fn every_verb_tells_whose_it_is() {
+    let mut theatre = Theatre::new(slow());
+    let shared = left_by_another_host(&mut theatre);
+    let words = ["PAUSED", "run backup-1000 of a process that has ended", "`c8keep resume-exporting`"];
+    let status = theatre.run(&["-c", &shared, "status"]).expect(20, &words);
+    without(&status, &["--yes", "no run in this journal"]);
+    let paused = "exporting is paused by run backup-1000 of a process that has ended";
+    let words = [paused, "WARN  runs          left open: backup-1000 (by "];
+    let doctor = theatre.run(&["-c", &shared, "doctor"]).expect(0, &words);
+    without(&doctor, &["not by a run", "BAD"]);
+    let plan = theatre.run(&["-c", &shared, "plan"]).expect(0, &[paused, "a backup lifts that first"]);
+    assert!(plan.stdout.starts_with("left open: backup-1000 (by "), "{}", plan.said());
+    // On another cluster it is a stranger's, and a backup would refuse to begin.
+    let mut config = slow();
+    config.seed += 1;
+    let other = Theatre::new(config);
+    for verb in ["plan", "doctor"] {
+        let words = ["run backup-1000 paused the installation", "a backup would end with 20"];
+        other.run(&["-c", &shared, verb]).expect(10, &words);
+    }
+    // Somebody has lifted it by other means.
+    theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/resume");
+    theatre.until("exporting runs", |theatre| !theatre.is_paused());
+    theatre.run(&["-c", &shared, "status"]).expect(0, &["exporting runs by now", "backup-1000"]);
 }

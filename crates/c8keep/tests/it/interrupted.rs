@@ -421,6 +421,7 @@ fn an_unreadable_run_beside_one_that_is_open() {
     theatre
         .run(&["doctor"])
         .expect(14, &["WARN  runs          left open: backup-1000", "BAD   runs", "event 1 of backup-999"]);
+    theatre.run(&["plan"]).expect(14, &["left open: backup-1000;", "reading run backup-999"]);
     let ended = theatre.run(&["backup", "--on-open", "finish"]);
     ended.expect(14, &["reading run backup-999", "move it away", "run backup-1000"]);
     assert!(!theatre.is_paused(), "a pause of ours comes first");
@@ -444,5 +445,16 @@ fn another_cluster_is_not_touched() {
     other.set("HOME", theatre.home().to_str().unwrap());
     other.run(&["backup"]).expect(20, &["belongs to the installation"]);
     other.run(&["resume-exporting"]).expect(20, &["belongs to the installation"]);
+    let words = ["run backup-1000", "belongs to the installation", "a backup would end with 20"];
+    for verb in ["plan", "doctor"] {
+        let ended = other.run(&[verb]).expect(10, &words);
+        assert!(!ended.said().contains("left open"), "{}", ended.said());
+    }
+    // A pause of somebody else on that one is not this run's.
+    other.by_hand(Host::Gateway, "POST", "/actuator/exporting/pause?soft=true");
+    for verb in ["plan", "doctor"] {
+        let ended = other.run(&[verb]).expect(10, &["not by a run"]);
+        assert!(!ended.said().contains("paused by run"), "{}", ended.said());
+    }
     theatre.run(&["resume-exporting"]).expect(0, &[]);
 }

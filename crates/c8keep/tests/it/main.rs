@@ -16,6 +16,7 @@ mod interrupted;
 mod left_open;
 mod misbehaving;
 mod optional;
+mod other_names;
 mod own_disk;
 mod reading;
 mod surface;
