@@ -458,3 +458,24 @@ fn another_cluster_is_not_touched() {
     }
     theatre.run(&["resume-exporting"]).expect(0, &[]);
 }
+
+/// The newest run left open may be one of another cluster; that keeps no pause of this one from being lifted.
+#[test]
+fn what_is_of_this_cluster_comes_first() {
+    let mut config = slow();
+    config.durations.records = 3_000;
+    let theatre = Theatre::new(config);
+    for (verb, id) in [("resume-exporting", "1000"), ("backup", "2000")] {
+        kill(paused(&theatre, &["backup", "--id", id]));
+        let (own, other) = (format!("backup-{id}"), format!("backup-{id}1"));
+        copy_run(&theatre, &own, &other);
+        theatre.in_journal(&format!(
+            r#"UPDATE event SET body = replace(body, '"fingerprint":"', '"fingerprint":"another-') WHERE run = '{other}'"#
+        ));
+        let released = format!("run {own} by");
+        let refused = format!("run {other} belongs to the installation another-");
+        theatre.run(&[verb]).expect(20, &[&released, &refused]);
+        assert!(!theatre.is_paused(), "{verb}");
+        theatre.in_journal(&format!("UPDATE run SET closed = 1 WHERE run = '{other}'"));
+    }
+}
