@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use c8keep_core::Run;
+use c8keep_core::claim::{Held, WATCH_FOR};
 use c8keep_core::facts::Positions;
 use c8keep_core::fault::Fault;
 use c8keep_core::installation::Fingerprint;
@@ -158,7 +159,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let mut others = if beside { other_names::on(&settings, cluster).await } else { Vec::new() };
     // What may be on another cluster concerns nobody here, unless a pause is to be explained.
     others.retain(|other| other.is_sure || !runs);
-    let claim_is_over = left_paused.is_some_and(|held| running.as_ref() == Some(&held.fingerprint));
+    let claim_is_over = left_paused.is_some_and(|held| is_over(held, running.as_ref(), now));
     let status = Status {
         installation: settings.name().into(),
         exporting,
@@ -245,6 +246,11 @@ fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now:
     }
 }
 
+/// A claim tells of a pause before it is sent, and one that was sent and never answered may take effect for a while.
+fn is_over(held: &Held, running: Option<&Fingerprint>, now: Timestamp) -> bool {
+    running == Some(&held.fingerprint) && now.duration_since(held.since) >= WATCH_FOR
+}
+
 fn elsewhere(other: &Namesake, running: Option<&Fingerprint>, now: Timestamp) -> Elsewhere {
     Elsewhere {
         installation: other.installation.clone(),
@@ -315,12 +321,11 @@ fn text(status: &Status, now: Timestamp) -> String {
             lines.push(format!("  next        {}", fault.hint));
         }
     }
-    lines.extend(status.claim.iter().flat_map(|told| told.lines(now)));
-    if status.claim_is_over {
-        lines.push(
-            "              exporting runs by now, on every replica; the next `c8keep backup` settles it"
-                .into(),
-        );
+    if let Some(told) = &status.claim {
+        let [says, next] = told.lines(now);
+        let over =
+            "  next        exporting runs by now, as every replica says; the next `c8keep backup` settles it";
+        lines.extend([says, if status.claim_is_over { over.into() } else { next }]);
     }
     lines.extend(status.other_names.iter().flat_map(|other| other.lines.clone()));
     lines.extend(status.open_runs.iter().flat_map(|run| run_lines(run, status.holder.as_deref(), now)));

@@ -148,5 +148,10 @@ fn every_verb_tells_whose_it_is() {
     // Somebody has lifted it by other means.
     theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/resume");
     theatre.until("exporting runs", |theatre| !theatre.is_paused());
-    theatre.run(&["-c", &shared, "status"]).expect(0, &["exporting runs by now", "backup-1000"]);
+    // Just told, by the clock of that host, it may still take effect.
+    renew(&theatre, |claim| claim["held"]["since"] = "2100-01-01T00:00:00Z".into());
+    theatre.run(&["-c", &shared, "status"]).expect(20, &["exporting     runs", "`c8keep resume-exporting`"]);
+    renew(&theatre, |claim| claim["held"]["since"] = "2020-01-01T00:00:00Z".into());
+    let status = theatre.run(&["-c", &shared, "status"]).expect(0, &["exporting runs by now", "backup-1000"]);
+    without(&status, &["resume-exporting"]);
 }
