@@ -165,7 +165,7 @@ pub fn check_fingerprint(world: &World, run: &Run) -> Result<(), Fault> {
     Err(Fault::precondition(
         format!("taking over run {}", run.id()),
         &world.installation.management,
-        format!("the run belongs to the installation {theirs}, what answers here is {ours}"),
+        format!("run {} belongs to the installation {theirs}, what answers here is {ours}", run.id()),
         "point c8keep at the cluster that the run was started on, or give this cluster a name of its own",
     ))
 }

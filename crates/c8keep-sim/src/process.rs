@@ -100,7 +100,7 @@ async fn backup(seat: &Seat, fence: &Arc<Fence>) -> Result<Driven, Fault> {
     let alarm = Alarm(seat.clone());
     let options = || Options { reporter: &alarm, stop: stop.clone(), release_wait: None };
     if let Some(held) = inherited {
-        or_stop(&stop, release(seat, &world, &held)).await?;
+        or_stop(&stop, while_standing(fence, release(seat, &world, &held))).await?;
         fence.settle().await;
     }
     let mut finished: Option<Driven> = None;
@@ -173,6 +173,17 @@ async fn release(seat: &Seat, world: &World, held: &Held) -> Result<(), Fault> {
     let theirs = night.journal.books.iter_mut().filter(|book| book.id == held.run && book.host != host);
     theirs.for_each(|book| book.released_elsewhere = true);
     Ok(())
+}
+
+/// A successor releases it, and what this process still sends would lift the pause of that one's backup.
+async fn while_standing(
+    fence: &Fence,
+    releasing: impl Future<Output = Result<(), Fault>>,
+) -> Result<(), Fault> {
+    match select(pin!(releasing), pin!(fence.standing_lost())).await {
+        Either::Left((released, _)) => released,
+        Either::Right((lost, _)) => Err(lost),
+    }
 }
 
 const TRY_EVERY: SignedDuration = SignedDuration::from_secs(2);

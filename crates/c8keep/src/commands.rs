@@ -10,11 +10,13 @@ mod drive;
 mod inherited;
 mod init;
 mod list;
+mod other_names;
 mod plan;
 mod resume_exporting;
 mod show;
 mod status;
 mod take_over;
+mod whose;
 
 use serde::Serialize;
 

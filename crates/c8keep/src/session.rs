@@ -15,10 +15,10 @@ use c8keep_core::database::DatabaseTarget;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{BrokerAddress, Installation, NotCovered};
 use c8keep_core::{Dialect, HistoryApp};
+use c8keep_engine::World;
 use c8keep_engine::doctor::Reach;
 use c8keep_engine::fence::Fence;
 use c8keep_engine::ports::{Camunda, Clock, Journal, Vault};
-use c8keep_engine::{World, open_runs};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -215,25 +215,17 @@ pub fn holder(settings: &Settings) -> Result<Option<String>, Fault> {
     SqliteJournal::holder_beside(&settings.journal(), settings.name())
 }
 
+/// The same for another installation of the same journal.
+pub fn holder_of(settings: &Settings, installation: &str) -> Result<Option<String>, Fault> {
+    SqliteJournal::holder_beside(&settings.journal(), installation)
+}
+
 /// Other installations that the journal knows; a mistyped name is the usual reason to ask. None where it cannot be read.
 pub async fn other_installations(settings: &Settings) -> Vec<String> {
     let Ok(journal) = SqliteJournal::open_for_reading(settings.journal()).await else { return Vec::new() };
     let mut names = journal.installations().await.unwrap_or_default();
     names.retain(|name| name != settings.name());
     names
-}
-
-/// Those of them that have paused exporting and not confirmed that it runs again.
-pub async fn others_with_a_hold(settings: &Settings) -> Vec<String> {
-    let Ok(journal) = journal_to_read(settings).await else { return Vec::new() };
-    let mut held = Vec::new();
-    for name in other_installations(settings).await {
-        let open = open_runs::open(&*journal, &name).await.unwrap_or_default();
-        if open.has_hold() {
-            held.push(name);
-        }
-    }
-    held
 }
 
 /// The vault. Nothing is read or sent yet.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use c8keep_core::Outcome;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::{Kind, Step};
 use c8keep_core::run::{StepState, StopReason};
+use c8keep_core::{BackupId, Outcome};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End};
 use c8keep_engine::fence::Fence;
@@ -13,7 +13,10 @@ use c8keep_engine::ids;
 use c8keep_engine::open_runs::{self, Open};
 use c8keep_engine::ports::{Journal, Term};
 
-use super::take_over::{How, interrupted, take_over_all, tell_left_open, tell_unreleased};
+use super::other_names;
+use super::take_over::{
+    How, Left, interrupted, may_be_paused, take_over_all, tell_left_open, tell_unreleased,
+};
 use crate::cli::{BackupArgs, Global, OnOpen, Output};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -42,36 +45,42 @@ async fn claimed(
     printer: Printer,
 ) -> Result<u8, Stop> {
     // A claim of another host may have to be watched for a minute, and somebody may lose patience.
-    let left = open_runs::open(&**journal, settings.name()).await.unwrap_or_default();
+    let known = open_runs::open(&**journal, settings.name()).await.unwrap_or_default();
+    let or_paused = |paused| move |fault| if paused { may_be_paused(fault) } else { Stop::from(fault) };
     let by = actor();
     let claim = journal.claim(settings.name(), &by);
-    let code = interrupted_with(&left);
+    let code = interrupted_with(&known);
     let claimed = signals::or_stop(code, claim).await;
-    let term = claimed.map_err(|_| interrupted(code, "claiming the installation", printer))??;
-    let open = open_runs::open(&**journal, settings.name()).await?;
-    let inherited = super::inherited::of(journal, &open.runs).await;
-    let paused = inherited.is_some() || open.has_hold();
+    let claimed = claimed.map_err(|_| interrupted(code, "claiming the installation", printer))?;
+    let term = claimed.map_err(or_paused(known.has_hold()))?;
+    let inherits = journal.inherited().is_some();
+    let open = open_runs::open(&**journal, settings.name()).await.map_err(or_paused(inherits))?;
+    let Open { runs, unreadable } = open;
+    let left = Left { inherited: super::inherited::of(journal, &runs).await, runs };
+    let paused = left.has_hold();
     signals::guard(paused);
-    let guarded = |stop: Stop| if paused { stop.while_paused() } else { stop };
     let code = if paused { exit::MAY_BE_PAUSED } else { exit::INTERRUPTED };
     let assembled = signals::or_stop(code, session::assemble(settings, journal.clone())).await;
     let assembled = assembled.map_err(|_| interrupted(code, "looking at the installation", printer))?;
     let Session { world, findings, .. } = match assembled {
         Ok(session) => session,
-        Err(fault) if open.has_hold() => {
-            let stopped = Box::pin(release_at_least(settings, args, journal, open, term, fault, printer));
+        Err(fault) if paused => {
+            let stopped = Box::pin(release_at_least(settings, args, journal, left, term, fault, printer));
             return Err(stopped.await);
         }
-        Err(fault) => return Err(guarded(fault.into())),
+        Err(fault) => return Err(fault.into()),
     };
-    let is_first = world.journal.runs(settings.name(), 1).await?.is_empty();
+    let is_first = world.journal.runs(settings.name(), 1).await.map_err(or_paused(paused))?.is_empty();
     session::announce(&world.installation, &findings, is_first || global.verbose > 0, printer);
-    if let Some(held) = inherited {
-        super::inherited::release(settings, &world, journal, &held, args.release_wait, printer).await?;
-    }
-    let how = How { on_open: on_open(args, &open), term, release_wait: args.release_wait, printer };
-    let was_open = !open.runs.is_empty();
-    let (finished, rest) = take_over_all(&world, open.runs, &how).await;
+    let how = How {
+        on_open: on_open(args, &unreadable),
+        term,
+        release_wait: args.release_wait,
+        force: false,
+        printer,
+    };
+    let was_open = !left.runs.is_empty();
+    let (finished, rest) = take_over_all(settings, &world, journal, left, &how).await;
     if let Some(driven) = finished {
         let code = finished_instead(&world, settings, &driven, args, printer);
         return match rest {
@@ -80,22 +89,17 @@ async fn claimed(
         };
     }
     rest?;
-    if !open.unreadable.is_empty() {
-        return Err(beside_unreadable(&world, open.unreadable, printer).await);
+    if !unreadable.is_empty() {
+        return Err(beside_unreadable(&world, unreadable, printer).await);
+    }
+    // Nothing of another name is taken over under this one.
+    let others = other_names::on(settings, Some(&world.installation.fingerprint)).await;
+    if let Some(other) = other_names::left_paused(&others) {
+        let fault = other.fault("starting a backup", &world.installation.management);
+        return Err(Stop::from(fault).while_paused());
     }
     if let (true, Some(id)) = (was_open, args.plan.id()) {
-        // Where the servers do not tell, the refusal of the next start does.
-        let highest = ids::highest_seen(&world).await.ok().flatten();
-        let taken = highest.filter(|highest| *highest >= id);
-        let next = match taken {
-            Some(highest) => {
-                format!("start again with the id {} or a higher one, or without one", highest.get() + 1)
-            }
-            None => "start again with the same id".into(),
-        };
-        let ended = "an earlier run was open and has just been ended";
-        printer.problem(&format!("backup {id} was not started: {ended}"), &next);
-        return Ok(exit::FAILED);
+        return Ok(not_started(&world, id, printer).await);
     }
     let mut tries_left = if args.plan.id().is_some() { 0 } else { args.retry };
     loop {
@@ -107,6 +111,21 @@ async fn claimed(
         tries_left -= 1;
         printer.say("starting again under a higher id");
     }
+}
+
+/// An id is given to one backup, and what was open came first.
+async fn not_started(world: &World, id: BackupId, printer: Printer) -> u8 {
+    // Where the servers do not tell, the refusal of the next start does.
+    let highest = ids::highest_seen(world).await.ok().flatten();
+    let next = match highest.filter(|highest| *highest >= id) {
+        Some(highest) => {
+            format!("start again with the id {} or a higher one, or without one", highest.get() + 1)
+        }
+        None => "start again with the same id".into(),
+    };
+    let ended = "an earlier run was open and has just been ended";
+    printer.problem(&format!("backup {id} was not started: {ended}"), &next);
+    exit::FAILED
 }
 
 /// A run that was open has been gone on with: that was this command's backup, unless another one was asked for.
@@ -130,19 +149,20 @@ fn finished_instead(
 async fn release_at_least(
     settings: &Settings,
     args: &BackupArgs,
-    journal: &Arc<Fence>,
-    open: Open,
+    fence: &Arc<Fence>,
+    left: Left,
     term: Term,
     fault: Fault,
     printer: Printer,
 ) -> Stop {
-    let journal: Arc<dyn Journal> = journal.clone();
+    let journal: Arc<dyn Journal> = fence.clone();
     let assembled = session::assemble_to_release(settings, journal);
     let world = match signals::or_stop(exit::MAY_BE_PAUSED, assembled).await {
         Ok(Ok(session)) => session.world,
+        // What stands in the way of identifying the cluster, `resume-exporting` waits for or tells of.
         Ok(Err(_)) => {
             let hint = format!(
-                "an earlier run was left open, and exporting may be PAUSED: `c8keep resume-exporting --yes`; then: {}",
+                "an earlier run has left exporting PAUSED, as far as is known: `c8keep resume-exporting`; then: {}",
                 fault.hint
             );
             return Stop::from(fault.with_hint(hint)).while_paused();
@@ -150,8 +170,8 @@ async fn release_at_least(
         Err(stop) => return interrupted(stop.code, "looking at the installation", printer),
     };
     let on_open = args.on_open.filter(|wished| *wished == OnOpen::Fail).or(Some(OnOpen::Release));
-    let how = How { on_open, term, release_wait: args.release_wait, printer };
-    match take_over_all(&world, open.runs, &how).await.1 {
+    let how = How { on_open, term, release_wait: args.release_wait, force: false, printer };
+    match take_over_all(settings, &world, fence, left, &how).await.1 {
         Ok(()) => fault.into(),
         Err(stop) => {
             printer.fault(&fault);
@@ -167,10 +187,10 @@ fn interrupted_with(open: &Open) -> u8 {
 
 /// With a run beside it that nobody can read, an open run is ended and not finished: whose the pause is that it would go on
 /// under cannot be told.
-fn on_open(args: &BackupArgs, open: &Open) -> Option<OnOpen> {
+fn on_open(args: &BackupArgs, unreadable: &[Fault]) -> Option<OnOpen> {
     match args.on_open {
         Some(OnOpen::Fail) => Some(OnOpen::Fail),
-        _ if !open.unreadable.is_empty() => Some(OnOpen::Release),
+        _ if !unreadable.is_empty() => Some(OnOpen::Release),
         wished => wished,
     }
 }

@@ -1,68 +1,99 @@
-//! Claims of other hosts in the common vault, for verbs that only tell of them.
+//! Claims in the common vault, for verbs that only tell of them.
 
 use std::sync::Arc;
 
-use c8keep_core::claim::Claim;
+use c8keep_core::claim::{Claim, GOOD_FOR, Held};
 use c8keep_core::fault::Fault;
 use c8keep_engine::fence::newest_claim;
-use c8keep_engine::ports::Vault;
-use jiff::{SignedDuration, Timestamp};
+use c8keep_engine::open_runs::Open;
+use c8keep_engine::ports::{Journal, Vault};
+use jiff::Timestamp;
+use serde::Serialize;
 
+use super::inherited::{self, Known};
 use crate::session;
 use crate::settings::Settings;
-use crate::show::time::ago;
+use crate::show::time::{ago, span};
 
-/// Claims are renewed every 20 s; the rest is for clocks of other hosts.
-const CLAIM_IS_FRESH: SignedDuration = SignedDuration::from_secs(90);
+/// The newest claim, where it tells what this host's own journal does not: of somebody at work elsewhere, or of a pause that is
+/// left.
+#[derive(Debug, Serialize)]
+pub(super) struct Told {
+    #[serde(flatten)]
+    pub(super) claim: Claim,
+    /// Whether its process is known to have ended, whenever it was renewed.
+    pub(super) has_ended: bool,
+}
 
-/// A claim that is not given back, of another host than this one; nobody may be at work here. A vault that cannot be read is told
-/// of elsewhere.
-pub(super) async fn of_another_host(
+/// What it tells, where nobody is at work on this host. A vault that cannot be read is told of elsewhere.
+pub(super) async fn told(
     settings: &Settings,
     vault: &Result<Arc<dyn Vault>, Fault>,
-) -> Option<Claim> {
+    journal: &dyn Journal,
+    open: &Open,
+) -> Option<Told> {
     let vault = vault.as_ref().ok().filter(|_| settings.vault.is_some())?;
-    let claim = newest_claim(Arc::clone(vault), settings.name()).await.ok()??;
+    let mut claim = newest_claim(Arc::clone(vault), settings.name()).await.ok()??;
+    if let Some(held) = &claim.held
+        && inherited::known(journal, &open.runs, held).await != Known::No
+    {
+        claim.held = None;
+    }
     // A claim of this very journal is what a process that has ended has left.
     let own = session::journal_id(settings).await;
-    Some(claim).filter(|claim| !claim.left && own.as_ref() != Some(&claim.journal))
+    let has_ended = claim.left || own.as_ref() == Some(&claim.journal);
+    Some(Told { claim, has_ended }).filter(|told| !told.has_ended || told.claim.held.is_some())
 }
 
-/// Who is at work on the installation, on this host or, as far as its claim tells, on another one.
-pub(super) async fn anybody_at_work(
-    settings: &Settings,
-    vault: &Result<Arc<dyn Vault>, Fault>,
-    now: Timestamp,
-) -> Option<String> {
-    let holder = session::holder(settings).unwrap_or_default();
-    if holder.is_some() {
-        return holder;
+impl Told {
+    /// Whether its process seems to be alive: its owner trusts no renewal that is older, either. By the clock of that host, so
+    /// it proves nothing; to be sure takes watching.
+    pub(super) fn is_at_work(&self, now: Timestamp) -> bool {
+        !self.has_ended && self.claim.at.duration_since(now).abs() < GOOD_FOR
     }
-    let claim = of_another_host(settings, vault).await.filter(|claim| is_renewed(claim, now))?;
-    Some(format!("{} on another host", claim.by))
-}
 
-/// Whether its process seems to be alive. By its own clock: to be sure takes watching.
-pub(super) fn is_renewed(claim: &Claim, now: Timestamp) -> bool {
-    claim.at.duration_since(now).abs() < CLAIM_IS_FRESH
-}
+    /// The pause under it that nobody seems to be at work on.
+    pub(super) fn left_paused(&self, now: Timestamp) -> Option<&Held> {
+        self.claim.held.as_ref().filter(|_| !self.is_at_work(now))
+    }
 
-/// Its times are of another host's clock, so they prove nothing: whether its process is alive takes watching.
-pub(super) fn lines(claim: &Claim, now: Timestamp) -> [String; 2] {
-    let Claim { by, at, held, .. } = claim;
-    let holds = held.as_ref().map_or_else(String::new, |held| format!("; run {} holds a pause", held.run));
-    let next = match (is_renewed(claim, now), held) {
-        (true, _) => {
-            "it is at work on another host: wait until it has ended, or stop it there (it resumes exporting)"
-        }
-        (false, Some(_)) => {
-            "it is not renewed any more: `c8keep resume-exporting`, or the next `c8keep backup`, watches it for 60 s, \
-             takes over and releases its pause"
-        }
-        (false, None) => {
-            "it is not renewed any more: the next `c8keep backup` watches it for 60 s and takes over"
-        }
-    };
-    let renewed = format!("claim         {by}, renewed {} by its clock{holds}", ago(*at, now));
-    [renewed, format!("  next        {next}")]
+    /// It and what to do about it.
+    pub(super) fn lines(&self, now: Timestamp) -> [String; 2] {
+        let Claim { by, at, held, .. } = &self.claim;
+        let renewed = format!("renewed {} by its clock", ago(*at, now));
+        let (says, next) = match (self.is_at_work(now), held) {
+            (true, held) => {
+                let holds = held
+                    .as_ref()
+                    .map_or_else(String::new, |held| format!("; run {} holds a pause", held.run));
+                let next = "it is at work on another host: wait until it has ended, or stop it there (it resumes \
+                            exporting)";
+                (format!("{by}, {renewed}{holds}"), next.to_owned())
+            }
+            (false, Some(held)) if self.has_ended => (
+                format!("run {} of a process that has ended ({by}) holds a pause", held.run),
+                "`c8keep resume-exporting` releases it; the next `c8keep backup` does so first".into(),
+            ),
+            (false, held) => {
+                let silent = format!(
+                    "it has not been renewed for {} and may be dead",
+                    span(now.duration_since(*at).abs())
+                );
+                match held {
+                    Some(held) => (
+                        format!("{by}, {renewed}; run {} holds a pause", held.run),
+                        format!(
+                            "{silent}: `c8keep resume-exporting`, or the next `c8keep backup`, watches it for 60 s, takes \
+                             over and releases its pause"
+                        ),
+                    ),
+                    None => (
+                        format!("{by}, {renewed}"),
+                        format!("{silent}: the next `c8keep backup` watches it for 60 s and takes over"),
+                    ),
+                }
+            }
+        };
+        [format!("claim         {says}"), format!("  next        {next}")]
+    }
 }

@@ -1,17 +1,16 @@
 //! `doctor`: everything that a backup needs, one line each, with what to do. Writes nothing but one object that the check of
 //! the vault removes again.
 
+use std::sync::Arc;
+
 use c8keep_adapters::discovery::Topic;
 use c8keep_adapters::journal::JournalPlace;
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_core::run::Run;
 use c8keep_engine::doctor::{Check, Verdict, examine, exporting_alone, one_cause_one_line, vault_of};
-use c8keep_engine::open_runs::{self, Open};
 use jiff::{SignedDuration, Timestamp};
 
 use super::catalog::{self, Catalog};
-use super::claims;
-use super::plan::{at_work, of_our_own};
+use super::whose::Whose;
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -41,11 +40,14 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
         Err(fault) => (session::no_journal(settings), Some(fault)),
     };
     let vault = session::vault(settings).await;
-    let holder = claims::anybody_at_work(settings, &vault, now).await;
+    let assembled = session::assemble(settings, Arc::clone(&journal)).await;
+    let world = assembled.as_ref().ok().map(|session| Arc::clone(&session.world));
+    let world = world.as_deref();
+    let whose = Whose::read(settings, &*journal, &vault, world, now).await;
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
     let catalog = catalog::read_all(vault, Ok(&*journal), settings.name()).await;
-    let open = open_runs::open(&*journal, settings.name()).await.unwrap_or_default();
-    let mut checks = match session::assemble(settings, journal).await {
+    let in_the_way = whose.in_the_way(world);
+    let mut checks = match assembled {
         Err(fault) => without_installation(settings, fault).await,
         Ok(Session { world, findings, reach }) => {
             let mut checks = vec![installation(&world.installation)];
@@ -57,12 +59,12 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
         }
     };
     checks = one_cause_one_line(checks);
-    checks = checks.into_iter().map(|check| own_pause(check, holder.as_deref(), &open.runs)).collect();
+    checks = checks.into_iter().map(|check| own_pause(check, &whose)).collect();
     if let Some(fault) = unread {
         checks.push(Check::bad("journal", fault));
     } else {
         checks.push(place_of_the_journal(session::journal_place(settings)));
-        checks.extend(runs(holder.as_deref(), open));
+        checks.extend(runs(&whose, in_the_way));
     }
     checks.push(last_backup(&catalog, now));
     checks.extend(hold_budget(&catalog));
@@ -119,11 +121,11 @@ fn told_of(finding: &Finding) -> Check {
 }
 
 /// A pause of our own is no foreign one.
-fn own_pause(check: Check, holder: Option<&str>, open: &[(Run, u64)]) -> Check {
+fn own_pause(check: Check, whose: &Whose) -> Check {
     if check.subject != "exporting" || check.verdict != Verdict::Bad {
         return check;
     }
-    if let Some(holder) = holder {
+    if let Some(holder) = &whose.worker {
         return Check::warning(
             "exporting",
             format!("paused while a run is at work ({holder})"),
@@ -131,7 +133,7 @@ fn own_pause(check: Check, holder: Option<&str>, open: &[(Run, u64)]) -> Check {
         );
     }
     let Some(fault) = check.fault else { return check };
-    let fault = of_our_own(fault, open);
+    let fault = whose.own(fault);
     match fault.kind {
         FaultKind::ForeignPause => Check::bad("exporting", fault),
         // A backup lifts it first, so nothing has to be mended before.
@@ -152,27 +154,24 @@ fn place_of_the_journal(place: Result<JournalPlace, Fault>) -> Check {
     }
 }
 
-/// A run that nobody can read keeps a backup from starting, and one that somebody is at work on from starting now; one that
+/// A run that nobody can read, or that belongs elsewhere, keeps a backup from starting, and one that somebody is at work on from starting now; one that
 /// was left open does not.
-fn runs(holder: Option<&str>, open: Open) -> Vec<Check> {
-    let left: Vec<String> = open.runs.iter().map(|(run, _)| run.id().to_string()).collect();
-    let readable = match (at_work(holder, &open.runs), left.is_empty()) {
+fn runs(whose: &Whose, in_the_way: Vec<Fault>) -> Vec<Check> {
+    let left = whose.left();
+    let in_the_way: Vec<Check> = in_the_way.into_iter().map(|fault| Check::bad("runs", fault)).collect();
+    let readable = match (whose.at_work(), left.is_empty()) {
         (Some(at_work), _) => {
             Check::warning("runs", at_work, "wait until it has ended; `c8keep status` shows it")
         }
-        (None, true) if open.unreadable.is_empty() => Check::ok("runs", "none is open"),
-        (None, true) => return unreadable(open),
+        (None, true) if in_the_way.is_empty() => Check::ok("runs", "none is open"),
+        (None, true) => return in_the_way,
         (None, false) => Check::warning(
             "runs",
             format!("left open: {}", left.join(", ")),
             "`c8keep status` shows it; the next `c8keep backup` ends it",
         ),
     };
-    std::iter::once(readable).chain(unreadable(open)).collect()
-}
-
-fn unreadable(open: Open) -> Vec<Check> {
-    open.unreadable.into_iter().map(|fault| Check::bad("runs", fault)).collect()
+    std::iter::once(readable).chain(in_the_way).collect()
 }
 
 fn last_backup(catalog: &Catalog, now: Timestamp) -> Check {

@@ -4,12 +4,11 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::Installation;
 use c8keep_core::plan::StepName;
 use c8keep_core::recipe::{self, Request};
-use c8keep_core::{BackupId, Plan, Run};
-use c8keep_engine::{World, ids, open_runs, perform};
+use c8keep_core::{BackupId, Plan};
+use c8keep_engine::{World, ids, perform};
 use serde::Serialize;
 
-use super::claims;
-use super::take_over::is_at_work;
+use super::whose::Whose;
 use crate::cli::{Global, PlanArgs};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -24,6 +23,8 @@ struct Shown<'a> {
     findings: &'a [Finding],
     plan: &'a Plan,
     checks: &'a [Check],
+    /// Open runs beside which no backup begins.
+    in_the_way: &'a [Fault],
 }
 
 /// One check with which a backup would begin, made now.
@@ -47,25 +48,25 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
         made => made?,
     };
     let made = perform::check(&world, &plan).await;
-    let open = open_runs::open(&*world.journal, &world.installation.name).await.unwrap_or_default().runs;
     let vault = session::vault(&settings).await;
-    let holder = claims::anybody_at_work(&settings, &vault, world.clock.now()).await;
-    let checks: Vec<Check> =
-        made.into_iter().map(|(step, made)| check(step, made.err(), holder.as_deref(), &open)).collect();
-    let first = at_work(holder.as_deref(), &open).or_else(|| taken_over_first(&open, args));
+    let now = world.clock.now();
+    let whose = Whose::read(&settings, &*world.journal, &vault, Some(&world), now).await;
+    let checks: Vec<Check> = made.into_iter().map(|(step, made)| check(step, made.err(), &whose)).collect();
+    let first = whose.at_work().or_else(|| taken_over_first(&whose.left(), args));
+    let in_the_way = whose.in_the_way(Some(&world));
     let shown = Shown {
         first: first.as_deref(),
         installation: &world.installation,
         findings: &findings,
         plan: &plan,
         checks: &checks,
+        in_the_way: &in_the_way,
     };
     let beforehand = first.as_ref().map_or_else(String::new, |first| format!("{first}\n\n"));
     printer.result(&format!("{beforehand}{plan}\n{}", text(&checks)), &shown);
-    let mut faults = checks.iter().filter_map(|check| check.fault.as_ref()).peekable();
-    let code = faults.peek().map_or(exit::DONE, |fault| fault.kind.exit_code());
-    faults.for_each(|fault| printer.fault(fault));
-    Ok(code)
+    let faults = || in_the_way.iter().chain(checks.iter().filter_map(|check| check.fault.as_ref()));
+    faults().for_each(|fault| printer.fault(fault));
+    Ok(exit::first_of(faults().map(|fault| fault.kind.exit_code())))
 }
 
 fn text(checks: &[Check]) -> String {
@@ -82,11 +83,11 @@ fn text(checks: &[Check]) -> String {
 }
 
 /// A pause of our own stands in the way of no backup: it is lifted first, or its run is at work and keeps others out.
-fn check(step: StepName, fault: Option<Fault>, holder: Option<&str>, open: &[(Run, u64)]) -> Check {
+fn check(step: StepName, fault: Option<Fault>, whose: &Whose) -> Check {
     let is_pause = fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::ForeignPause);
-    let (fault, note) = match (fault, holder) {
+    let (fault, note) = match (fault, &whose.worker) {
         (Some(_), Some(_)) if is_pause => (None, Some("exporting is paused while a run is at work".into())),
-        (Some(fault), _) if is_pause => match of_our_own(fault, open) {
+        (Some(fault), _) if is_pause => match whose.own(fault) {
             foreign if foreign.kind == FaultKind::ForeignPause => (Some(foreign), None),
             own => (None, Some(format!("{}: a backup lifts that first", own.answer))),
         },
@@ -95,19 +96,8 @@ fn check(step: StepName, fault: Option<Fault>, holder: Option<&str>, open: &[(Ru
     Check { step, ok: fault.is_none() && note.is_none(), fault, note }
 }
 
-/// Who keeps another backup from starting now.
-pub(super) fn at_work(holder: Option<&str>, open: &[(Run, u64)]) -> Option<String> {
-    let holder = holder?;
-    let what = match open.iter().find(|(run, _)| is_at_work(run, Some(holder))) {
-        Some((run, _)) => format!("backup {} is running ({holder})", run.plan().backup()),
-        None => format!("{holder} is at work"),
-    };
-    Some(format!("{what}: another backup would end with 11"))
-}
-
-/// What becomes of runs that were left open before a new one begins.
-fn taken_over_first(open: &[(Run, u64)], args: &PlanArgs) -> Option<String> {
-    let left: Vec<String> = open.iter().map(|(run, _)| run.id().to_string()).collect();
+/// What becomes of what was left open before a new one begins.
+fn taken_over_first(left: &[String], args: &PlanArgs) -> Option<String> {
     if left.is_empty() {
         return None;
     }
@@ -117,15 +107,6 @@ fn taken_over_first(open: &[(Run, u64)], args: &PlanArgs) -> Option<String> {
         "a backup takes that over first (--on-open), and then does what follows"
     };
     Some(format!("left open: {}; {then}", left.join(", ")))
-}
-
-/// A pause that one of our own runs has left is told as that.
-pub(super) fn of_our_own(fault: Fault, open: &[(Run, u64)]) -> Fault {
-    let left = open.iter().find(|(run, _)| run.hold().is_open());
-    let Some((run, _)) = left.filter(|_| fault.kind == FaultKind::ForeignPause) else { return fault };
-    let answer = format!("exporting is paused by run {}, which was left open", run.id());
-    Fault { kind: FaultKind::Precondition, answer, ..fault }
-        .with_hint("`c8keep resume-exporting` lets it run again; `c8keep backup` takes the run over")
 }
 
 /// The plan that the settings and the options ask for.

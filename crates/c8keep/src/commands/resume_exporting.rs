@@ -11,8 +11,8 @@ use c8keep_engine::ports::{Clock, Journal, Term};
 use jiff::SignedDuration;
 use serde::Serialize;
 
-use super::inherited;
-use super::take_over::{How, interrupted, take_over_all};
+use super::take_over::{How, Left, interrupted, take_over_all};
+use super::{inherited, other_names};
 use crate::cli::{Global, OnOpen, Output, ResumeArgs};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -96,9 +96,10 @@ async fn release(
         }
     };
     open.unreadable.iter().for_each(|fault| printer.fault(fault));
-    let inherited = inherited::of(&journal, &open.runs).await;
-    if inherited.is_none() && !open.has_hold() {
-        let owner = if open.unreadable.is_empty() { Owner::NotUs } else { Owner::Unknown };
+    let left = Left { inherited: inherited::of(&journal, &open.runs).await, runs: open.runs };
+    if !left.has_hold() {
+        let unread = if open.unreadable.is_empty() { Owner::NotUs } else { Owner::Unknown };
+        let owner = if beside_other_names(settings, args, printer).await? { Owner::Sure } else { unread };
         return by_the_brokers(settings, args, owner, printer).await;
     }
     let as_journal: Arc<dyn Journal> = journal.clone();
@@ -106,11 +107,9 @@ async fn release(
         Ok(world) => world,
         Err(fault) => return without_identity(settings, args, &fault, printer).await,
     };
-    if let Some(held) = inherited {
-        inherited::release(settings, &world, &journal, &held, args.release_wait, printer).await?;
-    }
-    let how = How { on_open: Some(OnOpen::Release), term, release_wait: args.release_wait, printer };
-    match take_over_all(&world, open.runs, &how).await.1 {
+    let (release_wait, force) = (args.release_wait, args.force);
+    let how = How { on_open: Some(OnOpen::Release), term, release_wait, force, printer };
+    match take_over_all(settings, &world, &journal, left, &how).await.1 {
         Ok(()) => Ok(RESUMED),
         // The run is ours and this is its installation; a journal that takes nothing more changes neither.
         Err(Stop { fault: Some(fault), .. }) if fault.kind == FaultKind::Storage => {
@@ -121,6 +120,23 @@ async fn release(
     }
 }
 
+/// Whether somebody is at work on this cluster under another name, and is to be disregarded as one of the same name would be.
+async fn beside_other_names(settings: &Settings, args: &ResumeArgs, printer: Printer) -> Result<bool, Stop> {
+    let looking = aloud("the servers, to tell which cluster they are", other_names::here(settings), printer);
+    let others = signals::or_stop(exit::MAY_BE_PAUSED, looking).await;
+    let others =
+        others.map_err(|stop| interrupted(stop.code, "looking for runs under other names", printer))?;
+    let Some(other) = other_names::at_work(&others) else { return Ok(false) };
+    if args.force {
+        printer.say("another run is alive; resuming all the same, its backup will fail");
+        return Ok(true);
+    }
+    let fault = other.fault(RESUMING, "the journal");
+    let hint = format!("{}; --force resumes under it, and its backup fails", fault.hint);
+    Err(fault.with_hint(hint).into())
+}
+
+const RESUMING: &str = "resuming exporting";
 const RESUMED: Resumed = Resumed { resumed: true, said: "exporting runs" };
 /// How long nothing is said.
 const QUIET_MAX: SignedDuration = SignedDuration::from_secs(1);
@@ -265,17 +281,13 @@ async fn by_the_brokers(
 
 async fn not_known_to_be_ours(settings: &Settings, management: &Management, owner: Owner) -> Fault {
     let (name, place) = (settings.name(), settings.journal().display().to_string());
+    let others = other_names::here(settings).await;
+    if let Some(other) = other_names::left_paused(&others) {
+        return other.fault(RESUMING, &management.address);
+    }
     let told = match owner {
         Owner::NotUs => {
-            let others = session::others_with_a_hold(settings).await;
-            let others = if others.is_empty() {
-                String::new()
-            } else {
-                format!("; it knows a pause of {} (--installation)", others.join(", "))
-            };
-            format!(
-                "c8keep did not make this pause: {place} knows no open one of installation {name}{others}"
-            )
+            format!("c8keep did not make this pause: {place} knows no open one of installation {name}")
         }
         Owner::Sure | Owner::Unknown => {
             format!("exporting is paused, and {place} does not tell whether c8keep made the pause")

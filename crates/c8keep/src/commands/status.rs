@@ -2,19 +2,22 @@
 
 use c8keep_core::words::counted;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use c8keep_core::Run;
-use c8keep_core::claim::Claim;
+use c8keep_core::claim::{Held, WATCH_FOR};
 use c8keep_core::facts::Positions;
 use c8keep_core::fault::Fault;
 use c8keep_core::installation::Fingerprint;
 use c8keep_core::run::Hold;
+use c8keep_engine::World;
 use c8keep_engine::open_runs::{self, Open};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::catalog;
-use super::claims::{self, is_renewed};
+use super::claims::{self, Told};
+use super::other_names::{self, Namesake};
 use super::take_over::{is_at_work, what_to_do};
 use crate::cli::Global;
 use crate::exit::{self, Stop};
@@ -28,10 +31,14 @@ struct Status {
     installation: String,
     exporting: Exporting,
     open_runs: Vec<OpenRun>,
+    /// Open runs of this journal under other names, on this cluster or on what may be this one.
+    other_names: Vec<Elsewhere>,
     /// Who is at work on this host.
     holder: Option<String>,
-    /// Whose claim in the vault is not given back; another host's, where nobody is at work on this one.
-    claim: Option<Claim>,
+    /// What a claim in the vault tells beyond that, where nobody is at work on this host.
+    claim: Option<Told>,
+    /// Whether exporting is known to run on the cluster whose pause it tells of.
+    claim_is_over: bool,
     last_backup: Option<LastBackup>,
     /// What of journal and vault cannot be read.
     faults: Vec<Unread>,
@@ -73,6 +80,17 @@ struct OpenRun {
 }
 
 #[derive(Serialize)]
+struct Elsewhere {
+    installation: String,
+    #[serde(flatten)]
+    run: OpenRun,
+    is_at_work: bool,
+    is_this_cluster: bool,
+    #[serde(skip)]
+    lines: [String; 2],
+}
+
+#[derive(Serialize)]
 struct LastBackup {
     backup: u64,
     completed_at: Timestamp,
@@ -97,12 +115,13 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         Open::default()
     });
     open.unreadable.iter().for_each(|fault| unread("journal", fault.clone()));
-    let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
     let vault = session::vault(&settings).await;
-    let claim = match &holder {
-        Some(_) => None,
-        None => claims::of_another_host(&settings, &vault).await,
+    let claim = match (&holder, &journal) {
+        (Some(_), _) => None,
+        (None, Ok(journal)) => claims::told(&settings, &vault, &**journal, &open).await,
+        (None, Err(_)) => claims::told(&settings, &vault, &*session::no_journal(&settings), &open).await,
     };
+    let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
     let catalog = catalog::read_all(vault, journal, settings.name()).await;
     for fault in catalog.faults {
@@ -127,13 +146,35 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         }
     }
     let exporting = exporting(&settings).await;
-    let in_doubt = open.has_hold() && holder.is_none() && matches!(exporting, Exporting::Runs { .. });
-    let running = if in_doubt { runs_everywhere(&settings).await } else { None };
-    let open =
-        open.runs.iter().map(|(run, _)| open_run(run, holder.as_deref(), running.as_ref(), now)).collect();
-    let name = settings.name().into();
-    let status =
-        Status { installation: name, exporting, open_runs: open, holder, claim, last_backup, faults };
+    let left_paused = claim.as_ref().and_then(|told| told.left_paused(now));
+    let in_doubt = (open.has_hold() || left_paused.is_some()) && holder.is_none();
+    let beside = !other_names::on(&settings, None).await.is_empty();
+    let runs = matches!(exporting, Exporting::Runs { .. });
+    let world = if (in_doubt && runs) || beside { identified(&settings).await } else { None };
+    let running = match &world {
+        Some(world) if runs => runs_everywhere(world).await,
+        _ => None,
+    };
+    let cluster = world.as_ref().map(|world| &world.installation.fingerprint);
+    let mut others = if beside { other_names::on(&settings, cluster).await } else { Vec::new() };
+    // What may be on another cluster concerns nobody here, unless a pause is to be explained.
+    others.retain(|other| other.is_sure || !runs);
+    let claim_is_over = left_paused.is_some_and(|held| is_over(held, running.as_ref(), now));
+    let status = Status {
+        installation: settings.name().into(),
+        exporting,
+        open_runs: open
+            .runs
+            .iter()
+            .map(|(run, _)| open_run(run, holder.as_deref(), running.as_ref(), now))
+            .collect(),
+        other_names: others.iter().map(|other| elsewhere(other, running.as_ref(), now)).collect(),
+        holder,
+        claim,
+        claim_is_over,
+        last_backup,
+        faults,
+    };
     printer.result(&text(&status, now), &status);
     Ok(code(&status, now))
 }
@@ -173,11 +214,15 @@ fn leaders(positions: &Positions, of: Option<u32>) -> Leaders {
     Leaders { read: led.len(), of, unread }
 }
 
+/// What answers, as far as it can be told while an application is down.
+async fn identified(settings: &Settings) -> Option<Arc<World>> {
+    let assembled = Box::pin(session::assemble_to_release(settings, session::no_journal(settings)));
+    Some(assembled.await.ok()?.world)
+}
+
 /// The cluster of which every replica says that exporting runs. Only that ends the doubt about a run that was left open: a
 /// broker that was not read may be paused, and at the same address may be another cluster today.
-async fn runs_everywhere(settings: &Settings) -> Option<Fingerprint> {
-    let assembled = Box::pin(session::assemble_to_release(settings, session::no_journal(settings)));
-    let world = assembled.await.ok()?.world;
+async fn runs_everywhere(world: &World) -> Option<Fingerprint> {
     let (installation, camunda) = (&world.installation, &world.camunda);
     let positions = camunda.positions(&installation.brokers, session::now()).await.ok()?;
     let cluster = camunda.cluster().await.ok()?;
@@ -201,12 +246,32 @@ fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now:
     }
 }
 
+/// A claim tells of a pause before it is sent, and one that was sent and never answered may take effect for a while.
+fn is_over(held: &Held, running: Option<&Fingerprint>, now: Timestamp) -> bool {
+    running == Some(&held.fingerprint) && now.duration_since(held.since) >= WATCH_FOR
+}
+
+fn elsewhere(other: &Namesake, running: Option<&Fingerprint>, now: Timestamp) -> Elsewhere {
+    Elsewhere {
+        installation: other.installation.clone(),
+        run: open_run(&other.run, other.holder.as_deref(), running, now),
+        is_at_work: other.holder.is_some(),
+        is_this_cluster: other.is_sure,
+        lines: [format!("run           {}", other.says()), format!("  next        {}", other.next())],
+    }
+}
+
 /// 20 while exporting is, or may be, paused and nobody is at work on it, as long as not every replica says that it runs; else the worst of what could not be read.
 fn code(status: &Status, now: Timestamp) -> u8 {
-    let at_work =
-        status.holder.is_some() || status.claim.as_ref().is_some_and(|claim| is_renewed(claim, now));
+    let others = || status.other_names.iter().filter(|other| other.is_this_cluster);
+    let claim = status.claim.as_ref();
+    let at_work = status.holder.is_some()
+        || claim.is_some_and(|told| told.is_at_work(now))
+        || others().any(|other| other.is_at_work);
     let paused = matches!(status.exporting, Exporting::Paused { .. });
-    let left = status.open_runs.iter().any(|run| run.hold.is_open() && !run.resumed_meanwhile);
+    let claimed = claim.is_some_and(|told| told.left_paused(now).is_some()) && !status.claim_is_over;
+    let mut open = status.open_runs.iter().chain(others().map(|other| &other.run));
+    let left = claimed || open.any(|run| run.hold.is_open() && !run.resumed_meanwhile);
     let mut codes: Vec<u8> = status.faults.iter().map(|unread| unread.fault.kind.exit_code()).collect();
     if (paused || left) && !at_work {
         codes.push(exit::MAY_BE_PAUSED);
@@ -249,21 +314,20 @@ fn text(status: &Status, now: Timestamp) -> String {
             format!("exporting     unknown: {}: {}; {}", fault.target, fault.answer, fault.hint)
         }
     });
-    let is_known = status.holder.is_some() || status.claim.is_some() || !status.open_runs.is_empty();
-    if matches!(status.exporting, Exporting::Paused { .. }) && !is_known {
-        lines.push(
-            "  next        no run in this journal did it: find out who (another user, host or tool); if nobody needs it, \
-             `c8keep resume-exporting --yes`"
-                .into(),
-        );
-    }
+    lines.extend(unknown_pause(status).map(|next| format!("  next        {next}")));
     for Unread { what, fault } in &status.faults {
         lines.push(format!("{what:<13} cannot be read: {}: {}", fault.target, fault.answer));
         if !fault.hint.is_empty() {
             lines.push(format!("  next        {}", fault.hint));
         }
     }
-    lines.extend(status.claim.iter().flat_map(|claim| claims::lines(claim, now)));
+    if let Some(told) = &status.claim {
+        let [says, next] = told.lines(now);
+        let over =
+            "  next        exporting runs by now, as every replica says; the next `c8keep backup` settles it";
+        lines.extend([says, if status.claim_is_over { over.into() } else { next }]);
+    }
+    lines.extend(status.other_names.iter().flat_map(|other| other.lines.clone()));
     lines.extend(status.open_runs.iter().flat_map(|run| run_lines(run, status.holder.as_deref(), now)));
     lines.push(match &status.last_backup {
         Some(last) => format!(
@@ -275,6 +339,24 @@ fn text(status: &Status, now: Timestamp) -> String {
         None => "last backup   none".into(),
     });
     lines.join("\n")
+}
+
+/// What to do about a pause of which nothing tells whose it is.
+fn unknown_pause(status: &Status) -> Option<&'static str> {
+    let is_known = status.holder.is_some()
+        || status.claim.is_some()
+        || !status.open_runs.is_empty()
+        || !status.other_names.is_empty();
+    if is_known || !matches!(status.exporting, Exporting::Paused { .. }) {
+        return None;
+    }
+    Some(if status.faults.iter().any(|unread| unread.what == "journal") {
+        "cannot tell whether c8keep made the pause, as the journal cannot be read: see to that first, or find out who did \
+         (another backup may be running); `c8keep resume-exporting` shows what is paused"
+    } else {
+        "no run in this journal did it: find out who (another user, host or tool); if nobody needs it, \
+         `c8keep resume-exporting --yes`"
+    })
 }
 
 fn run_lines(run: &OpenRun, holder: Option<&str>, now: Timestamp) -> Vec<String> {
@@ -313,10 +395,10 @@ mod tests {
     #[test]
     fn a_claim_that_is_renewed_is_somebody_at_work() {
         let now = Timestamp::from_second(1_748_937_221).unwrap();
-        let status = |age: i64| {
+        let of = |age: i64, held: serde_json::Value, has_ended: bool| {
             let claim = serde_json::json!({
                 "format": 1, "installation": "default", "term": 1, "renewal": 3, "by": "1@other", "journal": "j",
-                "at": now - SignedDuration::from_secs(age), "held": null, "left": false,
+                "at": now - SignedDuration::from_secs(age), "held": held, "left": false,
             });
             Status {
                 installation: "default".into(),
@@ -326,17 +408,34 @@ mod tests {
                 },
                 open_runs: Vec::new(),
                 holder: None,
-                claim: Some(serde_json::from_value(claim).unwrap()),
+                other_names: Vec::new(),
+                claim: Some(Told { claim: serde_json::from_value(claim).unwrap(), has_ended }),
+                claim_is_over: false,
                 last_backup: None,
                 faults: Vec::new(),
             }
         };
+        let status = |age| of(age, serde_json::Value::Null, false);
+        let held = serde_json::json!({
+            "run": "backup-7", "since": now, "fingerprint": "uuid/zeebe-record",
+        });
         assert_eq!(code(&status(20), now), exit::DONE);
         assert!(text(&status(20), now).contains("next        it is at work on another host: wait"));
-        assert_eq!(code(&status(120), now), exit::MAY_BE_PAUSED);
-        assert!(
-            text(&status(120), now)
-                .contains("next        it is not renewed any more: the next `c8keep backup`")
-        );
+        // A renewal is overdue: nobody may be alive any more, long before a watcher would take over.
+        for age in [50, 120] {
+            assert_eq!(code(&status(age), now), exit::MAY_BE_PAUSED);
+            let silent = format!(
+                "it has not been renewed for {} and may be dead",
+                span(SignedDuration::from_secs(age))
+            );
+            let said = text(&status(age), now);
+            assert!(said.contains(&silent) && said.contains("the next `c8keep backup`"), "{said}");
+        }
+        // One that has ended was renewed just now.
+        let ended = of(1, held, true);
+        assert_eq!(code(&ended, now), exit::MAY_BE_PAUSED);
+        let said = text(&ended, now);
+        assert!(said.contains("run backup-7 of a process that has ended (1@other) holds a pause"), "{said}");
+        assert!(!said.contains("--yes"), "{said}");
     }
 }

@@ -1,27 +1,80 @@
-//! Runs that an earlier process left open. Reading verbs only report them; `backup` and `resume-exporting` take them over.
+//! What an earlier process left open. Reading verbs only report it; `backup` and `resume-exporting` take it over.
 
 use std::sync::Arc;
 
 use c8keep_core::Run;
-use c8keep_core::fault::Fault;
+use c8keep_core::claim::Held;
+use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::run::{Hold, StepState};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End, Unreleased};
+use c8keep_engine::fence::Fence;
 use c8keep_engine::open_runs::{self, Taking};
 use c8keep_engine::ports::Term;
 use jiff::SignedDuration;
 
+use super::{inherited, other_names};
 use crate::cli::OnOpen;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
 use crate::session::actor;
+use crate::settings::Settings;
 use crate::show::summary;
 use crate::show::time::{ago, span};
 use crate::signals;
 
-/// Ends or finishes the open runs, newest first: how the one ended that was finished, if any, and what stood in the way of the
-/// others. After a signal all of them are released in the time that is left, and then the command stops, too.
+/// What earlier processes left, on this host or another one.
+pub(super) struct Left {
+    /// A pause that only our claim tells of.
+    pub(super) inherited: Option<Held>,
+    /// Open runs of this journal, newest first.
+    pub(super) runs: Vec<(Run, u64)>,
+}
+
+impl Left {
+    /// Whether it may keep exporting paused.
+    pub(super) fn has_hold(&self) -> bool {
+        self.inherited.is_some() || self.runs.iter().any(|(run, _)| run.hold().is_open())
+    }
+}
+
+/// Lifts the inherited pause, then ends or finishes the open runs: how the one ended that was finished, if any, and what stood
+/// in the way of the others. What belongs to another cluster comes last, because it keeps nothing of this one paused.
 pub(super) async fn take_over_all(
+    settings: &Settings,
+    world: &Arc<World>,
+    fence: &Fence,
+    left: Left,
+    how: &How,
+) -> (Option<Box<Driven>>, Result<(), Stop>) {
+    let ours = &world.installation.fingerprint;
+    let others = other_names::on(settings, Some(ours)).await;
+    if let (false, Some(other)) = (how.force, other_names::at_work(&others)) {
+        let fault = other.fault("looking for open runs", &world.installation.management);
+        return (None, Err(fault.into()));
+    }
+    let (here, elsewhere) = match left.inherited {
+        Some(held) if held.fingerprint == *ours || how.on_open == Some(OnOpen::Fail) => (Some(held), None),
+        other => (None, other),
+    };
+    if let Some(held) = here
+        && let Err(stop) = inherited::release(settings, world, fence, &held, how).await
+    {
+        return (None, Err(stop));
+    }
+    let mut runs = left.runs;
+    runs.sort_by_key(|(run, _)| run.plan().fingerprint() != ours);
+    let (finished, ended) = take_over_runs(world, runs, how).await;
+    let Some(held) = elsewhere else { return (finished, ended) };
+    if let Err(Stop { fault: Some(fault), .. }) = &ended {
+        how.printer.fault(fault);
+    }
+    (finished, Err(Stop::from(inherited::elsewhere(world, &held)).while_paused()))
+}
+
+/// The open runs in this order. After a signal all of them are released in the time that is left, and then the command stops,
+/// too.
+async fn take_over_runs(
     world: &Arc<World>,
     open: Vec<(Run, u64)>,
     how: &How,
@@ -59,6 +112,8 @@ pub(super) struct How {
     pub(super) on_open: Option<OnOpen>,
     pub(super) term: Term,
     pub(super) release_wait: Option<SignedDuration>,
+    /// Also while somebody is at work on this cluster under another name.
+    pub(super) force: bool,
     pub(super) printer: Printer,
 }
 
@@ -114,7 +169,9 @@ async fn adopt_and_drive(
     how: &How,
     taking: Taking,
 ) -> Result<Driven, Stop> {
-    open_runs::take(world, &mut run, &mut seq, &actor(), how.term, taking).await?;
+    let is_open = run.hold().is_open();
+    let taken = open_runs::take(world, &mut run, &mut seq, &actor(), how.term, taking).await;
+    taken.map_err(|fault| if is_open { may_be_paused(fault) } else { fault.into() })?;
     Ok(Box::pin(super::drive::drive(world, run, seq, how.term, how.release_wait, how.printer)).await)
 }
 
@@ -137,6 +194,16 @@ async fn choose(how: &How, why_not: Option<&str>) -> Result<OnOpen, Stop> {
             }
         }
     })
+}
+
+/// What ends a process that has not lifted a pause of ours. Only a successor lifts it; everybody else must be told of it.
+pub(super) fn may_be_paused(fault: Fault) -> Stop {
+    if fault.kind == FaultKind::Locked {
+        return fault.into();
+    }
+    let first = if fault.hint.is_empty() { String::new() } else { format!("{}; then ", fault.hint) };
+    let hint = format!("exporting may still be PAUSED: {first}run `c8keep resume-exporting`");
+    Stop::from(fault.with_hint(hint)).while_paused()
 }
 
 /// An open run in one line, with what it means for exporting.
@@ -238,4 +305,28 @@ pub(super) fn interrupted(code: u8, doing: &str, printer: Printer) -> Stop {
         printer.say(&format!("stopped by a signal while c8keep was {doing}; exporting was not touched"));
     }
     Stop::with(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The standing of a process ends in two ways, and only one of them leaves the release to somebody else.
+    #[test]
+    fn a_pause_that_nobody_else_lifts_is_told() {
+        let fault =
+            |kind| Fault::new(kind, "renewing the claim", "/vault", "said").with_hint("see to the vault");
+        for kind in [FaultKind::Unreachable, FaultKind::Storage, FaultKind::Unauthorised, FaultKind::Damaged]
+        {
+            let stop = may_be_paused(fault(kind));
+            assert_eq!(stop.code, exit::MAY_BE_PAUSED);
+            let hint = stop.fault.unwrap().hint;
+            assert_eq!(
+                hint,
+                "exporting may still be PAUSED: see to the vault; then run `c8keep resume-exporting`"
+            );
+        }
+        let superseded = may_be_paused(fault(FaultKind::Locked));
+        assert_eq!((superseded.code, superseded.fault.unwrap().hint.as_str()), (11, "see to the vault"));
+    }
 }

@@ -421,6 +421,7 @@ fn an_unreadable_run_beside_one_that_is_open() {
     theatre
         .run(&["doctor"])
         .expect(14, &["WARN  runs          left open: backup-1000", "BAD   runs", "event 1 of backup-999"]);
+    theatre.run(&["plan"]).expect(14, &["left open: backup-1000;", "reading run backup-999"]);
     let ended = theatre.run(&["backup", "--on-open", "finish"]);
     ended.expect(14, &["reading run backup-999", "move it away", "run backup-1000"]);
     assert!(!theatre.is_paused(), "a pause of ours comes first");
@@ -444,5 +445,37 @@ fn another_cluster_is_not_touched() {
     other.set("HOME", theatre.home().to_str().unwrap());
     other.run(&["backup"]).expect(20, &["belongs to the installation"]);
     other.run(&["resume-exporting"]).expect(20, &["belongs to the installation"]);
+    let words = ["run backup-1000", "belongs to the installation", "a backup would end with 20"];
+    for verb in ["plan", "doctor"] {
+        let ended = other.run(&[verb]).expect(10, &words);
+        assert!(!ended.said().contains("left open"), "{}", ended.said());
+    }
+    // A pause of somebody else on that one is not this run's.
+    other.by_hand(Host::Gateway, "POST", "/actuator/exporting/pause?soft=true");
+    for verb in ["plan", "doctor"] {
+        let ended = other.run(&[verb]).expect(10, &["not by a run"]);
+        assert!(!ended.said().contains("paused by run"), "{}", ended.said());
+    }
     theatre.run(&["resume-exporting"]).expect(0, &[]);
+}
+
+/// The newest run left open may be one of another cluster; that keeps no pause of this one from being lifted.
+#[test]
+fn what_is_of_this_cluster_comes_first() {
+    let mut config = slow();
+    config.durations.records = 3_000;
+    let theatre = Theatre::new(config);
+    for (verb, id) in [("resume-exporting", "1000"), ("backup", "2000")] {
+        kill(paused(&theatre, &["backup", "--id", id]));
+        let (own, other) = (format!("backup-{id}"), format!("backup-{id}1"));
+        copy_run(&theatre, &own, &other);
+        theatre.in_journal(&format!(
+            r#"UPDATE event SET body = replace(body, '"fingerprint":"', '"fingerprint":"another-') WHERE run = '{other}'"#
+        ));
+        let released = format!("run {own} by");
+        let refused = format!("run {other} belongs to the installation another-");
+        theatre.run(&[verb]).expect(20, &[&released, &refused]);
+        assert!(!theatre.is_paused(), "{verb}");
+        theatre.in_journal(&format!("UPDATE run SET closed = 1 WHERE run = '{other}'"));
+    }
 }

@@ -4,6 +4,7 @@
 use std::fs;
 
 use c8keep_twin::Config;
+use jiff::Timestamp;
 
 use crate::theatre::{Theatre, ended};
 
@@ -67,11 +68,15 @@ fn the_same_host_goes_on_at_once() {
     // What the dead process's own claim says is no sign of life here.
     theatre.run(&["-c", &shared, "status"]).expect(20, &["LEFT OPEN", "paused exporting"]);
     let other = theatre.home().join("other");
+    let renewed =
+        || crate::inherited::renew(&theatre, |claim| claim["at"] = Timestamp::now().to_string().into());
+    renewed();
     let elsewhere = theatre.command(&["-c", &shared, "status"]).env("HOME", &other).output().unwrap();
     // From elsewhere it may still be at work: the claim was renewed just now.
     let told = crate::theatre::ended(elsewhere).expect(0, &["claim  ", "run backup-1000 holds a pause"]);
     let told = told.expect(0, &["it is at work on another host: wait until it has ended"]);
     for verb in ["doctor", "plan"] {
+        renewed();
         let asked = theatre.command(&["-c", &shared, verb]).env("HOME", &other).output().unwrap();
         let words = ["on another host is at work: another backup would end with 11"];
         let _: crate::theatre::Ended = crate::theatre::ended(asked).expect(0, &words);
