@@ -384,7 +384,8 @@ impl Positions {
     /// The readings without those of a broker that answers behind another address, too: a gateway that is part of it.
     fn processes(&self) -> impl Iterator<Item = &BrokerReading> {
         let again = |(n, broker): &(usize, &BrokerReading)| {
-            self.brokers[..*n].iter().any(|earlier| earlier.is_one_process_with(broker))
+            let mut read = self.brokers[..*n].iter().filter(|earlier| earlier.unread.is_none());
+            read.any(|earlier| earlier.is_one_process_with(broker))
         };
         self.brokers.iter().enumerate().filter(move |reading| !again(reading)).map(|(_, broker)| broker)
     }
@@ -435,6 +436,15 @@ mod tests {
             reading("http://b2", Some(2), &[(1, "LEADER", 12)]),
         ]);
         assert_eq!(told, ["broker 0", "broker 1", "broker 2"]);
+    }
+
+    /// An address that nobody answers at says nothing for another one of the same broker.
+    #[test]
+    fn an_address_out_of_reach_hides_no_pause() {
+        let silent = BrokerReading { unread: Some("refused".into()), ..reading("http://old", Some(0), &[]) };
+        let brokers = vec![silent, reading("http://b0", Some(0), &[(1, "LEADER", 10)])];
+        let paused = Positions { at: Timestamp::UNIX_EPOCH, brokers }.paused();
+        assert_eq!(paused, [("broker 0".to_owned(), 1, "SOFT_PAUSED".to_owned())]);
     }
 
     /// Facts lie inside two tagged enums in the journal, where serde loses the kind of map keys.

@@ -195,8 +195,9 @@ fn brokers(configured: &Configured, observed: &Observed, findings: &mut Vec<Find
         let address = seen.endpoint.address();
         let twice = match seen.node {
             Some(node) if seen.from == From::Management => own.contains(&node),
-            Some(node) => !nodes.insert(node),
-            None => false,
+            // An address that nobody answers at counts for no broker.
+            Some(node) if seen.unread.is_none() => !nodes.insert(node),
+            _ => false,
         };
         if let Some(why) = &seen.unread {
             // A gateway of its own is no broker; that is no news.

@@ -385,6 +385,19 @@ fn a_broker_behind_a_service_and_its_own_address_counts_once() {
     assert!(notes.iter().any(|n| n.contains("out of reach from here: name not known")), "{notes:?}");
 }
 
+/// A broker that moved: its former address is still found, and nobody answers there.
+#[test]
+fn an_address_out_of_reach_hides_no_broker() {
+    let mut observed = observed();
+    let former = broker("old:9600", Some(0), From::Found);
+    observed.brokers = vec![
+        BrokerSeen { unread: Some("refused".into()), ..former },
+        broker("new:9600", Some(0), From::Found),
+    ];
+    let brokers = found(&observed).brokers;
+    assert_eq!(brokers.iter().map(|b| b.address.as_str()).collect::<Vec<_>>(), ["http://new:9600"]);
+}
+
 #[test]
 fn a_gateway_without_partitions_is_no_broker() {
     let mut observed = observed();
