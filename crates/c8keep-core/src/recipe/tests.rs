@@ -59,9 +59,10 @@ pub(crate) fn plan(installation: &Installation) -> crate::plan::Plan {
 #[test]
 fn every_recipe_is_drawn() {
     use HistoryApp::{Operate, Optimize, Tasklist, Webapps};
-    let split: [(&str, &[HistoryApp]); 4] = [
+    let split: [(&str, &[HistoryApp]); 5] = [
         ("operate-tasklist-optimize", &[Operate, Tasklist, Optimize]),
         ("operate-tasklist", &[Operate, Tasklist]),
+        ("operate-optimize", &[Operate, Optimize]),
         ("operate", &[Operate]),
         ("brokers-only", &[]),
     ];
