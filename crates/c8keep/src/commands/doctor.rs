@@ -29,13 +29,14 @@ const RUNS_COMPARED: usize = 10;
 pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
     let now = session::now();
-    let checks = examined(&settings, now).await;
-    printer.result(&text(&checks), &checks);
+    let (checks, at_work) = examined(&settings, now).await;
+    printer.result(&text(&checks, at_work.as_deref()), &checks);
     let faults = checks.iter().filter_map(|check| check.fault.as_ref());
     Ok(exit::first_of(faults.map(|fault| fault.kind.exit_code())))
 }
 
-async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
+/// The checks, and who keeps a backup from starting now.
+async fn examined(settings: &Settings, now: Timestamp) -> (Vec<Check>, Option<String>) {
     let (journal, unread) = match session::journal_to_read(settings).await {
         Ok(journal) => (journal, None),
         Err(fault) => (session::no_journal(settings), Some(fault)),
@@ -45,6 +46,7 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
     let catalog = catalog::read_all(vault, Ok(&*journal), settings.name()).await;
     let open = open_runs::open(&*journal, settings.name()).await.unwrap_or_default();
+    let at_work = at_work(holder.as_deref(), &open.runs);
     let mut checks = match session::assemble(settings, journal).await {
         Err(fault) => without_installation(settings, fault).await,
         Ok(Session { world, findings, reach }) => {
@@ -62,12 +64,12 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
         checks.push(Check::bad("journal", fault));
     } else {
         checks.push(place_of_the_journal(session::journal_place(settings)));
-        checks.extend(runs(holder.as_deref(), open));
+        checks.extend(runs(at_work.clone(), open));
     }
     checks.push(last_backup(&catalog, now));
     checks.extend(hold_budget(&catalog));
     checks.extend(catalog.faults.into_iter().map(|fault| Check::bad("catalog", fault)));
-    checks
+    (checks, at_work)
 }
 
 fn installation(installation: &c8keep_core::Installation) -> Check {
@@ -154,9 +156,9 @@ fn place_of_the_journal(place: Result<JournalPlace, Fault>) -> Check {
 
 /// A run that nobody can read keeps a backup from starting, and one that somebody is at work on from starting now; one that
 /// was left open does not.
-fn runs(holder: Option<&str>, open: Open) -> Vec<Check> {
+fn runs(at_work: Option<String>, open: Open) -> Vec<Check> {
     let left: Vec<String> = open.runs.iter().map(|(run, _)| run.id().to_string()).collect();
-    let readable = match (at_work(holder, &open.runs), left.is_empty()) {
+    let readable = match (at_work, left.is_empty()) {
         (Some(at_work), _) => {
             Check::warning("runs", at_work, "wait until it has ended; `c8keep status` shows it")
         }
@@ -206,7 +208,7 @@ fn hold_budget(catalog: &Catalog) -> Option<Check> {
     })
 }
 
-fn text(checks: &[Check]) -> String {
+fn text(checks: &[Check], at_work: Option<&str>) -> String {
     let mut lines = Vec::new();
     for check in checks {
         let sign = match check.verdict {
@@ -222,6 +224,9 @@ fn text(checks: &[Check]) -> String {
     }
     let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
     lines.push(match (count(Verdict::Bad), count(Verdict::Warning)) {
+        (0, _) if at_work.is_some() => {
+            format!("a backup can be taken, but not now: {}", at_work.unwrap_or_default())
+        }
         (0, 0) => "a backup can be taken".into(),
         (0, warnings) => format!("a backup can be taken; {warnings} to look into"),
         (bad, _) => format!("a backup cannot be taken: {bad} to mend"),
