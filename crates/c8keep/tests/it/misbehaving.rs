@@ -13,6 +13,8 @@ fn fails(faults: impl Fn(&mut c8keep_twin::Faults), stall: &str, words: &[&str])
     assert!(!theatre.home().join(".local/share/c8keep/vault/default/backups/1000/manifest.json").exists());
     theatre.run(&["status"]).expect(0, &[]);
     theatre.run(&["list"]).expect(0, &["1000", "failed"]);
+    let words = ["not a backup: failed at step", "parts of a failed backup", "operate ("];
+    theatre.run(&["show", "1000"]).expect(0, &words);
     ended
 }
 
