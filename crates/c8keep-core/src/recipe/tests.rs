@@ -109,6 +109,20 @@ fn databases_are_dumped_beside_the_window() {
     }
 }
 
+/// What waits for an optional check is lost with it, so nothing else may wait for it but the end.
+#[test]
+fn an_optional_database_costs_no_other() {
+    let mut installation = with_databases(Dialect::UnifiedActuators);
+    installation.databases[0].required = false;
+    let plan = plan(&installation);
+    for (dump, other) in
+        [("dump-web-modeler", "check-database-rest"), ("dump-rest", "check-database-web-modeler")]
+    {
+        let dump = plan.step(&dump.into()).unwrap();
+        assert!(!dump.after.contains(&other.into()), "{dump:?}");
+    }
+}
+
 pub(crate) fn with_optional_optimize() -> Installation {
     let apps = [HistoryApp::Webapps, HistoryApp::Optimize];
     let mut installation = installation(Dialect::UnifiedActuators, SearchProduct::Elasticsearch, &apps, true);

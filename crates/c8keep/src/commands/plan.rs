@@ -50,8 +50,13 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
     let open = open_runs::open(&*world.journal, &world.installation.name).await.unwrap_or_default().runs;
     let vault = session::vault(&settings).await;
     let holder = claims::anybody_at_work(&settings, &vault, world.clock.now()).await;
-    let checks: Vec<Check> =
-        made.into_iter().map(|(step, made)| check(step, made.err(), holder.as_deref(), &open)).collect();
+    let checks: Vec<Check> = made
+        .into_iter()
+        .map(|(step, made)| {
+            let optional = plan.step(&step).is_some_and(|step| !step.required);
+            check(step, made.err(), optional, holder.as_deref(), &open)
+        })
+        .collect();
     let first = at_work(holder.as_deref(), &open).or_else(|| taken_over_first(&open, args));
     let shown = Shown {
         first: first.as_deref(),
@@ -82,7 +87,13 @@ fn text(checks: &[Check]) -> String {
 }
 
 /// A pause of our own stands in the way of no backup: it is lifted first, or its run is at work and keeps others out.
-fn check(step: StepName, fault: Option<Fault>, holder: Option<&str>, open: &[(Run, u64)]) -> Check {
+fn check(
+    step: StepName,
+    fault: Option<Fault>,
+    optional: bool,
+    holder: Option<&str>,
+    open: &[(Run, u64)],
+) -> Check {
     let is_pause = fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::ForeignPause);
     let (fault, note) = match (fault, holder) {
         (Some(_), Some(_)) if is_pause => (None, Some("exporting is paused while a run is at work".into())),
@@ -90,6 +101,7 @@ fn check(step: StepName, fault: Option<Fault>, holder: Option<&str>, open: &[(Ru
             foreign if foreign.kind == FaultKind::ForeignPause => (Some(foreign), None),
             own => (None, Some(format!("{}: a backup lifts that first", own.answer))),
         },
+        (Some(fault), _) if optional => (None, Some(format!("a backup would be partial: {}", fault.answer))),
         (fault, _) => (fault, None),
     };
     Check { step, ok: fault.is_none() && note.is_none(), fault, note }
