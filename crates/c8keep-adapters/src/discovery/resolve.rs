@@ -31,7 +31,7 @@ const DOING: &str = "resolving the installation";
 const NEVER_COVERED: [(&str, &str); 5] = [
     (
         "Management Identity and Keycloak databases",
-        "outside this procedure: back up the databases behind them",
+        "not configured: PostgreSQL databases behind them can be added to `databases`",
     ),
     ("Web Modeler database", "not configured: add it to `databases`"),
     ("document store", "outside this procedure: use the means of the bucket that holds the documents"),

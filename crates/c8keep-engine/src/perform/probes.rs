@@ -120,7 +120,8 @@ pub(crate) async fn repository(world: &World, name: &str) -> Performed {
                 &app.address,
                 format!("{} uses the repository {other}, the other components {name}", app.app),
                 format!(
-                    "configure the same repository in every component, or tell c8keep the right one: it used {name}"
+                    "configure the same repository in every component; c8keep used {name}, from ELASTIC_SNAPSHOT_REPOSITORY, \
+                     OPENSEARCH_SNAPSHOT_REPOSITORY or `search.repository`, or because a component says so"
                 ),
             ));
         }

@@ -225,9 +225,11 @@ fn repositories_that_differ_end_the_run_naming_each() {
     for part in ["camunda.operate", "says camunda", "camunda.tasklist", "says other", "tasklist:9600"] {
         assert!(fault.answer.contains(part), "{fault:?}");
     }
+    assert!(fault.hint.contains("every component"), "{fault:?}");
     let given = Configured { repository: Some("mine".into()), ..Configured::default() };
     let fault = resolved(&given, &observed()).unwrap_err();
     assert!(fault.kind == FaultKind::Precondition && fault.answer.contains("the configuration says mine"));
+    assert!(fault.hint.contains("`search.repository`") && fault.hint.contains("to camunda,"), "{fault:?}");
     let given = Configured { repository: Some("camunda".into()), ..Configured::default() };
     assert_eq!(resolved(&given, &observed()).unwrap().installation.repository, "camunda");
 }
