@@ -129,11 +129,13 @@ pub(crate) async fn repository(world: &World, name: &str) -> Performed {
     Ok(Fact::Repository(repository).into())
 }
 
-/// An application that is not required and out of reach tells nothing, and that ends no run: its own step fails, and
-/// the backup is partial.
+/// An application that is not required and out of reach, or broken, tells nothing, and that ends no run: its own step fails,
+/// and the backup is partial.
 fn unless_away<T>(app: &AppAddress, told: Result<Option<T>, Fault>) -> Result<Option<T>, Fault> {
     match told {
-        Err(fault) if !app.required && fault.kind == FaultKind::Unreachable => Ok(None),
+        Err(fault) if !app.required && matches!(fault.kind, FaultKind::Unreachable | FaultKind::Refused) => {
+            Ok(None)
+        }
         told => told,
     }
 }

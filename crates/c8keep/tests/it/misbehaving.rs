@@ -124,4 +124,7 @@ fn a_broken_optimize_ends_the_run_before_the_pause() {
     theatre.world().faults.broken.insert(Host::Optimize);
     theatre.run(&["backup", "--id", "1000"]).expect(1, &["failed at check-id", &theatre.url(Host::Optimize)]);
     assert!(!theatre.has_been_asked("POST /actuator/exporting/pause"), "{:?}", theatre.asked());
+    let file = theatre.home().join("c8keep.yaml");
+    std::fs::write(&file, "optimize: {required: false}\n").unwrap();
+    theatre.run(&["-c", file.to_str().unwrap(), "backup"]).expect(3, &["partial", "not in it optimize"]);
 }
