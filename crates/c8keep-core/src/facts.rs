@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::backup::{BackupId, HistoryApp};
 use crate::database::{DatabaseDump, DatabaseName};
 use crate::witness::Witness;
+use crate::words::counted;
 
 /// What a step found out or brought about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -367,6 +368,18 @@ impl Positions {
         paused
     }
 
+    /// All of them in a few words, where every replica that was read is paused and they are too many to be named one by one.
+    pub fn wholly_paused(&self) -> Option<String> {
+        const NAMED_MAX: usize = 3;
+        let read: Vec<&BrokerReading> = self.processes().filter(|broker| broker.unread.is_none()).collect();
+        let replicas: usize = read.iter().map(|broker| broker.partitions.len()).sum();
+        let (paused, brokers) = (self.paused().len(), read.len());
+        let that =
+            if self.brokers.iter().any(|broker| broker.unread.is_some()) { " that were read" } else { "" };
+        (paused == replicas && paused > NAMED_MAX)
+            .then(|| format!("all {replicas} replicas of {}{that}", counted(brokers, "broker", "brokers")))
+    }
+
     /// Whether as many replicas were read as the cluster has: brokers that are out of reach have replicas, too. Not where
     /// nobody tells how many there are.
     pub fn are_of_all_replicas(&self, cluster: &Cluster) -> bool {
@@ -384,7 +397,8 @@ impl Positions {
     /// The readings without those of a broker that answers behind another address, too: a gateway that is part of it.
     fn processes(&self) -> impl Iterator<Item = &BrokerReading> {
         let again = |(n, broker): &(usize, &BrokerReading)| {
-            self.brokers[..*n].iter().any(|earlier| earlier.is_one_process_with(broker))
+            let mut read = self.brokers[..*n].iter().filter(|earlier| earlier.unread.is_none());
+            read.any(|earlier| earlier.is_one_process_with(broker))
         };
         self.brokers.iter().enumerate().filter(move |reading| !again(reading)).map(|(_, broker)| broker)
     }
@@ -435,6 +449,28 @@ mod tests {
             reading("http://b2", Some(2), &[(1, "LEADER", 12)]),
         ]);
         assert_eq!(told, ["broker 0", "broker 1", "broker 2"]);
+        let many = |phase: &str, silent: bool| {
+            let roles = [(1, "LEADER", 10), (2, "FOLLOWER", 10)];
+            let mut brokers: Vec<BrokerReading> =
+                (0..2).map(|n| reading("http://b", Some(n), &roles)).collect();
+            brokers[1].partitions.get_mut(&2).unwrap().phase = phase.into();
+            let unread =
+                BrokerReading { unread: Some("refused".into()), ..reading("http://b2", Some(2), &[]) };
+            brokers.extend(silent.then_some(unread));
+            Positions { at: Timestamp::UNIX_EPOCH, brokers }.wholly_paused()
+        };
+        assert_eq!(many("SOFT_PAUSED", false).unwrap(), "all 4 replicas of 2 brokers");
+        assert_eq!(many("SOFT_PAUSED", true).unwrap(), "all 4 replicas of 2 brokers that were read");
+        assert_eq!(many("EXPORTING", false), None);
+    }
+
+    /// An address that nobody answers at says nothing for another one of the same broker.
+    #[test]
+    fn an_address_out_of_reach_hides_no_pause() {
+        let silent = BrokerReading { unread: Some("refused".into()), ..reading("http://old", Some(0), &[]) };
+        let brokers = vec![silent, reading("http://b0", Some(0), &[(1, "LEADER", 10)])];
+        let paused = Positions { at: Timestamp::UNIX_EPOCH, brokers }.paused();
+        assert_eq!(paused, [("broker 0".to_owned(), 1, "SOFT_PAUSED".to_owned())]);
     }
 
     /// Facts lie inside two tagged enums in the journal, where serde loses the kind of map keys.

@@ -24,6 +24,11 @@ use crate::witness::Witness;
 /// The manifest format that this version writes and reads.
 pub const MANIFEST_FORMAT: u16 = 1;
 
+const WHOLE: &str = "whole";
+
+/// Why a part is not there.
+pub const MISSING: &str = "an optional part that could not be taken";
+
 /// The description of one backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -186,6 +191,11 @@ impl Manifest {
         })
     }
 
+    /// Parts that are marked `required: false` and could not be taken.
+    pub fn missing(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(|part| !part.is_whole())
+    }
+
     /// The part of a component.
     pub fn part(&self, component: Component) -> Option<&Part> {
         self.parts.iter().find(|p| p.component == component)
@@ -193,6 +203,11 @@ impl Manifest {
 }
 
 impl Part {
+    /// Whether all of it is there.
+    pub fn is_whole(&self) -> bool {
+        self.state == WHOLE
+    }
+
     /// Which one, for people.
     pub fn title(&self) -> String {
         match &self.name {
@@ -202,12 +217,12 @@ impl Part {
     }
 }
 
-/// The parts, from the steps that took them.
-fn parts(run: &Run) -> Vec<Part> {
+/// The parts, from the steps that took them, as far as the run has come.
+pub fn parts(run: &Run) -> Vec<Part> {
     let facts = run.facts();
     let whole = |component, started: &Step, ended: Option<&StepState>| Part {
         component,
-        state: if ended.is_some_and(StepState::is_done) { "whole".into() } else { "missing".into() },
+        state: if ended.is_some_and(StepState::is_done) { WHOLE.into() } else { "missing".into() },
         name: None,
         snapshots: Vec::new(),
         partitions: Vec::new(),

@@ -89,10 +89,10 @@ impl Printer {
     pub fn problem(self, what: &str, next: &str) {
         let red = console::Style::new().for_stderr().red().bold();
         let screen = console::Term::stderr();
-        err(&format!("{} {}", red.apply_to("failed:"), fitted(&harmless(what), &screen)));
+        err(&titled("failed:", &fitted(&format!("failed: {}", harmless(what)), &screen), &red));
         if !next.is_empty() {
             let bold = console::Style::new().for_stderr().bold();
-            err(&fitted(&format!("  {} {}", bold.apply_to("next"), harmless(next)), &screen));
+            err(&titled("  next", &fitted(&format!("  next {}", harmless(next)), &screen), &bold));
         }
     }
 
@@ -134,6 +134,12 @@ impl Printer {
 fn fitted(text: &str, screen: &console::Term) -> String {
     let width = screen.size_checked().filter(|_| screen.is_term()).map(|(_, columns)| usize::from(columns));
     width.map_or_else(|| text.to_owned(), |width| broken(text, width))
+}
+
+/// Styled once it is broken: what styles a word takes no room on the screen.
+fn titled(word: &str, broken: &str, style: &console::Style) -> String {
+    let rest = broken.strip_prefix(word).unwrap_or_default();
+    format!("{}{rest}", style.apply_to(word))
 }
 
 /// A command for another program is left to the screen: broken, it could not be copied.
@@ -195,6 +201,14 @@ fn err(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The first word counts for the width, what styles it does not.
+    #[test]
+    fn a_styled_word_takes_the_room_that_is_seen() {
+        let bold = console::Style::new().bold().force_styling(true);
+        let told = titled("  next", &broken("  next bring the broker back", 22), &bold);
+        assert_eq!(told, "\u{1b}[1m  next\u{1b}[0m bring the\n    broker back");
+    }
 
     #[test]
     fn a_narrow_screen_breaks_lines_between_words() {

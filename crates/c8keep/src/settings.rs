@@ -3,6 +3,7 @@
 
 mod access;
 mod databases;
+mod place;
 mod vault;
 mod words;
 pub mod write;
@@ -136,7 +137,7 @@ impl Settings {
         if let Some(vault) = &mut self.vault {
             vault.seen_from(&folder);
         }
-        self.journal = self.journal.map(|journal| absolute(folder.join(journal)));
+        self.journal = self.journal.map(|journal| absolute(place::below(&folder, &journal)));
         self
     }
 

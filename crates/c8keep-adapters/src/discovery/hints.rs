@@ -28,6 +28,16 @@ pub(super) fn names_of(app: HistoryApp) -> (&'static str, &'static str) {
     }
 }
 
+/// An application that is out of reach is named with what gives its address: of a dozen addresses the one to look at.
+pub(super) fn of_app(app: HistoryApp, fault: Fault) -> Fault {
+    if fault.kind != FaultKind::Unreachable {
+        return fault;
+    }
+    let (variable, key) = names_of(app);
+    let target = format!("{app} ({variable} or `{key}`), {}", fault.target);
+    Fault { target, ..fault }
+}
+
 /// Something else answers at an application's address.
 pub(super) fn elsewhere(app: HistoryApp) -> String {
     let (variable, key) = names_of(app);

@@ -355,7 +355,7 @@ impl Asker<'_> {
                 {
                     AppSeen { endpoint, version: None, told: None, unread: Some(fault.answer) }
                 }
-                seen => seen?,
+                seen => seen.map_err(|fault| hints::of_app(app, fault))?,
             };
             apps.insert(app, seen);
         }

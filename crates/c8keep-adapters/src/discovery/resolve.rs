@@ -31,7 +31,7 @@ const DOING: &str = "resolving the installation";
 const NEVER_COVERED: [(&str, &str); 5] = [
     (
         "Management Identity and Keycloak databases",
-        "outside this procedure: back up the databases behind them",
+        "not configured: PostgreSQL databases behind them can be added to `databases`",
     ),
     ("Web Modeler database", "not configured: add it to `databases`"),
     ("document store", "outside this procedure: use the means of the bucket that holds the documents"),
@@ -195,8 +195,9 @@ fn brokers(configured: &Configured, observed: &Observed, findings: &mut Vec<Find
         let address = seen.endpoint.address();
         let twice = match seen.node {
             Some(node) if seen.from == From::Management => own.contains(&node),
-            Some(node) => !nodes.insert(node),
-            None => false,
+            // An address that nobody answers at counts for no broker.
+            Some(node) if seen.unread.is_none() => !nodes.insert(node),
+            _ => false,
         };
         if let Some(why) = &seen.unread {
             // A gateway of its own is no broker; that is no news.

@@ -32,6 +32,10 @@ impl Endpoint {
         // Both can only fail for addresses without a host, which http addresses always have.
         let cleared = url.set_username("").and_then(|()| url.set_password(None));
         cleared.map_err(|()| not_an_address(address, "it has no host"))?;
+        if url.path().trim_end_matches('/').ends_with("/actuator") {
+            return Err(not_an_address(address, "it ends with /actuator")
+                .with_hint("leave out /actuator: c8keep adds it, and what comes after it"));
+        }
         let base = url.as_str().trim_end_matches('/').to_owned();
         Ok(Endpoint { base, access })
     }

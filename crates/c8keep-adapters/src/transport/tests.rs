@@ -244,6 +244,16 @@ fn excerpts_are_one_short_line() {
     assert!(long.chars().count() == 200 && long.ends_with('…'), "{long}");
 }
 
+/// As it is copied from a browser, or from the page's own commands.
+#[test]
+fn the_path_of_the_actuator_is_no_part_of_an_address() {
+    for address in ["http://u:canary@h:9600/actuator", "h:9600/prefix/actuator/"] {
+        let fault = Endpoint::parse(address).unwrap_err();
+        assert!(fault.hint.contains("leave out /actuator") && !fault.target.contains("canary"), "{fault:?}");
+    }
+    assert!(Endpoint::parse("h:9600/actuator-of-a-proxy").is_ok());
+}
+
 #[test]
 fn addresses_are_read_leniently_and_shown_without_secrets() {
     let parse = |text: &str| Endpoint::parse(text).unwrap();

@@ -9,7 +9,7 @@ mod databases;
 
 use std::fmt::Write;
 
-use super::{Manifest, Part};
+use super::{MISSING, Manifest, Part};
 use crate::backup::Component;
 use crate::capability::Dialect;
 use crate::installation::SearchProduct;
@@ -42,8 +42,11 @@ fn head(text: &mut String, m: &Manifest) {
     for part in &m.parts {
         line!(text, "| {} | {} | {} |", part.title(), part.state, place(m, part));
     }
-    if !m.not_covered.is_empty() {
+    if m.missing().next().is_some() || !m.not_covered.is_empty() {
         line!(text, "\nNot in this backup:\n");
+        for part in m.missing() {
+            line!(text, "- {}: {MISSING}", part.title());
+        }
         for what in &m.not_covered {
             line!(text, "- {}: {}", what.what, what.why);
         }

@@ -33,8 +33,9 @@ impl fmt::Display for Plan {
 impl Plan {
     /// What a step waits for, unless it is simply the step above it.
     fn after(&self, n: usize, step: &Step) -> Option<String> {
-        let checks: BTreeSet<StepName> =
-            self.steps().iter().take_while(|s| s.after.is_empty()).map(|s| s.name.clone()).collect();
+        let of_plan = || self.steps().iter().take_while(|s| s.after.is_empty());
+        let checks: BTreeSet<StepName> = of_plan().map(|s| s.name.clone()).collect();
+        let required: BTreeSet<StepName> = of_plan().filter(|s| s.required).map(|s| s.name.clone()).collect();
         let above = n.checked_sub(1).map(|n| &self.steps()[n].name);
         if step.after.is_empty() || step.after.iter().eq(above) {
             return None;
@@ -42,6 +43,11 @@ impl Plan {
         if step.after == checks {
             return Some("every check".into());
         }
-        Some(step.after.iter().map(|name| name.0.as_str()).collect::<Vec<_>>().join(", "))
+        let mut after: Vec<&str> = step.after.iter().map(|name| name.0.as_str()).collect();
+        if !required.is_empty() && required.is_subset(&step.after) {
+            let others = step.after.difference(&required).map(|name| name.0.as_str());
+            after = std::iter::once("every required check").chain(others).collect();
+        }
+        Some(after.join(", "))
     }
 }

@@ -7,7 +7,7 @@
 use jiff::SignedDuration;
 
 use crate::backup::{BackupId, HistoryApp};
-use crate::database::DatabaseTarget;
+use crate::database::{DatabaseName, DatabaseTarget};
 use crate::fault::Fault;
 use crate::installation::{AppAddress, Installation};
 use crate::plan::{Action, Kind, Limits, NotAPlan, PLAN_FORMAT, Plan, PlanParts, Step, StepName};
@@ -77,6 +77,10 @@ pub mod names {
     pub const PUBLISH: &str = "publish-manifest";
 }
 
+fn check_of(database: &DatabaseName) -> String {
+    format!("check-database-{database}")
+}
+
 struct Recipe<'a> {
     installation: &'a Installation,
     request: &'a Request,
@@ -102,18 +106,25 @@ impl Recipe<'_> {
         .into_iter()
         .flat_map(|(name, action)| self.step(name, None, &After::new(), Kind::Probe, action))
         .collect();
-        for DatabaseTarget { name: database, mode, .. } in &self.installation.databases {
+        for DatabaseTarget { name: database, mode, required, .. } in &self.installation.databases {
             let action = Action::CheckDatabase { database: database.clone(), mode: *mode };
-            let name = format!("check-database-{database}");
-            checked.extend(self.step(&name, None, &After::new(), Kind::Probe, action));
+            checked.extend(self.step(&check_of(database), None, &After::new(), Kind::Probe, action));
+            self.last_is_required(*required);
         }
         checked
     }
 
-    /// Databases have no order with the rest: they are dumped beside it, and only the manifest waits for them.
-    fn databases(&mut self, after: &After) -> After {
+    /// Databases have no order with the rest: they are dumped beside it, and only the manifest waits for them. The check of
+    /// one that is optional is nothing to the others: where it fails, what waits for it is lost with it.
+    fn databases(&mut self, checked: &After) -> After {
+        let databases = &self.installation.databases;
+        let optional: After =
+            databases.iter().filter(|d| !d.required).map(|d| check_of(&d.name).as_str().into()).collect();
         let mut dumped = After::new();
-        for DatabaseTarget { name: database, mode, required, .. } in &self.installation.databases {
+        for DatabaseTarget { name: database, mode, required, .. } in databases {
+            let own = StepName::from(check_of(database).as_str());
+            let counts = |check: &&StepName| **check == own || !optional.contains(check);
+            let after = &checked.iter().filter(counts).cloned().collect();
             let action = Action::DumpDatabase { database: database.clone(), mode: *mode };
             dumped.extend(self.step(&format!("dump-{database}"), None, after, Kind::Effect, action));
             self.last_is_required(*required);

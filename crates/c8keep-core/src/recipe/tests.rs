@@ -59,9 +59,10 @@ pub(crate) fn plan(installation: &Installation) -> crate::plan::Plan {
 #[test]
 fn every_recipe_is_drawn() {
     use HistoryApp::{Operate, Optimize, Tasklist, Webapps};
-    let split: [(&str, &[HistoryApp]); 4] = [
+    let split: [(&str, &[HistoryApp]); 5] = [
         ("operate-tasklist-optimize", &[Operate, Tasklist, Optimize]),
         ("operate-tasklist", &[Operate, Tasklist]),
+        ("operate-optimize", &[Operate, Optimize]),
         ("operate", &[Operate]),
         ("brokers-only", &[]),
     ];
@@ -105,6 +106,20 @@ pub(crate) fn with_databases(dialect: Dialect) -> Installation {
 fn databases_are_dumped_beside_the_window() {
     for (name, dialect) in [("split", Dialect::SplitActuators), ("unified", Dialect::UnifiedActuators)] {
         insta::assert_snapshot!(format!("{name}-databases"), plan(&with_databases(dialect)).to_string());
+    }
+}
+
+/// What waits for an optional check is lost with it, so nothing else may wait for it but the end.
+#[test]
+fn an_optional_database_costs_no_other() {
+    let mut installation = with_databases(Dialect::UnifiedActuators);
+    installation.databases[0].required = false;
+    let plan = plan(&installation);
+    for (dump, other) in
+        [("dump-web-modeler", "check-database-rest"), ("dump-rest", "check-database-web-modeler")]
+    {
+        let dump = plan.step(&dump.into()).unwrap();
+        assert!(!dump.after.contains(&other.into()), "{dump:?}");
     }
 }
 

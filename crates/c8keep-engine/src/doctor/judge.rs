@@ -66,6 +66,11 @@ pub(super) fn database(target: &DatabaseTarget, told: Result<DatabaseServer, Fau
             let says = format!("{name}: PostgreSQL {version} at {address}, {size} MB, dumped by {tool}");
             Check::ok(subject, says)
         }
+        Err(fault) if !target.required => {
+            let says =
+                format!("{}: a backup would be partial: {}: {}", target.name, fault.target, fault.answer);
+            Check::warning(subject, says, &fault.hint)
+        }
         Err(fault) => Check::bad(subject, fault),
     }
 }

@@ -31,6 +31,9 @@ async fn and_what_is_paused(world: &World, mut fault: Fault) -> Fault {
 
 /// Every paused replica that was read, in one line; empty if there is none.
 pub(super) fn paused_now(positions: &Positions) -> String {
+    if let Some(all) = positions.wholly_paused() {
+        return all;
+    }
     let places = positions.paused().into_iter();
     let list: Vec<String> =
         places.map(|(broker, partition, phase)| format!("{broker} partition {partition} {phase}")).collect();

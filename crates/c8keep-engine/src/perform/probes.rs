@@ -120,7 +120,8 @@ pub(crate) async fn repository(world: &World, name: &str) -> Performed {
                 &app.address,
                 format!("{} uses the repository {other}, the other components {name}", app.app),
                 format!(
-                    "configure the same repository in every component, or tell c8keep the right one: it used {name}"
+                    "configure the same repository in every component; c8keep used {name}, from ELASTIC_SNAPSHOT_REPOSITORY, \
+                     OPENSEARCH_SNAPSHOT_REPOSITORY or `search.repository`, or because a component says so"
                 ),
             ));
         }
@@ -128,11 +129,13 @@ pub(crate) async fn repository(world: &World, name: &str) -> Performed {
     Ok(Fact::Repository(repository).into())
 }
 
-/// An application that is not required and out of reach tells nothing, and that ends no run: its own step fails, and
-/// the backup is partial.
+/// An application that is not required and out of reach, or broken, tells nothing, and that ends no run: its own step fails,
+/// and the backup is partial.
 fn unless_away<T>(app: &AppAddress, told: Result<Option<T>, Fault>) -> Result<Option<T>, Fault> {
     match told {
-        Err(fault) if !app.required && fault.kind == FaultKind::Unreachable => Ok(None),
+        Err(fault) if !app.required && matches!(fault.kind, FaultKind::Unreachable | FaultKind::Refused) => {
+            Ok(None)
+        }
         told => told,
     }
 }
@@ -197,19 +200,11 @@ pub(super) async fn id(world: &World, id: BackupId) -> Performed {
 }
 
 /// The highest id that any component, or a records snapshot, has seen.
-/// While a snapshot runs, Operate of 8.6 on OpenSearch cannot read its own list (seen on 8.6.0); the search server can.
-async fn by_its_snapshots(world: &World, app: HistoryApp, fault: Fault) -> Result<Option<BackupId>, Fault> {
-    let pattern = format!("{}_*", app.snapshot_prefix());
-    let names = world.search.snapshot_names(&world.installation.repository, &pattern).await;
-    let names = names.map_err(|_| fault)?;
-    Ok(names.iter().filter_map(|name| PartName::parse(name)).map(|part| part.backup).max())
-}
-
 pub async fn highest_id(world: &World) -> Result<Option<BackupId>, Fault> {
     let mut highest = world.camunda.highest_runtime_id().await?;
     for app in &world.installation.apps {
         let told = match world.camunda.highest_history_id(app.app).await {
-            Err(fault) if fault.kind == FaultKind::Refused => by_its_snapshots(world, app.app, fault).await,
+            Err(fault) if is_busy(app.app, &fault) => by_its_snapshots(world, app.app, fault).await,
             told => told,
         };
         highest = highest.max(unless_away(app, told)?);
@@ -218,4 +213,36 @@ pub async fn highest_id(world: &World) -> Result<Option<BackupId>, Fault> {
     let names = world.search.snapshot_names(&world.installation.repository, &pattern).await?;
     let ids = names.iter().filter_map(|name| name.strip_prefix(RECORDS_SNAPSHOT_PREFIX)?.parse().ok());
     Ok(highest.max(ids.max()))
+}
+
+/// While a snapshot of its own runs, Operate of 8.6 on OpenSearch answers 400 to whoever asks for its list (seen on 8.6.0). A
+/// server that fails (500) is worth another try, and one that is busy is not: that tells them apart.
+fn is_busy(app: HistoryApp, fault: &Fault) -> bool {
+    let may_be = matches!(app, HistoryApp::Operate | HistoryApp::Tasklist);
+    may_be && fault.kind == FaultKind::Refused && !fault.is_retryable()
+}
+
+/// What an application does not tell while it is busy, the search server does. Where no snapshot of its own exists, it was
+/// not that.
+async fn by_its_snapshots(world: &World, app: HistoryApp, fault: Fault) -> Result<Option<BackupId>, Fault> {
+    let pattern = format!("{}_*", app.snapshot_prefix());
+    let names = world.search.snapshot_names(&world.installation.repository, &pattern).await;
+    let ids = names.iter().flatten().filter_map(|name| PartName::parse(name)).map(|part| part.backup);
+    ids.max().map_or(Err(fault), |id| Ok(Some(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only a busy application is asked about elsewhere: what a broken one does not tell, nobody may make up for.
+    #[test]
+    fn a_broken_application_is_not_a_busy_one() {
+        let refused = Fault::new(FaultKind::Refused, "listing", "http://a", "HTTP 400");
+        let broken = Fault::new(FaultKind::Refused, "listing", "http://a", "HTTP 500").with_retry();
+        let strange = Fault::new(FaultKind::Strange, "listing", "http://a", "HTTP 200 with an HTML page");
+        assert!(is_busy(HistoryApp::Operate, &refused) && is_busy(HistoryApp::Tasklist, &refused));
+        assert!(!is_busy(HistoryApp::Optimize, &refused) && !is_busy(HistoryApp::Webapps, &refused));
+        assert!(!is_busy(HistoryApp::Operate, &broken) && !is_busy(HistoryApp::Operate, &strange));
+    }
 }

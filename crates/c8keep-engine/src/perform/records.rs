@@ -94,12 +94,16 @@ pub(super) fn rests(world: &World, run: &Run, step: &StepName) -> bool {
 /// Both servers may accept a snapshot and lose it: then it is gone, and no wait brings it back.
 fn not_there(world: &World, run: &Run, step: &StepName, snapshot: &str) -> Performed {
     let state = run.state(step);
-    let seen = matches!(state, StepState::Pending { mark, .. } if mark.moved != UNSEEN);
     let waited = state.since().map(|since| run.alive(since, world.clock.now()));
-    if seen || waited.is_some_and(|waited| waited > INVISIBLE_MAX) {
+    if was_seen(state) || waited.is_some_and(|waited| waited > INVISIBLE_MAX) {
         return Err(lost(world, snapshot, "it was accepted and then it was gone".into()));
     }
     Ok(Answer::Pending { mark: Mark { moved: UNSEEN.into(), says: "accepted, not listed yet".into() } })
+}
+
+/// Whether an earlier look has found it. One that failed leaves a mark of nothing.
+fn was_seen(state: &StepState) -> bool {
+    matches!(state, StepState::Pending { mark, .. } if !mark.moved.is_empty() && mark.moved != UNSEEN)
 }
 
 /// Expected is what was there before the pause. An index that is missing in the snapshot fails it, unless it no longer
@@ -139,5 +143,28 @@ pub(super) fn add_counters(mark: &mut Mark, progress: SnapshotProgress) {
         mark.says = format!("{}, {shards_done} of {shards_total} shards, {percent} %", mark.says);
     } else {
         mark.says = format!("{}, {shards_done} of {shards_total} shards", mark.says);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// A search server that does not answer the first look has shown nothing yet: what comes later is not gone.
+    #[test]
+    fn a_look_that_failed_has_seen_nothing() {
+        let pending = |moved: &str| {
+            let mark = Mark { moved: moved.into(), says: "…".into() };
+            StepState::Pending {
+                attempt: 1,
+                since: Timestamp::UNIX_EPOCH,
+                mark,
+                moved_at: Timestamp::UNIX_EPOCH,
+            }
+        };
+        assert!(!was_seen(&pending("")) && !was_seen(&pending(UNSEEN)) && !was_seen(&StepState::Waiting));
+        assert!(was_seen(&pending("camunda_zeebe_records_backup_1 IN_PROGRESS")));
     }
 }

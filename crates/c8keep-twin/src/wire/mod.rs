@@ -155,6 +155,9 @@ pub fn handle(world: &mut World, host: Host, request: &Request, now: Timestamp) 
             "<!doctype html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n";
         return Response::Answer(Answer::text(200, "text/html;charset=utf-8", page));
     }
+    if world.faults.broken.contains(&host) {
+        return Response::Answer(spring_error(world, 500, "Internal Server Error", &request.path));
+    }
     let answer = match host {
         Host::Search => search::answer(world, request),
         Host::Rest => management::rest(world, request),

@@ -19,6 +19,8 @@ pub struct Faults {
     pub unreachable: BTreeSet<Host>,
     /// Hosts that answer every request with an HTML page, as a wrong port or a proxy does.
     pub html: BTreeSet<Host>,
+    /// Hosts that answer every request with 500, as an application does that has lost its search server.
+    pub broken: BTreeSet<Host>,
     /// Brokers that are busy: every other time they answer `{}` when asked for their partitions.
     pub brokers_busy: BTreeSet<u32>,
     /// Brokers are being added or partitions moved: the cluster shows a pending change and refuses backups.

@@ -28,13 +28,14 @@ const RUNS_COMPARED: usize = 10;
 pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
     let now = session::now();
-    let checks = examined(&settings, now).await;
-    printer.result(&text(&checks), &checks);
+    let (checks, at_work) = examined(&settings, now).await;
+    printer.result(&text(&checks, at_work.as_deref()), &checks);
     let faults = checks.iter().filter_map(|check| check.fault.as_ref());
     Ok(exit::first_of(faults.map(|fault| fault.kind.exit_code())))
 }
 
-async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
+/// The checks, and who keeps a backup from starting now.
+async fn examined(settings: &Settings, now: Timestamp) -> (Vec<Check>, Option<String>) {
     let (journal, unread) = match session::journal_to_read(settings).await {
         Ok(journal) => (journal, None),
         Err(fault) => (session::no_journal(settings), Some(fault)),
@@ -47,6 +48,7 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
     let catalog = catalog::read_all(vault, Ok(&*journal), settings.name()).await;
     let in_the_way = whose.in_the_way(world);
+    let at_work = whose.at_work();
     let mut checks = match assembled {
         Err(fault) => without_installation(settings, fault).await,
         Ok(Session { world, findings, reach }) => {
@@ -69,7 +71,7 @@ async fn examined(settings: &Settings, now: Timestamp) -> Vec<Check> {
     checks.push(last_backup(&catalog, now));
     checks.extend(hold_budget(&catalog));
     checks.extend(catalog.faults.into_iter().map(|fault| Check::bad("catalog", fault)));
-    checks
+    (checks, at_work)
 }
 
 fn installation(installation: &c8keep_core::Installation) -> Check {
@@ -154,8 +156,8 @@ fn place_of_the_journal(place: Result<JournalPlace, Fault>) -> Check {
     }
 }
 
-/// A run that nobody can read, or that belongs elsewhere, keeps a backup from starting, and one that somebody is at work on from starting now; one that
-/// was left open does not.
+/// A run that nobody can read, or that belongs elsewhere, keeps a backup from starting, and one that somebody is at work on
+/// from starting now; one that was left open does not.
 fn runs(whose: &Whose, in_the_way: Vec<Fault>) -> Vec<Check> {
     let left = whose.left();
     let in_the_way: Vec<Check> = in_the_way.into_iter().map(|fault| Check::bad("runs", fault)).collect();
@@ -205,7 +207,7 @@ fn hold_budget(catalog: &Catalog) -> Option<Check> {
     })
 }
 
-fn text(checks: &[Check]) -> String {
+fn text(checks: &[Check], at_work: Option<&str>) -> String {
     let mut lines = Vec::new();
     for check in checks {
         let sign = match check.verdict {
@@ -221,6 +223,9 @@ fn text(checks: &[Check]) -> String {
     }
     let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
     lines.push(match (count(Verdict::Bad), count(Verdict::Warning)) {
+        (0, _) if at_work.is_some() => {
+            format!("a backup can be taken, but not now: {}", at_work.unwrap_or_default())
+        }
         (0, 0) => "a backup can be taken".into(),
         (0, warnings) => format!("a backup can be taken; {warnings} to look into"),
         (bad, _) => format!("a backup cannot be taken: {bad} to mend"),

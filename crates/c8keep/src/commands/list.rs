@@ -1,6 +1,7 @@
 //! `list`: backups with a manifest, and runs that failed.
 
 use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::manifest::{Manifest, Part};
 use c8keep_core::run::Hold;
 use c8keep_core::{Outcome, Run};
 use comfy_table::{Table, presets};
@@ -26,7 +27,10 @@ struct Row {
     paused_ms: Option<i64>,
     witness: Option<String>,
     camunda: Option<String>,
+    /// What is in it.
     parts: Vec<String>,
+    /// Optional parts that are not.
+    missing: Vec<String>,
     why: Option<String>,
 }
 
@@ -50,7 +54,7 @@ fn row(entry: &Entry, holder: Option<&str>) -> Row {
     let window = window(entry);
     let (state, why) = match (&entry.manifest, run.map(|r| (r, r.outcome()))) {
         _ if entry.fault.is_some() => unreadable(entry),
-        (Some(m), _) if m.parts.iter().any(|p| p.state != "whole") => ("partial".into(), None),
+        (Some(m), _) if m.missing().next().is_some() => ("partial".into(), None),
         (Some(_), _) => ("complete".into(), None),
         (None, Some((_, Some(Outcome::Failed { step, fault })))) => {
             ("failed".into(), Some(format!("{step}: {}", fault.answer)))
@@ -76,18 +80,27 @@ fn row(entry: &Entry, holder: Option<&str>) -> Row {
         paused_ms: window.and_then(|(from, to)| millis(to.duration_since(from))),
         witness: witness(entry),
         camunda: entry.manifest.as_ref().map(|m| m.versions.camunda.clone()),
-        parts: entry.manifest.iter().flat_map(|m| &m.parts).map(|p| p.title().replace(' ', ":")).collect(),
+        parts: entry.manifest.iter().flat_map(|m| &m.parts).filter(|p| p.is_whole()).map(name).collect(),
+        missing: entry.manifest.iter().flat_map(Manifest::missing).map(name).collect(),
         why,
     }
 }
 
+/// A part in one word.
+fn name(part: &Part) -> String {
+    part.title().replace(' ', ":")
+}
+
 /// A run that has not ended: somebody's work, or what a process that is gone has left.
 fn open(run: &Run, holder: Option<&str>) -> (String, Option<String>) {
-    let paused = if run.hold().is_open() { ", exporting paused" } else { "" };
+    let is_open = run.hold().is_open();
+    let paused = if is_open { ", exporting paused" } else { "" };
     if is_at_work(run, holder) {
         return (format!("running{paused}"), Some(format!("by {}", run.by())));
     }
     let others = holder.map_or_else(String::new, |other| format!("; {other} is at work"));
+    // Whether it still is, only the brokers tell, and they are not asked here.
+    let paused = if is_open { ", paused by it" } else { "" };
     (format!("left open{paused}"), Some(format!("process {} is gone{others}", run.by())))
 }
 
@@ -113,6 +126,12 @@ fn witness(entry: &Entry) -> Option<String> {
     judged.map(|witness| witness.verdict.name().into())
 }
 
+/// What is in it, and with a minus what is not.
+fn parts(row: &Row) -> String {
+    let missing = row.missing.iter().map(|part| format!("-{part}"));
+    row.parts.iter().cloned().chain(missing).collect::<Vec<_>>().join(" ")
+}
+
 fn text(rows: &[Row], installation: &str, others: &[String]) -> String {
     if rows.is_empty() && !others.is_empty() {
         return format!(
@@ -136,9 +155,7 @@ fn text(rows: &[Row], installation: &str, others: &[String]) -> String {
             time(row.paused_ms),
             row.witness.clone().unwrap_or_else(|| "-".into()),
             row.camunda.clone().unwrap_or_else(|| "-".into()),
-            row.why
-                .as_ref()
-                .map_or_else(|| row.parts.join(" "), |why| truncate_str(why, 60, "…").into_owned()),
+            row.why.as_ref().map_or_else(|| parts(row), |why| truncate_str(why, 60, "…").into_owned()),
         ]);
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")

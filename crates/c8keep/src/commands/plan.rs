@@ -51,7 +51,13 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
     let vault = session::vault(&settings).await;
     let now = world.clock.now();
     let whose = Whose::read(&settings, &*world.journal, &vault, Some(&world), now).await;
-    let checks: Vec<Check> = made.into_iter().map(|(step, made)| check(step, made.err(), &whose)).collect();
+    let checks: Vec<Check> = made
+        .into_iter()
+        .map(|(step, made)| {
+            let optional = plan.step(&step).is_some_and(|step| !step.required);
+            check(step, made.err(), optional, &whose)
+        })
+        .collect();
     let first = whose.at_work().or_else(|| taken_over_first(&whose.left(), args));
     let in_the_way = whose.in_the_way(Some(&world));
     let shown = Shown {
@@ -83,7 +89,7 @@ fn text(checks: &[Check]) -> String {
 }
 
 /// A pause of our own stands in the way of no backup: it is lifted first, or its run is at work and keeps others out.
-fn check(step: StepName, fault: Option<Fault>, whose: &Whose) -> Check {
+fn check(step: StepName, fault: Option<Fault>, optional: bool, whose: &Whose) -> Check {
     let is_pause = fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::ForeignPause);
     let (fault, note) = match (fault, &whose.worker) {
         (Some(_), Some(_)) if is_pause => (None, Some("exporting is paused while a run is at work".into())),
@@ -91,6 +97,7 @@ fn check(step: StepName, fault: Option<Fault>, whose: &Whose) -> Check {
             foreign if foreign.kind == FaultKind::ForeignPause => (Some(foreign), None),
             own => (None, Some(format!("{}: a backup lifts that first", own.answer))),
         },
+        (Some(fault), _) if optional => (None, Some(format!("a backup would be partial: {}", fault.answer))),
         (fault, _) => (fault, None),
     };
     Check { step, ok: fault.is_none() && note.is_none(), fault, note }

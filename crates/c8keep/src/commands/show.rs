@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use c8keep_core::database::{DatabaseDump, DatabaseServer, shown};
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_core::manifest::{Manifest, Part, Release};
+use c8keep_core::manifest::{self, MISSING, Manifest, Part, Release};
 use c8keep_core::run::{Hold, Mark, Outcome, StepState};
 use c8keep_core::{BackupId, Run};
 use serde::Serialize;
@@ -18,7 +18,7 @@ use crate::exit::{self, Stop};
 use crate::printer::Printer;
 use crate::session;
 use crate::settings::Settings;
-use crate::show::frame::{WIDTH_DEFAULT, frame};
+use crate::show::frame::{WIDTH_DEFAULT, frame, steps};
 use crate::show::live::plain;
 use crate::show::summary::{ended_by_limit, size, witness_line};
 use crate::show::time::{instant, span};
@@ -91,7 +91,7 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
     };
     let mut text = match &entry.manifest {
         Some(manifest) => of_manifest(manifest, entry.release.as_ref(), &vault.place()),
-        None => run.map_or_else(|| format!("backup {}", entry.backup), of_run),
+        None => run.map_or_else(|| format!("backup {}", entry.backup), |run| of_run(run, holder.as_deref())),
     };
     if let Some(run) = open {
         text.push_str(&of_open(run, holder.as_deref()));
@@ -173,7 +173,7 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
         );
     }
     let _ = writeln!(text, "  in         {place}/{}/backups/{}", m.installation, m.backup);
-    m.parts.iter().for_each(|part| text.push_str(&of_part(part)));
+    m.parts.iter().for_each(|part| text.push_str(&of_part(part, &part.state)));
     let _ = writeln!(text, "\nsteps");
     for step in &m.steps {
         let page = step.page.map_or_else(String::new, |n| n.to_string());
@@ -182,6 +182,9 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
     }
     if let Some(at) = release.and_then(|release| release.resumed_at) {
         let _ = writeln!(text, "  {RESUME_ON_PAGE:>2} {:<21} {}", "resume-exporting", instant(at));
+    }
+    for part in m.missing() {
+        let _ = writeln!(text, "not in it: {} ({MISSING})", part.title());
     }
     for what in &m.not_covered {
         let _ = writeln!(text, "not in it: {} ({})", what.what, what.why);
@@ -192,9 +195,9 @@ fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
     text
 }
 
-fn of_part(part: &Part) -> String {
+fn of_part(part: &Part, state: &str) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "\n{} ({})", part.title(), part.state);
+    let _ = writeln!(text, "\n{} ({state})", part.title());
     text.push_str(&part.dump.as_ref().map(of_dump).unwrap_or_default());
     part.snapshots.iter().for_each(|snapshot| text.push_str(&of_snapshot(snapshot)));
     for partition in &part.partitions {
@@ -226,7 +229,15 @@ fn of_open(run: &Run, holder: Option<&str>) -> String {
             let left = describe(run, session::now());
             format!("open: {left}\n  next wait until {holder} has ended; `c8keep status` shows it\n")
         }
-        None => format!("open: {}\n  next {}\n", describe(run, session::now()), what_to_do(run.hold())),
+        None => {
+            let (left, next) = (describe(run, session::now()), what_to_do(run.hold()));
+            let whether = if run.hold().is_open() {
+                "; `c8keep status` tells whether exporting runs by now"
+            } else {
+                ""
+            };
+            format!("open: {left}\n  next {next}{whether}\n")
+        }
     }
 }
 
@@ -246,7 +257,33 @@ fn of_dump(dump: &DatabaseDump) -> String {
     text
 }
 
-fn of_run(run: &Run) -> String {
+/// Whether it counts, and why not.
+fn verdict(run: &Run) -> String {
+    let at = instant(run.last_at());
+    match run.outcome() {
+        Some(Outcome::Failed { step, .. }) => format!("not a backup: failed at step {step}, {at}\n"),
+        Some(Outcome::Stopped { reason }) => format!("not a backup: {reason}, {at}\n"),
+        Some(Outcome::Complete | Outcome::Partial { .. }) => "its manifest is not in the vault\n".into(),
+        None => String::new(),
+    }
+}
+
+/// What a failed run leaves in the stores: nothing takes it away.
+fn parts_left(run: &Run) -> String {
+    let parts = manifest::parts(run);
+    let begun: Vec<&Part> = parts.iter().filter(|part| part.started_at.is_some()).collect();
+    if begun.is_empty() {
+        return "parts of a failed backup: none was begun\n".into();
+    }
+    let mut text = "\nparts of a failed backup, which stay where they are\n".to_owned();
+    for part in begun {
+        let state = if part.is_whole() { "whole" } else { "begun, not known to be whole" };
+        text.push_str(&of_part(part, state));
+    }
+    text
+}
+
+fn of_run(run: &Run, holder: Option<&str>) -> String {
     let notes = run
         .steps()
         .filter_map(|(step, state)| match state {
@@ -254,9 +291,14 @@ fn of_run(run: &Run) -> String {
             _ => None,
         })
         .collect();
-    // What is open goes on, whether anybody is at work or not.
-    let at = if run.outcome().is_some() { run.last_at() } else { session::now() };
-    let mut text = plain(&frame(run, &notes, at, None, WIDTH_DEFAULT));
+    let mut text = verdict(run);
+    let picture = match run.outcome() {
+        None if is_at_work(run, holder) => frame(run, &notes, session::now(), None, WIDTH_DEFAULT),
+        // Nobody is at work on it: where it stood is known, and whether exporting is still paused is not.
+        None if run.hold().is_open() => steps(run, &notes, run.last_at(), None),
+        _ => frame(run, &notes, run.last_at(), None, WIDTH_DEFAULT),
+    };
+    text.push_str(&plain(&picture));
     if let Some(witness) = &run.facts().witness {
         let _ = writeln!(text, "witness: {}", witness_line(witness));
     }
@@ -267,6 +309,9 @@ fn of_run(run: &Run) -> String {
     };
     if let Some(fault) = failed {
         let _ = writeln!(text, "failed: {fault}\n  next {}", fault.hint);
+    }
+    if matches!(run.outcome(), Some(Outcome::Failed { .. } | Outcome::Stopped { .. })) {
+        text.push_str(&parts_left(run));
     }
     text
 }

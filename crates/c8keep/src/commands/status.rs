@@ -47,9 +47,20 @@ struct Status {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 enum Exporting {
-    Runs { partitions: usize, leaders: Leaders },
-    Paused { places: Vec<String>, leaders: Leaders },
-    Unknown { fault: Fault },
+    Runs {
+        partitions: usize,
+        leaders: Leaders,
+    },
+    Paused {
+        /// In a few words, where there are many.
+        #[serde(skip)]
+        short: Option<String>,
+        places: Vec<String>,
+        leaders: Leaders,
+    },
+    Unknown {
+        fault: Fault,
+    },
 }
 
 /// How much of the cluster the answer speaks for: a broker tells of its own replicas only.
@@ -194,7 +205,8 @@ async fn exporting(settings: &Settings) -> Exporting {
                 return Exporting::Runs { partitions: partitions(&positions), leaders };
             }
             let place = |(broker, partition, phase)| format!("{broker}, partition {partition}: {phase}");
-            Exporting::Paused { places: positions.paused().into_iter().map(place).collect(), leaders }
+            let places = positions.paused().into_iter().map(place).collect();
+            Exporting::Paused { short: positions.wholly_paused(), places, leaders }
         }
         Err(fault) => Exporting::Unknown { fault },
     }
@@ -307,8 +319,9 @@ fn text(status: &Status, now: Timestamp) -> String {
                 but(leaders)
             )
         }
-        Exporting::Paused { places, leaders } => {
-            format!("exporting     PAUSED on {}{}", places.join("; "), but(leaders))
+        Exporting::Paused { short, places, leaders } => {
+            let places = short.clone().unwrap_or_else(|| places.join("; "));
+            format!("exporting     PAUSED on {places}{}", but(leaders))
         }
         Exporting::Unknown { fault } => {
             format!("exporting     unknown: {}: {}; {}", fault.target, fault.answer, fault.hint)
@@ -403,6 +416,7 @@ mod tests {
             Status {
                 installation: "default".into(),
                 exporting: Exporting::Paused {
+                    short: None,
                     places: vec!["broker 0, partition 1: SOFT_PAUSED".into()],
                     leaders: Leaders { read: 1, of: Some(1), unread: Vec::new() },
                 },

@@ -10,6 +10,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::access::Reference;
+use super::place::below;
 
 /// Where manifests are kept. `vault: <address>` is short for `vault: {url: <address>}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -77,7 +78,7 @@ impl Vault {
     /// A folder that is written relative to another one. An address stays as it is.
     pub fn seen_from(&mut self, folder: &Path) {
         if !is_store(&self.url) && self.check().is_ok() {
-            self.url = folder.join(&self.url).display().to_string();
+            self.url = below(folder, Path::new(&self.url)).display().to_string();
         }
     }
 

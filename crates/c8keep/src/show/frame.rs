@@ -35,14 +35,25 @@ const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "�
 /// Messages are broken into lines of this width where nobody knows how wide the screen is.
 pub const WIDTH_DEFAULT: usize = 90;
 
-/// The picture. `notes` holds what each wait last saw, journalled or not; `beat` turns the spinner, and without one nobody is
-/// at work.
+/// The picture, with the paused time. `notes` holds what each wait last saw, journalled or not; `beat` turns the spinner.
 pub fn frame(
     run: &Run,
     notes: &BTreeMap<StepName, String>,
     now: Timestamp,
     beat: Option<usize>,
     width: usize,
+) -> Vec<Line> {
+    let mut lines = steps(run, notes, now, beat);
+    lines.extend(pause_lines(run, now, width));
+    lines
+}
+
+/// The steps alone, as they stood at that instant.
+pub fn steps(
+    run: &Run,
+    notes: &BTreeMap<StepName, String>,
+    now: Timestamp,
+    beat: Option<usize>,
 ) -> Vec<Line> {
     let plan = run.plan();
     let mut lines = vec![(Tone::Plain, format!("backup {} of {}", plan.backup(), plan.installation()))];
@@ -73,7 +84,6 @@ pub fn frame(
         let never = *state == StepState::Waiting && run.is_winding_down() && step.kind != Kind::Release;
         lines.push((if never { Tone::Quiet } else { tone }, line.trim_end().to_owned()));
     }
-    lines.extend(pause_lines(run, now, width));
     lines
 }
 

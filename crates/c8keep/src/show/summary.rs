@@ -7,6 +7,7 @@ use c8keep_core::backup::Component;
 use c8keep_core::facts::Facts;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{Installation, Records};
+use c8keep_core::manifest::{self, Part};
 use c8keep_core::plan::{Kind, Step};
 use c8keep_core::run::{Hold, Outcome, Run, StepState, StopReason};
 use c8keep_core::witness::Witness;
@@ -161,7 +162,7 @@ fn paused(run: &Run) -> Option<jiff::SignedDuration> {
 }
 
 /// The summary of a backup that counts.
-pub fn complete(run: &Run, installation: &Installation, manifest: &str) -> String {
+pub fn complete(run: &Run, installation: &Installation, place: &str) -> String {
     let facts = run.facts();
     let mut text = String::new();
     let word = match run.outcome() {
@@ -179,11 +180,14 @@ pub fn complete(run: &Run, installation: &Installation, manifest: &str) -> Strin
     if let Records::Excluded { reason } = &installation.records {
         let _ = writeln!(text, "  left out  exported records: {reason}");
     }
-    let uncovered: Vec<&str> = installation.not_covered.iter().map(|n| n.what.as_str()).collect();
+    let parts = manifest::parts(run);
+    let missing = parts.iter().filter(|part| !part.is_whole()).map(Part::title);
+    let uncovered: Vec<String> =
+        missing.chain(installation.not_covered.iter().map(|n| n.what.clone())).collect();
     if !uncovered.is_empty() {
         let _ = writeln!(text, "  not in it {}", uncovered.join(", "));
     }
-    let _ = writeln!(text, "  manifest  {manifest}");
+    let _ = writeln!(text, "  manifest  {place}");
     text
 }
 

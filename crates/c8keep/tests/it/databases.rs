@@ -180,6 +180,35 @@ fn what_keeps_a_database_from_being_dumped_is_told_before_the_pause() {
     modelers.theatre.run(&["backup"]).expect(10, &["pg_dumpall is not found", "databases.web-modeler.tools"]);
 }
 
+/// One without which a backup may do ends no run, neither at its check nor later.
+#[test]
+fn an_optional_database_that_is_down_makes_the_backup_partial() {
+    let modelers = Modelers::new();
+    let text = fs::read_to_string(&modelers.file).unwrap() + "    required: false\n";
+    fs::write(&modelers.file, text).unwrap();
+    modelers.tool(
+        "psql",
+        "echo 'psql: error: connection to server at \"db\" failed: Connection refused' >&2; exit 2",
+    );
+    modelers
+        .theatre
+        .run(&["doctor"])
+        .expect(0, &["WARN  database      web-modeler: a backup would be partial"]);
+    modelers.theatre.run(&["plan"]).expect(0, &["-    check-database-web-modeler a backup would be partial"]);
+    let ended = modelers.theatre.run(&["backup", "--id", "1000"]);
+    ended.expect(3, &["partial", "not in it database web-modeler", "connection refused"]);
+    assert!(!modelers.theatre.is_paused() && !modelers.is_dumping());
+    let listed = modelers.theatre.run(&["list"]).expect(0, &["partial", "-database:web-modeler"]);
+    assert!(!listed.stdout.contains(" database:web-modeler"), "{}", listed.stdout);
+    modelers
+        .theatre
+        .run(&["show"])
+        .expect(0, &["database web-modeler (missing)", "not in it: database web-modeler"]);
+    let guide = modelers.theatre.home().join(".local/share/c8keep/vault/default/backups/1000/RESTORE.md");
+    let guide = fs::read_to_string(guide).unwrap();
+    assert!(guide.contains("Not in this backup:\n\n- database web-modeler: "), "{guide}");
+}
+
 /// The window goes to its end as if nothing had happened, and the backup does not count.
 #[test]
 fn a_dump_that_fails_in_the_window() {

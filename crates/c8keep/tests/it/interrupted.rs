@@ -159,9 +159,11 @@ fn a_killed_run_is_reported_and_released() {
     kill(paused(&theatre, &["backup", "--id", "1000"]));
     assert!(theatre.is_paused());
     theatre.run(&["status"]).expect(20, &["backup-1000", "LEFT OPEN", "resume-exporting"]);
-    theatre.run(&["list"]).expect(0, &["left open, exporting paused", "is gone"]);
+    theatre.run(&["list"]).expect(0, &["left open, paused by it", "is gone"]);
     let words = ["open: run backup-1000", "it paused exporting", "next `c8keep resume-exporting`"];
-    theatre.run(&["show", "1000"]).expect(0, &words);
+    let shown = theatre.run(&["show", "1000"]).expect(0, &words).expect(0, &["`c8keep status` tells"]);
+    assert!(!shown.said().contains("EXPORTING PAUSED"), "nobody asked the brokers: {}", shown.said());
+    assert!(!shown.said().contains("at most 2h"), "nobody keeps that limit: {}", shown.said());
     let shown = theatre.run(&["show", "1000", "-o", "json"]).json();
     assert_eq!((&shown["open"]["hold"], shown["open"]["holder"].is_null()), (&"open".into(), true));
     // A backup would lift it first; a plan is what it would do after that.
@@ -384,7 +386,9 @@ fn a_second_run_at_the_same_time() {
         let ended = theatre.run(&[verb]).expect(0, &[&running, "another backup would end with 11"]);
         assert!(!ended.said().contains("left open"), "{}", ended.said());
     }
-    theatre.run(&["doctor"]).expect(0, &["WARN  runs", "wait until it has ended"]);
+    theatre
+        .run(&["doctor"])
+        .expect(0, &["WARN  runs", "wait until it has ended", "a backup can be taken, but not now: backup"]);
     let pid = format!("by {}@", first.id());
     let listed = theatre.run(&["list"]).expect(0, &["running, exporting paused", &pid]);
     assert!(!listed.said().contains("left open"), "{}", listed.said());
@@ -400,7 +404,7 @@ fn a_second_run_at_the_same_time() {
     let words = ["at work", "backup-999 by 0", "LEFT OPEN", &format!("wait until {}@", first.id())];
     theatre.run(&["status"]).expect(0, &words);
     theatre.run(&["show", "999"]).expect(0, &["was left open", &format!("wait until {}@", first.id())]);
-    theatre.run(&["list"]).expect(0, &["running, exporting paused", "left open, exporting paused"]);
+    theatre.run(&["list"]).expect(0, &["running, exporting paused", "left open, paused by it"]);
     assert!(theatre.is_paused(), "the first run's pause was lifted");
     signal(&first, "-TERM");
     finish(first).expect(130, &[]);

@@ -1,5 +1,7 @@
 //! Servers that misbehave: every backup fails with the reason, exporting runs, and nothing is called complete.
 
+use c8keep_twin::Host;
+
 use crate::theatre::{Ended, Theatre, ended};
 
 /// Backs up an installation in which something goes wrong, and checks what must hold whatever it is.
@@ -11,6 +13,8 @@ fn fails(faults: impl Fn(&mut c8keep_twin::Faults), stall: &str, words: &[&str])
     assert!(!theatre.home().join(".local/share/c8keep/vault/default/backups/1000/manifest.json").exists());
     theatre.run(&["status"]).expect(0, &[]);
     theatre.run(&["list"]).expect(0, &["1000", "failed"]);
+    let words = ["not a backup: failed at step", "parts of a failed backup", "operate ("];
+    theatre.run(&["show", "1000"]).expect(0, &words);
     ended
 }
 
@@ -109,4 +113,18 @@ fn a_records_snapshot_of_nothing() {
     let ended = ended.expect(1, &["zeebe-record", "do not use id 1000 again"]);
     assert!(!theatre.is_paused(), "left paused:\n{}", ended.said());
     theatre.run(&["list"]).expect(0, &["1000", "failed"]);
+}
+
+/// Optimize is up, and answers everything with 500: that is known before the pause.
+#[test]
+fn a_broken_optimize_ends_the_run_before_the_pause() {
+    let mut config = Theatre::quick("8.8.0");
+    config.optimize = true;
+    let theatre = Theatre::new(config);
+    theatre.world().faults.broken.insert(Host::Optimize);
+    theatre.run(&["backup", "--id", "1000"]).expect(1, &["failed at check-id", &theatre.url(Host::Optimize)]);
+    assert!(!theatre.has_been_asked("POST /actuator/exporting/pause"), "{:?}", theatre.asked());
+    let file = theatre.home().join("c8keep.yaml");
+    std::fs::write(&file, "optimize: {required: false}\n").unwrap();
+    theatre.run(&["-c", file.to_str().unwrap(), "backup"]).expect(3, &["partial", "not in it optimize"]);
 }

@@ -11,7 +11,9 @@ fn an_optional_application_out_of_reach_makes_the_backup_partial() {
     let file = theatre.home().join("c8keep.yaml");
     let file = file.to_str().unwrap();
     theatre.world().faults.unreachable.insert(Host::Tasklist);
-    theatre.run(&["backup"]).expect(13, &[&theatre.url(Host::Tasklist), "/actuator/info"]);
+    theatre
+        .run(&["backup"])
+        .expect(13, &[&theatre.url(Host::Tasklist), "/actuator/info", "tasklist (TASKLIST_MANAGEMENT_API"]);
     std::fs::write(file, "tasklist: {required: false}\n").unwrap();
     let child = theatre.start(&["-c", file, "backup", "--id", "1748937221"]);
     theatre.until("operate has begun", |t| {

@@ -160,6 +160,21 @@ fn own_repository(app: HistoryApp, told: &Told) -> Option<&(String, String)> {
     told.repository_under(crate::camunda::configuration_prefix(app)?)
 }
 
+/// Which value to change: ours, where the components agree among themselves.
+fn different_repositories(configured: &Configured, said: &[(String, String)]) -> String {
+    let told = &said[usize::from(configured.repository.is_some())..];
+    let theirs: BTreeSet<&str> = told.iter().map(|(_, name)| name.as_str()).collect();
+    match theirs.into_iter().collect::<Vec<_>>().as_slice() {
+        [theirs] => format!(
+            "set ELASTIC_SNAPSHOT_REPOSITORY or OPENSEARCH_SNAPSHOT_REPOSITORY, or `search.repository` in the configuration, \
+             to {theirs}, which the components use"
+        ),
+        _ => "configure every component with the same repository, by the properties named here: parts of one backup must \
+              lie in one place"
+            .into(),
+    }
+}
+
 /// The one repository: configured, or what the applications say. Different ones would scatter the parts of a backup.
 pub(in crate::discovery) fn repository(
     configured: &Configured,
@@ -209,7 +224,7 @@ pub(in crate::discovery) fn repository(
                 DOING,
                 "the snapshot repositories",
                 each.join("; "),
-                "configure every component with the same repository: parts of one backup must lie in one place",
+                different_repositories(configured, &said),
             ))
         }
     }

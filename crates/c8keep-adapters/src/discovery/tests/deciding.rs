@@ -225,9 +225,11 @@ fn repositories_that_differ_end_the_run_naming_each() {
     for part in ["camunda.operate", "says camunda", "camunda.tasklist", "says other", "tasklist:9600"] {
         assert!(fault.answer.contains(part), "{fault:?}");
     }
+    assert!(fault.hint.contains("every component"), "{fault:?}");
     let given = Configured { repository: Some("mine".into()), ..Configured::default() };
     let fault = resolved(&given, &observed()).unwrap_err();
     assert!(fault.kind == FaultKind::Precondition && fault.answer.contains("the configuration says mine"));
+    assert!(fault.hint.contains("`search.repository`") && fault.hint.contains("to camunda,"), "{fault:?}");
     let given = Configured { repository: Some("camunda".into()), ..Configured::default() };
     assert_eq!(resolved(&given, &observed()).unwrap().installation.repository, "camunda");
 }
@@ -383,6 +385,19 @@ fn a_broker_behind_a_service_and_its_own_address_counts_once() {
         told.findings.iter().filter(|f| f.level == Level::Note).map(|f| f.what.as_str()).collect();
     assert!(notes.iter().any(|n| n.contains("2 of 3 brokers are reached")), "{notes:?}");
     assert!(notes.iter().any(|n| n.contains("out of reach from here: name not known")), "{notes:?}");
+}
+
+/// A broker that moved: its former address is still found, and nobody answers there.
+#[test]
+fn an_address_out_of_reach_hides_no_broker() {
+    let mut observed = observed();
+    let former = broker("old:9600", Some(0), From::Found);
+    observed.brokers = vec![
+        BrokerSeen { unread: Some("refused".into()), ..former },
+        broker("new:9600", Some(0), From::Found),
+    ];
+    let brokers = found(&observed).brokers;
+    assert_eq!(brokers.iter().map(|b| b.address.as_str()).collect::<Vec<_>>(), ["http://new:9600"]);
 }
 
 #[test]
