@@ -5,8 +5,8 @@ use c8keep_core::plan::Plan;
 use c8keep_core::run::{Event, Hold, Run, RunId, StopReason};
 use jiff::{Timestamp, Unit};
 
-use crate::World;
 use crate::ports::{Journal, Term};
+use crate::{World, ids};
 
 /// How many runs of an installation are looked through for an open one.
 const RUNS_MAX: u32 = 200;
@@ -137,10 +137,19 @@ async fn append(world: &World, run: &mut Run, seq: &mut u64, term: Term, event: 
     run.apply(&event).map_err(|e| unreadable(run.id(), &e.to_string()))
 }
 
-/// Why an open run cannot be finished and must be released, if so: its pause is spent, or has not held.
+/// Why an open run cannot be finished and must be released, if so: its pause is spent, or has not held, or its id is not the
+/// highest any more.
 pub async fn why_not_finish(world: &World, run: &Run) -> Option<String> {
     if let Some((step, _)) = run.first_failure() {
         return Some(format!("{} has failed already", step.name));
+    }
+    // Another host may have begun one meanwhile, and ids only rise.
+    match ids::highest_seen(world).await {
+        Ok(highest) if highest.is_some_and(|highest| highest > run.plan().backup()) => {
+            return Some("a backup with a higher id was begun meanwhile".into());
+        }
+        Ok(_) => {}
+        Err(fault) => return Some(format!("nobody says which ids are taken: {}", fault.answer)),
     }
     let Hold::Open { since } = run.hold() else {
         return run.is_winding_down().then(|| "it was already winding down".into());

@@ -43,6 +43,14 @@ fn bad_nights_break_no_promise() {
     assert!(sum.seen.contains_key("death in the window"), "{:?}", sum.seen);
 }
 
+/// Found by seed 1795426058008613: a host goes on with what it had begun, after another host has begun one with a higher id.
+#[test]
+fn a_run_is_not_gone_on_with_under_an_id_that_is_not_the_highest() {
+    let faults = [124, 305].map(|at| Fault { at, what: What::Kill });
+    let report = run(&Setting::at(3, 1_795_426_058_008_613), &faults, false);
+    assert_eq!(report.violations, []);
+}
+
 /// A mutant that needs a death to be found out: the list of faults is made as short as that.
 #[test]
 fn a_broken_promise_is_told_with_the_shortest_list_of_faults() {
