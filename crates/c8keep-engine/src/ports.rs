@@ -105,6 +105,9 @@ pub trait SearchStore: Send + Sync {
 
     /// Names of snapshots matching a pattern with one trailing `*`.
     async fn snapshot_names(&self, repository: &str, pattern: &str) -> Result<Vec<String>, Fault>;
+
+    /// Names of the snapshots that are being taken now, whoever has asked for them.
+    async fn running_snapshots(&self, repository: &str) -> Result<Vec<String>, Fault>;
 }
 
 /// A snapshot to take.

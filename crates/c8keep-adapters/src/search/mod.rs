@@ -233,8 +233,24 @@ impl SearchStore for Search {
         let doing = "listing snapshots";
         names::repository(doing, repository)?;
         names::prefix_pattern(doing, pattern)?;
-        let only = "verbose=false&filter_path=snapshots.snapshot,responses.snapshots.snapshot,remaining";
-        let request = self.get(&format!("{}?{only}", snapshot_path(repository, pattern)));
+        let path = format!("{}?verbose=false&{NAMES_ONLY}", snapshot_path(repository, pattern));
+        self.names(doing, repository, &path).await
+    }
+
+    async fn running_snapshots(&self, repository: &str) -> Result<Vec<String>, Fault> {
+        let doing = "looking for running snapshots";
+        names::repository(doing, repository)?;
+        self.names(doing, repository, &format!("{}?{NAMES_ONLY}", snapshot_path(repository, "_current")))
+            .await
+    }
+}
+
+const NAMES_ONLY: &str = "filter_path=snapshots.snapshot,responses.snapshots.snapshot,remaining";
+
+impl Search {
+    /// The names that a listing gives.
+    async fn names(&self, doing: &str, repository: &str, path: &str) -> Result<Vec<String>, Fault> {
+        let request = self.get(path);
         let response = ask(&*self.client.transport, doing, &request).await?;
         // OpenSearch answers 404 to a pattern without a match, Elasticsearch an empty list.
         if is_missing_snapshot(&response) {
@@ -252,9 +268,7 @@ impl SearchStore for Search {
         names.dedup();
         Ok(names)
     }
-}
 
-impl Search {
     /// Which product it speaks to.
     pub fn product(&self) -> SearchProduct {
         self.product

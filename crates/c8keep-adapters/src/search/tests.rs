@@ -486,3 +486,13 @@ async fn faults_say_whether_to_try_again() {
     assert_eq!((fault.kind, fault.retry), (FaultKind::Refused, Retry::Again), "the store may come back");
     assert!(fault.answer.contains("Connection refused"), "{fault:?}");
 }
+
+#[tokio::test]
+async fn what_is_being_taken_now() {
+    for (name, product) in SERVERS {
+        let (search, _) = server(name, product, "running-current");
+        assert_eq!(search.running_snapshots("slow").await.unwrap(), ["run"], "{name}");
+        let (search, _) = server(name, product, "get-current-none");
+        assert_eq!(search.running_snapshots("camunda").await.unwrap(), Vec::<String>::new(), "{name}");
+    }
+}

@@ -17,6 +17,7 @@ pub(super) async fn start(world: &World, app: HistoryApp, id: BackupId, again: b
     if again && let Some(answer) = adopt(world, app, id).await? {
         return Ok(answer);
     }
+    not_beside_another(world, app, id).await?;
     match world.camunda.start_history(app, id).await {
         Ok(snapshots) => Ok(Fact::Scheduled { app, snapshots }.into()),
         // Refused because our own earlier call has arrived after all?
@@ -26,6 +27,21 @@ pub(super) async fn start(world: &World, app: HistoryApp, id: BackupId, again: b
         },
         Err(fault) => Err(fault),
     }
+}
+
+/// An application looks at its queue, which the last part of an earlier backup has already left: it takes the next backup
+/// while that part runs, and then takes two parts at a time, so that they do not fit together (found by the simulator; the
+/// queue is that of Operate 8.6's source).
+async fn not_beside_another(world: &World, app: HistoryApp, id: BackupId) -> Result<(), Fault> {
+    let repository = &world.installation.repository;
+    let running = world.search.running_snapshots(repository).await?;
+    let is_part = |name: &&String| PartName::parse(name).is_some_and(|part| part.app == app);
+    let Some(part) = running.iter().find(is_part) else { return Ok(()) };
+    let address = world.installation.app(app).map_or("", |a| a.address.as_str());
+    let answer = format!("snapshot {part} of an earlier backup is still being taken in {repository}");
+    Err(Fault::new(FaultKind::Refused, format!("starting backup {id} of {app}"), address, answer)
+        .with_retry()
+        .with_hint(format!("{app} takes one backup at a time; this one starts when the other has ended")))
 }
 
 /// Our call arrived though its answer was lost: the parts that are there are ours, because the id is. While one runs,

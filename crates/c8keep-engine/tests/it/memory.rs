@@ -358,6 +358,10 @@ impl SearchStore for Memory {
     async fn snapshot_names(&self, _: &str, _: &str) -> Result<Vec<String>, Fault> {
         Ok(Vec::new())
     }
+
+    async fn running_snapshots(&self, _: &str) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
 }
 
 #[async_trait]

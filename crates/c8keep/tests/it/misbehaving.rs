@@ -1,6 +1,7 @@
 //! Servers that misbehave: every backup fails with the reason, exporting runs, and nothing is called complete.
 
-use c8keep_twin::Host;
+use c8keep_twin::{Host, Request};
+use jiff::Timestamp;
 
 use crate::theatre::{Ended, Theatre, ended};
 
@@ -127,4 +128,25 @@ fn a_broken_optimize_ends_the_run_before_the_pause() {
     let file = theatre.home().join("c8keep.yaml");
     std::fs::write(&file, "optimize: {required: false}\n").unwrap();
     theatre.run(&["-c", file.to_str().unwrap(), "backup"]).expect(3, &["partial", "not in it optimize"]);
+}
+
+/// Operate looks at its queue, which the last part of an earlier backup has already left. Whoever begins then gets two of his
+/// own parts at a time, which do not fit together (found by the simulator).
+#[test]
+fn the_last_part_of_an_earlier_backup_is_still_being_taken() {
+    let mut config = Theatre::quick("8.6.0");
+    config.durations.history_parts = vec![100, 100, 100, 100, 100, 4_000];
+    let theatre = Theatre::new(config);
+    let ask = |request: &Request| {
+        c8keep_twin::handle(&mut theatre.world(), Host::Operate, request, Timestamp::now()).answer().unwrap()
+    };
+    let body = serde_json::json!({"backupId": 500});
+    assert_eq!(ask(&Request::new("POST", "/actuator/backups").json(&body)).status, 200);
+    let parts =
+        || ask(&Request::get("/actuator/backups/500")).value()["details"].as_array().map_or(0, Vec::len);
+    theatre.until("the last part is being taken", |_| parts() == 6);
+    let words =
+        ["camunda_operate_500_8.6.0_part_6_of_6 of an earlier backup is still being taken", "is complete"];
+    theatre.run(&["backup", "--id", "1000"]).expect(0, &words);
+    assert!(theatre.world().restore(1000).whole());
 }
