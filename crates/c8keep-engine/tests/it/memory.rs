@@ -452,8 +452,7 @@ impl Clock for Memory {
         // Upwards: a clock that stops short of an instant never reaches it.
         let left = instant.duration_since(self.now()).as_nanos().max(0) + 999_999;
         let due = self.outside().millis + i64::try_from(left / 1_000_000).unwrap();
-        let sleeping = Sleeping::begin(self, due);
-        let mut idle = 0;
+        let (sleeping, mut idle) = (Sleeping::begin(self, due), 0);
         loop {
             // Whoever has something to do goes first.
             for _ in 0..4 {
