@@ -80,6 +80,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     runtime.block_on(async {
         let mut suite = Suite { only: args.only, long: args.long, passed: 0, failed: 0, shown: Vec::new() };
         let dir = run_folder("live");
+        // What is shown is shown of what is checked out now.
+        let commit = args.proof.is_some().then(proof::commit).transpose()?.unwrap_or_default();
         tokio::select! {
             done = all(&mut suite, args.search, args.program.as_deref(), &dir) => done?,
             stopped = peers::asked_to_stop() => { stopped?; suite.failed += 1; say("asked to stop") }
@@ -91,7 +93,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         say(format_args!("{} passed, {} failed", suite.passed, suite.failed));
         if let Some(file) = &args.proof {
-            proof::write(file, &suite.shown)?;
+            proof::write(file, &suite.shown, &commit)?;
         }
         // A suite that asserted nothing has shown nothing.
         Ok(if suite.failed == 0 && suite.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

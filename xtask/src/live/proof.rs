@@ -19,8 +19,8 @@ pub struct Shown {
 }
 
 /// Writes the table, also of what failed.
-pub fn write(file: &Path, shown: &[Shown]) -> Result<()> {
-    let text = table(shown, &commit()?, Timestamp::now());
+pub fn write(file: &Path, shown: &[Shown], commit: &str) -> Result<()> {
+    let text = table(shown, commit, Timestamp::now());
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
