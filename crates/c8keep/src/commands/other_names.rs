@@ -25,9 +25,14 @@ pub(super) struct Namesake {
 
 /// Those on this cluster, and what keeps others out first; all of them, where nobody can tell which cluster answers.
 pub(super) async fn on(settings: &Settings, cluster: Option<&Fingerprint>) -> Vec<Namesake> {
+    let names = session::other_installations(settings).await;
+    // Nearly always there are none, and opening a journal costs more than all else here.
+    if names.is_empty() {
+        return Vec::new();
+    }
     let Ok(journal) = session::journal_to_read(settings).await else { return Vec::new() };
     let mut found = Vec::new();
-    for installation in session::other_installations(settings).await.into_iter().take(NAMES_MAX) {
+    for installation in names.into_iter().take(NAMES_MAX) {
         let holder = session::holder_of(settings, &installation).unwrap_or_default();
         let open = open_runs::open(&*journal, &installation).await.unwrap_or_default();
         let here = open.runs.into_iter().map(|(run, _)| run);
