@@ -452,6 +452,10 @@ impl Journal for Fence {
         self.journal.runs(installation, limit).await
     }
 
+    async fn installations(&self) -> Result<Vec<String>, Fault> {
+        self.journal.installations().await
+    }
+
     async fn holder(&self, installation: &str) -> Result<Option<String>, Fault> {
         self.journal.holder(installation).await
     }

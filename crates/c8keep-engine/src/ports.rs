@@ -267,6 +267,11 @@ pub trait Journal: Send + Sync {
     /// Runs of an installation, newest first, at most `limit`.
     async fn runs(&self, installation: &str, limit: u32) -> Result<Vec<RunRow>, Fault>;
 
+    /// Names of all installations that have a run in it, sorted. None, where it keeps one only.
+    async fn installations(&self) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+
     /// Who holds the installation on this host right now, if a process does.
     async fn holder(&self, installation: &str) -> Result<Option<String>, Fault>;
 

@@ -78,15 +78,6 @@ impl SqliteJournal {
         connection.close().await.map_err(|error| storage("closing the journal", &self.path, &error))
     }
 
-    /// Names of all installations that have a run in it, sorted.
-    pub async fn installations(&self) -> Result<Vec<String>, Fault> {
-        let mut inner = self.inner.lock().await;
-        let Some(connection) = &mut inner.connection else { return Ok(Vec::new()) };
-        let names = "SELECT DISTINCT installation FROM run ORDER BY installation";
-        let rows = sqlx::query_scalar(names).fetch_all(connection).await;
-        rows.map_err(|error| storage(READING, &self.path, &error))
-    }
-
     /// Who holds an installation on this host. It asks only the lock beside the file, so it can be asked when the journal
     /// itself cannot be opened.
     pub fn holder_beside(path: &Path, installation: &str) -> Result<Option<String>, Fault> {
@@ -363,6 +354,14 @@ impl Journal for SqliteJournal {
             closed,
         };
         Ok(rows.into_iter().map(row).collect())
+    }
+
+    async fn installations(&self) -> Result<Vec<String>, Fault> {
+        let mut inner = self.inner.lock().await;
+        let Some(connection) = &mut inner.connection else { return Ok(Vec::new()) };
+        let names = "SELECT DISTINCT installation FROM run ORDER BY installation";
+        let rows = sqlx::query_scalar(names).fetch_all(connection).await;
+        rows.map_err(|error| storage(READING, &self.path, &error))
     }
 
     async fn holder(&self, installation: &str) -> Result<Option<String>, Fault> {

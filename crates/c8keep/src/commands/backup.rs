@@ -93,7 +93,7 @@ async fn claimed(
         return Err(beside_unreadable(&world, unreadable, printer).await);
     }
     // Nothing of another name is taken over under this one.
-    let others = other_names::on(settings, Some(&world.installation.fingerprint)).await;
+    let others = other_names::on(settings, &**journal, Some(&world.installation.fingerprint)).await;
     if let Some(other) = other_names::left_paused(&others) {
         let fault = other.fault("starting a backup", &world.installation.management);
         return Err(Stop::from(fault).while_paused());

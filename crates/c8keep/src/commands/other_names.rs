@@ -6,6 +6,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::Fingerprint;
 use c8keep_core::run::Hold;
 use c8keep_engine::open_runs;
+use c8keep_engine::ports::Journal;
 
 use crate::session;
 use crate::settings::Settings;
@@ -24,17 +25,17 @@ pub(super) struct Namesake {
 }
 
 /// Those on this cluster, and what keeps others out first; all of them, where nobody can tell which cluster answers.
-pub(super) async fn on(settings: &Settings, cluster: Option<&Fingerprint>) -> Vec<Namesake> {
-    let names = session::other_installations(settings).await;
-    // Nearly always there are none, and opening a journal costs more than all else here.
-    if names.is_empty() {
-        return Vec::new();
-    }
-    let Ok(journal) = session::journal_to_read(settings).await else { return Vec::new() };
+pub(super) async fn on(
+    settings: &Settings,
+    journal: &dyn Journal,
+    cluster: Option<&Fingerprint>,
+) -> Vec<Namesake> {
+    let mut names = journal.installations().await.unwrap_or_default();
+    names.retain(|name| name != settings.name());
     let mut found = Vec::new();
     for installation in names.into_iter().take(NAMES_MAX) {
         let holder = session::holder_of(settings, &installation).unwrap_or_default();
-        let open = open_runs::open(&*journal, &installation).await.unwrap_or_default();
+        let open = open_runs::open(journal, &installation).await.unwrap_or_default();
         let here = open.runs.into_iter().map(|(run, _)| run);
         let here = here.filter(|run| cluster.is_none_or(|cluster| cluster == run.plan().fingerprint()));
         found.extend(here.map(|run| Namesake {
@@ -50,13 +51,14 @@ pub(super) async fn on(settings: &Settings, cluster: Option<&Fingerprint>) -> Ve
 
 /// The same for whoever has not asked yet which cluster answers; it is asked only where that matters.
 pub(super) async fn here(settings: &Settings) -> Vec<Namesake> {
-    let anywhere = on(settings, None).await;
+    let Ok(journal) = session::journal_to_read(settings).await else { return Vec::new() };
+    let anywhere = on(settings, &*journal, None).await;
     if anywhere.is_empty() {
         return anywhere;
     }
-    let journal = session::no_journal(settings);
-    match Box::pin(session::assemble_to_release(settings, journal)).await {
-        Ok(session) => on(settings, Some(&session.world.installation.fingerprint)).await,
+    let no_journal = session::no_journal(settings);
+    match Box::pin(session::assemble_to_release(settings, no_journal)).await {
+        Ok(session) => on(settings, &*journal, Some(&session.world.installation.fingerprint)).await,
         Err(_) => anywhere,
     }
 }

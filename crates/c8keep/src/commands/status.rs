@@ -116,21 +116,18 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let mut unread = |what, fault| faults.push(Unread { what, fault });
     let holder = session::holder(&settings).unwrap_or_default();
     let journal = session::journal_to_read(&settings).await;
-    let open = match &journal {
-        Ok(journal) => open_runs::open(&**journal, settings.name()).await,
-        // Told below, by whoever reads the catalog.
-        Err(_) => Ok(Open::default()),
-    };
-    let open = open.unwrap_or_else(|fault| {
+    // That it cannot be read is told below, by whoever reads the catalog.
+    let no_journal = session::no_journal(&settings);
+    let readable = journal.as_deref().unwrap_or(&*no_journal);
+    let open = open_runs::open(readable, settings.name()).await.unwrap_or_else(|fault| {
         unread("journal", fault);
         Open::default()
     });
     open.unreadable.iter().for_each(|fault| unread("journal", fault.clone()));
     let vault = session::vault(&settings).await;
-    let claim = match (&holder, &journal) {
-        (Some(_), _) => None,
-        (None, Ok(journal)) => claims::told(&settings, &vault, &**journal, &open).await,
-        (None, Err(_)) => claims::told(&settings, &vault, &*session::no_journal(&settings), &open).await,
+    let claim = match holder {
+        Some(_) => None,
+        None => claims::told(&settings, &vault, readable, &open).await,
     };
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
@@ -159,7 +156,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let exporting = exporting(&settings).await;
     let left_paused = claim.as_ref().and_then(|told| told.left_paused(now));
     let in_doubt = (open.has_hold() || left_paused.is_some()) && holder.is_none();
-    let beside = !other_names::on(&settings, None).await.is_empty();
+    let beside = !other_names::on(&settings, readable, None).await.is_empty();
     let runs = matches!(exporting, Exporting::Runs { .. });
     let world = if (in_doubt && runs) || beside { identified(&settings).await } else { None };
     let running = match &world {
@@ -167,7 +164,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         _ => None,
     };
     let cluster = world.as_ref().map(|world| &world.installation.fingerprint);
-    let mut others = if beside { other_names::on(&settings, cluster).await } else { Vec::new() };
+    let mut others = if beside { other_names::on(&settings, readable, cluster).await } else { Vec::new() };
     // What may be on another cluster concerns nobody here, unless a pause is to be explained.
     others.retain(|other| other.is_sure || !runs);
     let claim_is_over = left_paused.is_some_and(|held| is_over(held, running.as_ref(), now));

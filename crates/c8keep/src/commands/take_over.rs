@@ -48,7 +48,7 @@ pub(super) async fn take_over_all(
     how: &How,
 ) -> (Option<Box<Driven>>, Result<(), Stop>) {
     let ours = &world.installation.fingerprint;
-    let others = other_names::on(settings, Some(ours)).await;
+    let others = other_names::on(settings, fence, Some(ours)).await;
     if let (false, Some(other)) = (how.force, other_names::at_work(&others)) {
         let fault = other.fault("looking for open runs", &world.installation.management);
         return (None, Err(fault.into()));

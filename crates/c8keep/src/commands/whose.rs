@@ -51,7 +51,7 @@ impl Whose {
             worker = Some(format!("{} on another host", told.claim.by));
         }
         let others = match &cluster {
-            Some(cluster) => other_names::on(settings, Some(cluster)).await,
+            Some(cluster) => other_names::on(settings, journal, Some(cluster)).await,
             None => Vec::new(),
         };
         if let (None, Some(other)) = (&worker, other_names::at_work(&others)) {
