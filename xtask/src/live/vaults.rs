@@ -127,7 +127,7 @@ async fn inherited(program: &Program, dir: &Path, vault: &str) -> Result<()> {
     let second = at(program, &dir.join("second"), vault, &stage)?;
     let ended =
         second.run(&["--installation", "pod", "resume-exporting"], BACKUP_LIMIT).await?.with_code(0)?;
-    let says_whose = ended.err.contains("run pod-") && ended.err.contains("paused exporting");
+    let says_whose = ended.err.contains("of a process that has ended paused exporting");
     ensure!(says_whose, "it does not say whose: {}", ended.err);
     let taken =
         second.run(&["--installation", "pod", "backup", "-o", "json"], BACKUP_LIMIT).await?.with_code(0)?;
