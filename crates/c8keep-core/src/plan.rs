@@ -107,6 +107,8 @@ pub enum Action {
     CheckVault,
     /// A database answers, may be read, and the tools are new enough for its server.
     CheckDatabase { database: DatabaseName, mode: DumpMode },
+    /// Waits until no application is taking a part of an earlier backup.
+    AwaitQuiet { repository: String },
     /// Lists and counts the indices that a backup must contain.
     TakeCensus { records: Option<String> },
     /// The id is above every id seen.
@@ -354,6 +356,7 @@ impl Action {
             | Action::CheckVault
             | Action::CheckDatabase { .. }
             | Action::DumpDatabase { .. }
+            | Action::AwaitQuiet { .. }
             | Action::TakeCensus { .. }
             | Action::CheckId { .. }
             | Action::PauseExporting
@@ -370,6 +373,7 @@ impl Action {
             Action::CheckExporting
             | Action::CheckVault
             | Action::CheckDatabase { .. }
+            | Action::AwaitQuiet { .. }
             | Action::RecordRelease { .. } => Vec::new(),
             Action::CheckStore => vec![FactKind::Store],
             Action::CheckRepository { .. } => vec![FactKind::Repository],
@@ -395,7 +399,10 @@ impl Action {
     pub fn is_wait(&self) -> bool {
         matches!(
             self,
-            Action::AwaitHistory { .. } | Action::AwaitRecords { .. } | Action::AwaitRuntime { .. }
+            Action::AwaitQuiet { .. }
+                | Action::AwaitHistory { .. }
+                | Action::AwaitRecords { .. }
+                | Action::AwaitRuntime { .. }
         )
     }
 

@@ -1,7 +1,7 @@
 //! Runs: beginning one, and finding what an earlier process left open.
 
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_core::plan::Plan;
+use c8keep_core::plan::{Action, Plan};
 use c8keep_core::run::{Event, Hold, Run, RunId, StopReason};
 use jiff::{Timestamp, Unit};
 
@@ -138,23 +138,39 @@ async fn append(world: &World, run: &mut Run, seq: &mut u64, term: Term, event: 
 }
 
 /// Why an open run cannot be finished and must be released, if so: its pause is spent, or has not held, or its id is not the
-/// highest any more.
+/// highest any more. Only whoever may finish it needs to ask: it takes as long as the servers do.
 pub async fn why_not_finish(world: &World, run: &Run) -> Option<String> {
     if let Some((step, _)) = run.first_failure() {
         return Some(format!("{} has failed already", step.name));
     }
-    // Another host may have begun one meanwhile, and ids only rise.
-    match ids::highest_seen(world).await {
-        Ok(highest) if highest.is_some_and(|highest| highest > run.plan().backup()) => {
-            return Some("a backup with a higher id was begun meanwhile".into());
-        }
-        Ok(_) => {}
-        Err(fault) => return Some(format!("nobody says which ids are taken: {}", fault.answer)),
-    }
-    let Hold::Open { since } = run.hold() else {
-        return run.is_winding_down().then(|| "it was already winding down".into());
+    let why = match run.hold() {
+        Hold::Open { since } => pause_is_spent(world, run, since).await,
+        _ if run.is_winding_down() => Some("it was already winding down".into()),
+        Hold::NotTaken if has_looked(run) => pause_of_others(world).await,
+        _ => None,
     };
-    let now: Timestamp = world.clock.now();
+    match why {
+        None => higher_id(world, run).await,
+        why => why,
+    }
+}
+
+/// Whether it has had its last look at exporting before its own pause. That is old now, and nothing looks again.
+fn has_looked(run: &Run) -> bool {
+    let mut looks = run.steps().filter(|(step, _)| step.action == Action::CheckExporting);
+    looks.all(|(_, state)| state.is_done())
+}
+
+async fn pause_of_others(world: &World) -> Option<String> {
+    match world.camunda.positions(&world.installation.brokers, world.clock.now()).await {
+        Ok(positions) if positions.paused().is_empty() => None,
+        Ok(_) => Some("somebody else has paused exporting meanwhile".into()),
+        Err(fault) => Some(format!("no broker says whether exporting runs: {}", fault.answer)),
+    }
+}
+
+async fn pause_is_spent(world: &World, run: &Run, since: Timestamp) -> Option<String> {
+    let now = world.clock.now();
     if now.duration_since(since) >= run.plan().hold_budget() {
         return Some(format!("exporting has been paused for longer than {:#}", run.plan().hold_budget()));
     }
@@ -162,6 +178,17 @@ pub async fn why_not_finish(world: &World, run: &Run) -> Option<String> {
         Ok(positions) if positions.every_reached_leader_is_soft_paused() => None,
         Ok(_) => Some("exporting is no longer paused on every partition".into()),
         Err(fault) => Some(format!("no broker says whether exporting is still paused: {}", fault.answer)),
+    }
+}
+
+/// Another host may have begun one meanwhile, and ids only rise.
+async fn higher_id(world: &World, run: &Run) -> Option<String> {
+    match ids::highest_seen(world).await {
+        Ok(highest) if highest.is_some_and(|highest| highest > run.plan().backup()) => {
+            Some("a backup with a higher id was begun meanwhile".into())
+        }
+        Ok(_) => None,
+        Err(fault) => Some(format!("nobody says which ids are taken: {}", fault.answer)),
     }
 }
 

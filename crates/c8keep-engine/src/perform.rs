@@ -31,6 +31,7 @@ pub async fn perform(world: &World, run: &Run, order: &Order) -> Answer {
         Action::CheckRepository { repository } => probes::repository(world, repository).await,
         Action::CheckVault => probes::vault(world).await,
         Action::CheckDatabase { database, mode } => databases::check(world, database, *mode).await,
+        Action::AwaitQuiet { repository } => history::quiet(world, repository).await,
         Action::TakeCensus { records } => probes::census(world, records.as_deref()).await,
         Action::CheckId { id } => probes::id(world, *id).await,
         Action::PauseExporting => exporting::pause(world).await,

@@ -107,9 +107,14 @@ async fn backup(seat: &Seat, fence: &Arc<Fence>) -> Result<Driven, Fault> {
     for (mut run, mut seq) in open {
         let wished = if finished.is_some() { Taking::Release } else { setting.taking };
         open_runs::check_fingerprint(&world, &run)?;
-        let look = async { Ok(open_runs::why_not_finish(&world, &run).await) };
-        let why_not = or_stop(&stop, look).await.unwrap_or_else(|stopped| Some(stopped.answer));
-        let taking = wished.allowed(why_not.as_deref());
+        let taking = match wished {
+            Taking::Finish => {
+                let look = async { Ok(open_runs::why_not_finish(&world, &run).await) };
+                let why_not = or_stop(&stop, look).await.unwrap_or_else(|stopped| Some(stopped.answer));
+                wished.allowed(why_not.as_deref())
+            }
+            Taking::Release => Taking::Release,
+        };
         open_runs::take(&world, &mut run, &mut seq, &by, term, taking).await?;
         seat.night().sometimes(match taking {
             Taking::Finish => "an open run was taken over and finished",

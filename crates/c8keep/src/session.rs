@@ -10,7 +10,7 @@ use c8keep_adapters::discovery::{self, Accesses, Configured, Discovered, Records
 use c8keep_adapters::journal::{JournalPlace, SqliteJournal};
 use c8keep_adapters::postgres::Postgres;
 use c8keep_adapters::transport::{Endpoint, HttpTransport, Method, Transport};
-use c8keep_adapters::vault::FolderVault;
+use c8keep_adapters::vault::{FolderVault, NoVault};
 use c8keep_core::database::DatabaseTarget;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{BrokerAddress, Installation, NotCovered};
@@ -70,12 +70,36 @@ const DERIVED_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Finds out what there is, and wires it.
 pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
-    let transport = transport(settings)?;
-    let vault = vault(settings).await?;
-    let configured = configured(settings, settings.access.accesses()?, &*transport).await;
-    for access in configured.access.all() {
+    let access = settings.access.accesses()?;
+    for access in access.all() {
         access.check().await?;
     }
+    wire(settings, journal, access, vault(settings).await?).await
+}
+
+/// The same, for whoever only releases: neither an application nor the vault is needed for that, so nothing of them is asked,
+/// and no secret of theirs is read.
+pub async fn assemble_to_release(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
+    let mut settings = settings.clone();
+    for app in [&mut settings.operate, &mut settings.tasklist, &mut settings.optimize] {
+        app.enabled = false;
+    }
+    let access = settings.access.accesses_to_release()?;
+    let vault = match vault(&settings).await {
+        Ok(vault) => vault,
+        Err(fault) => Arc::new(NoVault::because(fault)),
+    };
+    Box::pin(wire(&settings, journal, access, vault)).await
+}
+
+async fn wire(
+    settings: &Settings,
+    journal: Arc<dyn Journal>,
+    access: Accesses,
+    vault: Arc<dyn Vault>,
+) -> Result<Session, Fault> {
+    let transport = transport(settings)?;
+    let configured = configured(settings, access, &*transport).await;
     let found = discovery::discover(transport, &configured).await;
     let Discovered { mut installation, camunda, search, findings, brokers_expected, no_topology } =
         found.map_err(out_of_reach)?;
@@ -93,15 +117,6 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
         c8keep: env!("CARGO_PKG_VERSION").into(),
     };
     Ok(Session { world: Arc::new(world), findings: findings.into_iter().map(Finding::from).collect(), reach })
-}
-
-/// The same, for whoever only releases: an application that is down keeps no exporting paused.
-pub async fn assemble_to_release(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
-    let mut settings = settings.clone();
-    for app in [&mut settings.operate, &mut settings.tasklist, &mut settings.optimize] {
-        app.required = false;
-    }
-    Box::pin(assemble(&settings, journal)).await
 }
 
 /// Asks the servers what there is, for whoever writes a configuration.

@@ -6,6 +6,7 @@
 //! [`Vault::check`](c8keep_engine::ports::Vault::check) finds out whether the place can be written to. Nothing waits for
 //! ever, not even for a folder on a share that is gone.
 
+mod absent;
 pub mod contract;
 mod fault;
 mod files;
@@ -18,6 +19,7 @@ mod tests;
 mod upload;
 mod wire;
 
+pub use self::absent::NoVault;
 pub use self::folder::FolderVault;
 pub use self::objects::ObjectVault;
 pub use self::stores::{Login, Store, is_store};

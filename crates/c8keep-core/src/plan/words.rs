@@ -17,6 +17,7 @@ impl Action {
             Action::CheckDatabase { database, .. } => {
                 format!("database {database} can be dumped with the tools at hand")
             }
+            Action::AwaitQuiet { .. } => "no application is still taking a part of an earlier backup".into(),
             Action::TakeCensus { records: Some(prefix) } => {
                 format!("list and count {prefix}* and history indices")
             }
@@ -52,6 +53,10 @@ impl Action {
             Action::StartHistory { app, .. } | Action::AwaitHistory { app, .. } => format!(
                 "see the log of {app}; where it runs no backup any more and still refuses the next, restart its \
                  pod: its queue lives in memory. Then back up again under a new id"
+            ),
+            Action::AwaitQuiet { repository } => format!(
+                "see what the search server lists as running in repository {repository}, and whether it reaches that \
+                 store; then back up again"
             ),
             Action::SnapshotRecords { repository, .. } | Action::AwaitRecords { repository, .. } => format!(
                 "see the log of the search server and whether it reaches the store of repository {repository}; \

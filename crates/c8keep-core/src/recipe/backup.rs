@@ -90,15 +90,15 @@ struct Recipe<'a> {
 type After = Vec<StepName>;
 
 impl Recipe<'_> {
-    /// The page's prerequisites, read-only and side by side.
+    /// The page's prerequisites, read-only and side by side; those that everything waits for. Nothing waits for the check of an
+    /// optional database but its own dump: where it fails, what waits for it is lost with it.
     fn probes(&mut self) -> After {
         let repository = self.installation.repository.clone();
         let records = self.installation.record_prefix().map(str::to_owned);
         let mut checked: After = [
             ("check-cluster", Action::CheckCluster),
-            ("check-exporting", Action::CheckExporting),
             ("check-store", Action::CheckStore),
-            ("check-repository", Action::CheckRepository { repository }),
+            ("check-repository", Action::CheckRepository { repository: repository.clone() }),
             ("check-vault", Action::CheckVault),
             ("take-census", Action::TakeCensus { records }),
             ("check-id", Action::CheckId { id: self.request.id }),
@@ -106,27 +106,36 @@ impl Recipe<'_> {
         .into_iter()
         .flat_map(|(name, action)| self.step(name, None, &After::new(), Kind::Probe, action))
         .collect();
+        if !self.installation.apps.is_empty() {
+            let action = Action::AwaitQuiet { repository };
+            checked.extend(self.step("await-quiet", None, &After::new(), Kind::Probe, action));
+        }
         for DatabaseTarget { name: database, mode, required, .. } in &self.installation.databases {
             let action = Action::CheckDatabase { database: database.clone(), mode: *mode };
-            checked.extend(self.step(&check_of(database), None, &After::new(), Kind::Probe, action));
+            let check = self.step(&check_of(database), None, &After::new(), Kind::Probe, action);
             self.last_is_required(*required);
+            checked.extend(check.into_iter().filter(|_| *required));
         }
+        self.exporting_runs(checked)
+    }
+
+    /// Where the pause is next, the look at exporting comes last: the checks may have taken minutes, and a pause that
+    /// somebody made meanwhile must not be taken for ours.
+    fn exporting_runs(&mut self, mut checked: After) -> After {
+        let is_last = self.installation.dialect.capability().pause_first;
+        let after = if is_last { std::mem::take(&mut checked) } else { After::new() };
+        checked.extend(self.step("check-exporting", None, &after, Kind::Probe, Action::CheckExporting));
         checked
     }
 
-    /// Databases have no order with the rest: they are dumped beside it, and only the manifest waits for them. The check of
-    /// one that is optional is nothing to the others: where it fails, what waits for it is lost with it.
+    /// Databases have no order with the rest: they are dumped beside it, and only the manifest waits for them.
     fn databases(&mut self, checked: &After) -> After {
-        let databases = &self.installation.databases;
-        let optional: After =
-            databases.iter().filter(|d| !d.required).map(|d| check_of(&d.name).as_str().into()).collect();
         let mut dumped = After::new();
-        for DatabaseTarget { name: database, mode, required, .. } in databases {
+        for DatabaseTarget { name: database, mode, required, .. } in &self.installation.databases {
             let own = StepName::from(check_of(database).as_str());
-            let counts = |check: &&StepName| **check == own || !optional.contains(check);
-            let after = &checked.iter().filter(counts).cloned().collect();
+            let after: After = checked.iter().filter(|check| **check != own).chain([&own]).cloned().collect();
             let action = Action::DumpDatabase { database: database.clone(), mode: *mode };
-            dumped.extend(self.step(&format!("dump-{database}"), None, after, Kind::Effect, action));
+            dumped.extend(self.step(&format!("dump-{database}"), None, &after, Kind::Effect, action));
             self.last_is_required(*required);
         }
         dumped

@@ -7,6 +7,7 @@ use crate::database::{DatabaseTarget, DumpMode};
 use crate::installation::{
     AppAddress, BrokerAddress, Fingerprint, Installation, Records, SearchAddress, SearchProduct,
 };
+use crate::plan::Action;
 
 pub(crate) fn installation(
     dialect: Dialect,
@@ -109,17 +110,35 @@ fn databases_are_dumped_beside_the_window() {
     }
 }
 
-/// What waits for an optional check is lost with it, so nothing else may wait for it but the end.
+/// What waits for an optional check is lost with it, so nothing waits for it but its own dump: no other database, and no
+/// application.
 #[test]
 fn an_optional_database_costs_no_other() {
-    let mut installation = with_databases(Dialect::UnifiedActuators);
-    installation.databases[0].required = false;
-    let plan = plan(&installation);
-    for (dump, other) in
-        [("dump-web-modeler", "check-database-rest"), ("dump-rest", "check-database-web-modeler")]
-    {
-        let dump = plan.step(&dump.into()).unwrap();
-        assert!(!dump.after.contains(&other.into()), "{dump:?}");
+    for dialect in [Dialect::SplitActuators, Dialect::UnifiedActuators] {
+        let mut installation = with_databases(dialect);
+        installation.databases[0].required = false;
+        let plan = plan(&installation);
+        for database in ["web-modeler", "rest"] {
+            let check = format!("check-database-{database}");
+            let waits = plan.steps().iter().filter(|step| step.after.contains(&check.as_str().into()));
+            let waits: Vec<&str> = waits.map(|step| step.name.0.as_str()).collect();
+            assert_eq!(waits, [format!("dump-{database}")], "{dialect}");
+        }
+    }
+}
+
+/// Checks may take minutes. A pause that somebody makes meanwhile must not be taken for ours.
+#[test]
+fn the_last_look_at_exporting_is_the_last_before_the_pause() {
+    for (dialect, slow) in [
+        (Dialect::SplitActuators, "await-operate"),
+        (Dialect::UnifiedActuators, "check-database-web-modeler"),
+    ] {
+        let plan = plan(&with_databases(dialect));
+        let last = plan.steps().iter().rfind(|step| step.action == Action::CheckExporting).unwrap();
+        assert!(last.after.contains(&slow.into()), "{dialect}: {last:?}");
+        let pause = plan.step(&names::PAUSE.into()).unwrap();
+        assert!(pause.after.contains(&last.name), "{dialect}: {pause:?}");
     }
 }
 

@@ -226,7 +226,14 @@ impl Run {
                 _ => "no answer".into(),
             };
             let why = format!("not done after {:#}; {seen}", limits.deadline);
-            return Some(limit_fault(FaultKind::Deadline, step, why));
+            let fault = limit_fault(FaultKind::Deadline, step, why);
+            return Some(match state {
+                // What was answered last knows better what helps than the step does.
+                StepState::Retrying { fault: last, .. } if !last.hint.is_empty() => {
+                    fault.with_hint(&last.hint)
+                }
+                _ => fault,
+            });
         }
         match state {
             StepState::Pending { mark, moved_at, .. } if self.alive(*moved_at, now) >= limits.stall => {

@@ -29,14 +29,35 @@ pub(super) async fn start(world: &World, app: HistoryApp, id: BackupId, again: b
     }
 }
 
+/// A part of an earlier backup is waited for before exporting is paused: nothing begins beside it.
+pub(super) async fn quiet(world: &World, repository: &str) -> Performed {
+    let Some(part) = running_part(world, repository, |app| world.installation.app(app).is_some()).await?
+    else {
+        return Ok(Answer::Done { facts: Vec::new() });
+    };
+    let mut mark =
+        Mark { moved: part.clone(), says: format!("{part} of an earlier backup is still being taken") };
+    if let Ok(Some(progress)) = world.search.snapshot_progress(repository, &part).await {
+        super::records::add_counters(&mut mark, progress);
+    }
+    Ok(Answer::Pending { mark })
+}
+
+async fn running_part(
+    world: &World,
+    repository: &str,
+    of: impl Fn(HistoryApp) -> bool,
+) -> Result<Option<String>, Fault> {
+    let running = world.search.running_snapshots(repository).await?;
+    Ok(running.into_iter().find(|name| PartName::parse(name).is_some_and(|part| of(part.app))))
+}
+
 /// An application looks at its queue, which the last part of an earlier backup has already left: it takes the next backup
 /// while that part runs, and then takes two parts at a time, so that they do not fit together (found by the simulator; the
-/// queue is that of Operate 8.6's source).
+/// queue is that of Operate 8.6's source). It has been waited for before; this is for one that was begun since.
 async fn not_beside_another(world: &World, app: HistoryApp, id: BackupId) -> Result<(), Fault> {
     let repository = &world.installation.repository;
-    let running = world.search.running_snapshots(repository).await?;
-    let is_part = |name: &&String| PartName::parse(name).is_some_and(|part| part.app == app);
-    let Some(part) = running.iter().find(is_part) else { return Ok(()) };
+    let Some(part) = running_part(world, repository, |of| of == app).await? else { return Ok(()) };
     let address = world.installation.app(app).map_or("", |a| a.address.as_str());
     let answer = format!("snapshot {part} of an earlier backup is still being taken in {repository}");
     Err(Fault::new(FaultKind::Refused, format!("starting backup {id} of {app}"), address, answer)

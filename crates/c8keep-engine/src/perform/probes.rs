@@ -16,7 +16,12 @@ use crate::{World, disk};
 /// leaves no trace, so whether the vault can be written to is not among them.
 pub async fn check(world: &World, plan: &Plan) -> Vec<(StepName, Result<(), Fault>)> {
     let mut checked = Vec::new();
-    for step in plan.steps().iter().filter(|step| step.after.is_empty()) {
+    let mut made: Vec<&Action> = Vec::new();
+    for step in plan.steps() {
+        if made.contains(&&step.action) {
+            continue;
+        }
+        made.push(&step.action);
         let performed = match &step.action {
             Action::CheckCluster => cluster(world).await,
             Action::CheckExporting => exporting(world).await,

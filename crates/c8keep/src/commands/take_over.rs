@@ -123,11 +123,7 @@ async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How) -> Result<
     printer.say(&describe(&run, world.clock.now()));
     let guarded = |stop: Stop| if run.hold().is_open() { stop.while_paused() } else { stop };
     open_runs::check_fingerprint(world, &run).map_err(|fault| guarded(fault.into()))?;
-    let why_not = tokio::select! {
-        why_not = open_runs::why_not_finish(world, &run) => why_not,
-        // Who is asked to stop loses no time with looking: a run is released in any case.
-        () = signals::come() => Some("this process was asked to stop".into()),
-    };
+    let why_not = why_not_finish(world, &run, how).await;
     match choose(how, why_not.as_deref()).await.map_err(guarded)? {
         OnOpen::Fail => {
             let what = "an open run was found and left alone, as --on-open fail asks";
@@ -162,6 +158,23 @@ async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How) -> Result<
     }
 }
 
+/// Looked at only where it may be finished: a release waits for nothing that it does not need.
+async fn why_not_finish(world: &World, run: &Run, how: &How) -> Option<String> {
+    if !matches!(how.on_open, Some(OnOpen::Finish)) && !asks(how) {
+        return None;
+    }
+    tokio::select! {
+        why_not = open_runs::why_not_finish(world, run) => why_not,
+        // Nor does who is asked to stop: a run is released in any case.
+        () = signals::come() => Some("this process was asked to stop".into()),
+    }
+}
+
+/// Whether a person says what becomes of a run.
+fn asks(how: &How) -> bool {
+    how.on_open.is_none() && how.printer.can_ask() && !signals::have_come()
+}
+
 async fn adopt_and_drive(
     world: &Arc<World>,
     mut run: Run,
@@ -178,7 +191,7 @@ async fn adopt_and_drive(
 async fn choose(how: &How, why_not: Option<&str>) -> Result<OnOpen, Stop> {
     Ok(match how.on_open {
         Some(choice) => choice,
-        None if !how.printer.can_ask() || signals::have_come() => OnOpen::Release,
+        None if !asks(how) => OnOpen::Release,
         None => {
             let finish = if why_not.is_none() { "[f]inish it, " } else { "" };
             let question = format!("{finish}[r]elease and end it, then go on, or [q]uit? (r)");

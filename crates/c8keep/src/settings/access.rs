@@ -214,6 +214,13 @@ impl AccessSettings {
         })
     }
 
+    /// What is needed to let exporting run again and to know whose it is.
+    pub fn accesses_to_release(&self) -> Result<Accesses, Fault> {
+        let [management, _, rest, .., search] = self.entries();
+        let rest = if rest.1.is_none() && management.1.is_some() { management } else { rest };
+        Ok(Accesses { rest: build(rest)?, search: build(search)?, ..self.accesses_to_brokers()? })
+    }
+
     /// Only what is needed to let exporting run again: nothing that is wrong elsewhere may stand in the way of that.
     pub fn accesses_to_brokers(&self) -> Result<Accesses, Fault> {
         let [management, brokers, ..] = self.entries();

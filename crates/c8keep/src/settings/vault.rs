@@ -59,7 +59,10 @@ impl Vault {
         let login = match &self.secret {
             Some(secret) => {
                 let read = Secret::from(secret).read().await;
-                let fault = |why| Fault::new(FaultKind::Usage, "fetching a secret", "vault.secret", why);
+                let fault = |why| {
+                    Fault::new(FaultKind::Usage, "fetching a secret", "vault.secret", why)
+                        .with_hint("see docs/vaults.md for the ways to give one")
+                };
                 Some(Login { id: self.access_key.clone(), secret: read.map_err(fault)? })
             }
             None => None,

@@ -57,3 +57,43 @@ fn what_was_not_read_may_be_paused() {
     std::fs::write(&file, format!("brokers: {brokers:?}\n")).unwrap();
     theatre.run(&["-c", file.to_str().unwrap(), "status"]).expect(0, &["exporting runs by now"]);
 }
+
+/// Neither a secret of the vault nor one of an application is needed to let exporting run again.
+#[test]
+fn secrets_that_cannot_be_fetched_keep_nothing_paused() {
+    let theatre = Theatre::new(slow());
+    killed_in_window(&theatre);
+    let file = theatre.home().join("secrets.yaml");
+    let (vault, access) = (
+        "vault: {url: 's3://there', access_key: A, secret: {env: NOT_THERE}}",
+        "access: {operate: {basic: {user: u, password: {env: NOT_THERE}}}}",
+    );
+    std::fs::write(&file, format!("{vault}\n{access}\n")).unwrap();
+    theatre.run(&["-c", file.to_str().unwrap(), "resume-exporting"]).expect(0, &["exporting runs"]);
+    assert!(!theatre.is_paused());
+}
+
+/// A release waits for nothing that only finishing needs: which ids are taken is not asked.
+#[test]
+fn a_release_asks_for_no_backup() {
+    let theatre = Theatre::new(slow());
+    killed_in_window(&theatre);
+    let before = theatre.asked().len();
+    theatre.run(&["resume-exporting"]).expect(0, &["exporting runs"]);
+    let asked = theatre.asked();
+    let backups: Vec<&String> = asked[before..].iter().filter(|line| line.contains("backup")).collect();
+    assert!(backups.is_empty(), "{backups:?}");
+}
+
+/// Its last look at exporting is old: what is paused now was paused by somebody else, and is not taken for its own.
+#[test]
+fn a_pause_that_came_before_its_own_is_not_ours() {
+    let theatre = Theatre::new(slow());
+    killed_in_window(&theatre);
+    theatre.in_journal(
+        "DELETE FROM event WHERE seq >= (SELECT min(seq) FROM event WHERE seq > 1 AND body LIKE '%pause-exporting%')",
+    );
+    let words = ["cannot be finished: somebody else has paused exporting", "PAUSED"];
+    theatre.run(&["backup", "--on-open", "finish"]).expect(10, &words);
+    assert!(theatre.is_paused(), "a pause of somebody else was lifted");
+}

@@ -150,3 +150,26 @@ fn the_last_part_of_an_earlier_backup_is_still_being_taken() {
     theatre.run(&["backup", "--id", "1000"]).expect(0, &words);
     assert!(theatre.world().restore(1000).whole());
 }
+
+/// Where the pause comes first, it is not exporting that waits for another backup's end.
+#[test]
+fn an_earlier_backup_is_waited_for_before_the_pause() {
+    let mut config = Theatre::quick("8.8.0");
+    config.durations.history_parts = vec![100, 100, 100, 100, 4_000];
+    let theatre = Theatre::new(config);
+    let body = serde_json::json!({"backupId": 500});
+    let ask = |request: &Request| {
+        c8keep_twin::handle(&mut theatre.world(), Host::Gateway, request, Timestamp::now()).answer().unwrap()
+    };
+    assert_eq!(ask(&Request::new("POST", "/actuator/backupHistory").json(&body)).status, 200);
+    let is_running = |theatre: &Theatre| {
+        let current = Request::get("/_snapshot/camunda/_current");
+        let told = c8keep_twin::handle(&mut theatre.world(), Host::Search, &current, Timestamp::now());
+        told.answer().unwrap().value().to_string().contains("part_5_of_5")
+    };
+    theatre.until("the last part is being taken", is_running);
+    let mut child = theatre.start(&["backup", "--id", "1000"]);
+    theatre.until("it was paused", Theatre::is_paused);
+    assert!(!is_running(&theatre), "exporting is paused while the other backup goes on");
+    assert!(child.wait().unwrap().success());
+}
