@@ -13,10 +13,10 @@ use c8keep_engine::ids;
 use c8keep_engine::open_runs::{self, Open};
 use c8keep_engine::ports::{Journal, Term};
 
-use super::other_names;
 use super::take_over::{
     How, Left, interrupted, may_be_paused, take_over_all, tell_left_open, tell_unreleased,
 };
+use super::{other_names, status};
 use crate::cli::{BackupArgs, Global, OnOpen, Output};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -95,8 +95,10 @@ async fn claimed(
     // Nothing of another name is taken over under this one.
     let others = other_names::on(settings, &**journal, Some(&world.installation.fingerprint)).await;
     if let Some(other) = other_names::left_paused(&others) {
-        let fault = other.fault("starting a backup", &world.installation.management);
-        return Err(Stop::from(fault).while_paused());
+        let stop = Stop::from(other.fault("starting a backup", &world.installation.management));
+        // Whoever ends that run lifts the pause that this backup would make: it has to end first, paused or not.
+        let runs = status::runs_everywhere(&world).await.is_some();
+        return Err(if runs { stop } else { stop.while_paused() });
     }
     if let (true, Some(id)) = (was_open, args.plan.id()) {
         return Ok(not_started(&world, id, printer).await);

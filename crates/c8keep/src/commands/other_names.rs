@@ -100,14 +100,19 @@ impl Namesake {
 
     /// What to do.
     pub(super) fn next(&self) -> String {
-        let name = &self.installation;
         if self.holder.is_some() {
+            let name = &self.installation;
             return format!(
                 "wait until it has ended, or stop it with Ctrl-C or SIGTERM (it resumes exporting itself); \
                  `c8keep --installation {name} status` shows it (or -c with the file of that name)"
             );
         }
-        let verb = if self.run.hold().is_open() { "resume-exporting" } else { "backup" };
+        self.ends_with(if self.run.hold().is_open() { "resume-exporting" } else { "backup" })
+    }
+
+    /// The command that ends it.
+    pub(super) fn ends_with(&self, verb: &str) -> String {
+        let name = &self.installation;
         format!("`c8keep --installation {name} {verb}` (or -c with the file of that name) ends it")
     }
 }

@@ -76,7 +76,7 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
     let open = run.filter(|run| run.outcome().is_none());
     let shown = Shown {
         backup: entry.backup,
-        complete: entry.manifest.is_some(),
+        complete: entry.manifest.as_ref().is_some_and(|manifest| manifest.missing().next().is_none()),
         outcome: run.and_then(Run::outcome),
         open: open.map(|run| OpenShown { hold: run.hold(), holder: holder.clone() }),
         manifest: entry.manifest.as_ref(),

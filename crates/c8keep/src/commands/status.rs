@@ -1,19 +1,22 @@
 //! `status`: whether exporting is paused, runs that are open, the last backup. Reads only.
 
-use c8keep_core::words::counted;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use c8keep_core::Run;
 use c8keep_core::claim::{Held, WATCH_FOR};
 use c8keep_core::facts::Positions;
-use c8keep_core::fault::Fault;
+use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::Fingerprint;
 use c8keep_core::run::Hold;
+use c8keep_core::words::counted;
 use c8keep_engine::World;
 use c8keep_engine::open_runs::{self, Open};
+use c8keep_engine::ports::Vault;
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::catalog;
 use super::claims::{self, Told};
@@ -108,6 +111,9 @@ struct LastBackup {
     witness: String,
 }
 
+/// How long the vault is waited for.
+const VAULT_WITHIN: Duration = Duration::from_secs(15);
+
 /// A journal or a manifest that cannot be read must not blind it: the brokers are asked whatever happens.
 pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
@@ -125,13 +131,21 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     });
     open.unreadable.iter().for_each(|fault| unread("journal", fault.clone()));
     let vault = session::vault(&settings).await;
-    let claim = match holder {
-        Some(_) => None,
-        None => claims::told(&settings, &vault, readable, &open).await,
-    };
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
-    let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
-    let catalog = catalog::read_all(vault, journal, settings.name()).await;
+    let kept = async |vault: &Result<Arc<dyn Vault>, Fault>| {
+        let claim = match holder {
+            Some(_) => None,
+            None => claims::told(&settings, vault, readable, &open).await,
+        };
+        let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
+        (claim, catalog::read_all(vault, journal.clone(), settings.name()).await)
+    };
+    // Whoever watches has not much patience, and the brokers say what matters most.
+    let (exporting, kept_there) = tokio::join!(exporting(&settings), timeout(VAULT_WITHIN, kept(&vault)));
+    let (claim, catalog) = match kept_there {
+        Ok(told) => told,
+        Err(_) => kept(&Err(too_slow(vault))).await,
+    };
     for fault in catalog.faults {
         unread(
             if fault.doing.contains("vault") || fault.target.starts_with("vault") {
@@ -153,7 +167,6 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
             faults.push(Unread { what: "backup", fault });
         }
     }
-    let exporting = exporting(&settings).await;
     let left_paused = claim.as_ref().and_then(|told| told.left_paused(now));
     let in_doubt = (open.has_hold() || left_paused.is_some()) && holder.is_none();
     let beside = !other_names::on(&settings, readable, None).await.is_empty();
@@ -185,6 +198,16 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     };
     printer.result(&text(&status, now), &status);
     Ok(code(&status, now))
+}
+
+fn too_slow(vault: Result<Arc<dyn Vault>, Fault>) -> Fault {
+    let place = match vault {
+        Ok(vault) => vault.place(),
+        Err(fault) => return fault,
+    };
+    let answer = format!("nothing that can be used within {} s", VAULT_WITHIN.as_secs());
+    Fault::new(FaultKind::Unreachable, "reading the vault", place, answer)
+        .with_hint("see whether the vault can be reached; `c8keep list` waits for it longer")
 }
 
 async fn exporting(settings: &Settings) -> Exporting {
@@ -231,7 +254,7 @@ async fn identified(settings: &Settings) -> Option<Arc<World>> {
 
 /// The cluster of which every replica says that exporting runs. Only that ends the doubt about a run that was left open: a
 /// broker that was not read may be paused, and at the same address may be another cluster today.
-async fn runs_everywhere(world: &World) -> Option<Fingerprint> {
+pub(super) async fn runs_everywhere(world: &World) -> Option<Fingerprint> {
     let (installation, camunda) = (&world.installation, &world.camunda);
     let positions = camunda.positions(&installation.brokers, session::now()).await.ok()?;
     let cluster = camunda.cluster().await.ok()?;
@@ -261,12 +284,18 @@ fn is_over(held: &Held, running: Option<&Fingerprint>, now: Timestamp) -> bool {
 }
 
 fn elsewhere(other: &Namesake, running: Option<&Fingerprint>, now: Timestamp) -> Elsewhere {
+    let run = open_run(&other.run, other.holder.as_deref(), running, now);
+    let (resumed, next) = if run.resumed_meanwhile && other.holder.is_none() {
+        ("; exporting runs by now, as somebody resumed it", other.ends_with("backup"))
+    } else {
+        ("", other.next())
+    };
     Elsewhere {
         installation: other.installation.clone(),
-        run: open_run(&other.run, other.holder.as_deref(), running, now),
         is_at_work: other.holder.is_some(),
         is_this_cluster: other.is_sure,
-        lines: [format!("run           {}", other.says()), format!("  next        {}", other.next())],
+        lines: [format!("run           {}{resumed}", other.says()), format!("  next        {next}")],
+        run,
     }
 }
 
@@ -324,7 +353,7 @@ fn text(status: &Status, now: Timestamp) -> String {
             format!("exporting     unknown: {}: {}; {}", fault.target, fault.answer, fault.hint)
         }
     });
-    lines.extend(unknown_pause(status).map(|next| format!("  next        {next}")));
+    lines.extend(unknown_pause(status, now).map(|next| format!("  next        {next}")));
     for Unread { what, fault } in &status.faults {
         lines.push(format!("{what:<13} cannot be read: {}: {}", fault.target, fault.answer));
         if !fault.hint.is_empty() {
@@ -351,12 +380,12 @@ fn text(status: &Status, now: Timestamp) -> String {
     lines.join("\n")
 }
 
-/// What to do about a pause of which nothing tells whose it is.
-fn unknown_pause(status: &Status) -> Option<&'static str> {
+/// What to do about a pause of which nothing tells whose it is: a run that holds none explains none.
+fn unknown_pause(status: &Status, now: Timestamp) -> Option<&'static str> {
+    let mut runs = status.open_runs.iter().chain(status.other_names.iter().map(|other| &other.run));
     let is_known = status.holder.is_some()
-        || status.claim.is_some()
-        || !status.open_runs.is_empty()
-        || !status.other_names.is_empty();
+        || status.claim.as_ref().is_some_and(|told| told.is_at_work(now) || told.left_paused(now).is_some())
+        || runs.any(|run| run.hold.is_open());
     if is_known || !matches!(status.exporting, Exporting::Paused { .. }) {
         return None;
     }

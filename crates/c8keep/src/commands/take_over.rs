@@ -50,8 +50,8 @@ pub(super) async fn take_over_all(
     let ours = &world.installation.fingerprint;
     let others = other_names::on(settings, fence, Some(ours)).await;
     if let (false, Some(other)) = (how.force, other_names::at_work(&others)) {
-        let fault = other.fault("looking for open runs", &world.installation.management);
-        return (None, Err(fault.into()));
+        let stop = Stop::from(other.fault("looking for open runs", &world.installation.management));
+        return (None, Err(if left.has_hold() { stop.while_paused() } else { stop }));
     }
     let (here, elsewhere) = match left.inherited {
         Some(held) if held.fingerprint == *ours || how.on_open == Some(OnOpen::Fail) => (Some(held), None),

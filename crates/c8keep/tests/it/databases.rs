@@ -204,6 +204,7 @@ fn an_optional_database_that_is_down_makes_the_backup_partial() {
         .theatre
         .run(&["show"])
         .expect(0, &["database web-modeler (missing)", "not in it: database web-modeler"]);
+    assert_eq!(modelers.theatre.run(&["show", "-o", "json"]).json()["complete"], false);
     let guide = modelers.theatre.home().join(".local/share/c8keep/vault/default/backups/1000/RESTORE.md");
     let guide = fs::read_to_string(guide).unwrap();
     assert!(guide.contains("Not in this backup:\n\n- database web-modeler: "), "{guide}");

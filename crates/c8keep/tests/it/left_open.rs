@@ -97,3 +97,14 @@ fn a_pause_that_came_before_its_own_is_not_ours() {
     theatre.run(&["backup", "--on-open", "finish"]).expect(10, &words);
     assert!(theatre.is_paused(), "a pause of somebody else was lifted");
 }
+
+/// A run that holds no pause explains none: what to do about one is told all the same.
+#[test]
+fn a_pause_of_somebody_else_beside_a_run_without_one() {
+    let theatre = Theatre::new(slow());
+    killed_in_window(&theatre);
+    theatre.in_journal(
+        "DELETE FROM event WHERE seq >= (SELECT min(seq) FROM event WHERE seq > 1 AND body LIKE '%pause-exporting%')",
+    );
+    theatre.run(&["status"]).expect(20, &["PAUSED", "no run in this journal did it", "LEFT OPEN"]);
+}

@@ -1,5 +1,7 @@
 //! The same cluster under another name in the same journal, as when the file that gives the name was forgotten.
 
+use c8keep_twin::Host;
+
 use crate::interrupted::{kill, paused, slow};
 use crate::theatre::Theatre;
 
@@ -20,6 +22,20 @@ fn a_run_left_open_under_another_name() {
     theatre.run(&["--installation", "s88", "resume-exporting"]).expect(0, &["exporting runs"]);
     let status = theatre.run(&["status"]).expect(0, &["exporting     runs"]);
     assert!(!status.said().contains("s88"), "{}", status.said());
+}
+
+/// Somebody has lifted its pause: it is still in the way, as whoever ends it resumes exporting, but nobody is woken up for it.
+#[test]
+fn a_run_under_another_name_whose_pause_is_over() {
+    let theatre = Theatre::new(slow());
+    kill(paused(&theatre, &["--installation", "s88", "backup", "--id", "1000"]));
+    theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/resume");
+    let words = ["exporting runs by now", "`c8keep --installation s88 backup`"];
+    theatre.until("its pause cannot land any more", |theatre| {
+        theatre.run(&["status"]).said().contains(words[0])
+    });
+    theatre.run(&["status"]).expect(0, &words);
+    theatre.run(&["backup"]).expect(10, &["run backup-1000 of installation s88"]);
 }
 
 #[test]
