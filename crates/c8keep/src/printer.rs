@@ -79,6 +79,13 @@ impl Printer {
         err(&fitted(&harmless(text), &console::Term::stderr()));
     }
 
+    /// What the next lines are about, for people.
+    pub fn heading(self, text: &str) {
+        let bold = console::Style::new().for_stderr().bold();
+        let text = fitted(&harmless(text), &console::Term::stderr());
+        err(&format!("\n{}", bold.apply_to(text)));
+    }
+
     /// A fault: what happened, where, what came back, what to do next.
     pub fn fault(self, fault: &Fault) {
         let what = format!("{}\n  at   {}\n  said {}", fault.doing, fault.target, fault.answer);

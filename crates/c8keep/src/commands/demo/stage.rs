@@ -150,8 +150,7 @@ impl Stage {
 
     /// A heading between two scenes.
     pub(super) fn heading(&self, text: &str) {
-        let bold = console::Style::new().for_stderr().bold();
-        self.printer.say(&format!("\n{}", bold.apply_to(text)));
+        self.printer.heading(text);
     }
 
     /// Plain words.
