@@ -53,10 +53,12 @@ impl Night {
                 }
             }
             What::VaultFull => self.weather.vault_is_full = true,
+            What::VaultLost => self.weather.vault_is_lost_to = Some(self.processes[process].host),
             What::JournalLost => self.weather.journal_is_lost = true,
             What::Wire(_)
             | What::JournalFails
             | What::JournalTakesAndFails
+            | What::JournalHangs
             | What::VaultFails
             | What::VaultTakesAndFails => self.weather.armed.push(what),
         }
@@ -129,7 +131,8 @@ impl Night {
         self.weather.healed = true;
         self.weather.on.clear();
         self.weather.armed.clear();
-        if std::mem::take(&mut self.weather.vault_is_full) {
+        let was_lost = self.weather.vault_is_lost_to.take().is_some();
+        if std::mem::take(&mut self.weather.vault_is_full) || was_lost {
             self.memory.vault_is_good_since = Some(self.now);
         }
         self.weather.journal_is_lost = false;

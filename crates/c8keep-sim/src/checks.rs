@@ -251,6 +251,7 @@ impl Night {
         let awake = self.now.duration_since(self.processes[process].alive_since.max(*at));
         let good_since = self.memory.vault_is_good_since;
         let cut_off = self.weather.vault_is_full
+            || self.weather.vault_is_lost_to == Some(self.processes[process].host)
             || good_since.is_some_and(|since| self.now.duration_since(since) < LOOK_AFTER);
         (awake > SUCCESSOR_GRACE && !(is_release && cut_off)).then_some(*successor)
     }

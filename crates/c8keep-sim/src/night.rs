@@ -65,6 +65,8 @@ pub(crate) struct Weather {
     /// What waits for something to hit: a request, an append, a write.
     pub(crate) armed: Vec<What>,
     pub(crate) vault_is_full: bool,
+    /// The host that does not reach it.
+    pub(crate) vault_is_lost_to: Option<usize>,
     pub(crate) journal_is_lost: bool,
     pub(crate) clock_off: SignedDuration,
     pub(crate) foreign_pause: bool,

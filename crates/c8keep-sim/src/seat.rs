@@ -77,6 +77,33 @@ impl Seat {
     }
 }
 
+impl Seat {
+    fn reaches_vault(&self) -> Result<(), Fault> {
+        let host = self.host();
+        let mut night = self.night();
+        if night.weather.vault_is_lost_to != Some(host) {
+            return Ok(());
+        }
+        night.sometimes("the vault was lost to one host");
+        Err(Fault { kind: FaultKind::Unreachable, ..vault_fault("no route to host") }.with_retry())
+    }
+
+    /// Whoever gives up waiting finds the journal closed, as the real one is.
+    async fn hang(&self) {
+        if !self.night().begins_to_hang(self.me) {
+            return;
+        }
+        while !self.night().weather.healed {
+            let until = self.night().now + HANGS_FOR;
+            sleep(self, until).await;
+        }
+        self.night().processes[self.me].journal_is_poisoned = false;
+    }
+}
+
+/// How often a hanging append is looked at.
+const HANGS_FOR: SignedDuration = SignedDuration::from_secs(30);
+
 /// Nobody holds the lock while it panics but a test that has failed already.
 pub(crate) fn lock(night: &Mutex<Night>) -> MutexGuard<'_, Night> {
     night.lock().unwrap_or_else(PoisonError::into_inner)
@@ -236,6 +263,7 @@ impl Journal for Seat {
         let names: Vec<&str> = events.iter().map(Event::name).collect();
         let detail = if names.len() == 1 { names[0].to_owned() } else { names.join(",") };
         self.event("appends", &detail).await;
+        self.hang().await;
         let done = self.night().appended(self.me, run, seq, term, events);
         self.event("has appended", if done.is_ok() { "well" } else { "badly" }).await;
         done
@@ -304,19 +332,36 @@ impl Night {
         if mutant == Some(Mutant::FailedAppendIsDurable) {
             return Ok(());
         }
-        self.processes[me].journal_is_poisoned = true;
-        let in_window =
-            self.journal.book(self.processes[me].host, run).is_some_and(|book| book.run.hold().is_open());
-        // Who cannot read the journal may release its own pause, though another one may have done so meanwhile.
-        if in_window || self.memory.pausing.contains(&me) {
-            self.sometimes("the journal failed in the window");
-            self.memory.without_journal.insert(me);
-        }
+        self.loses_journal(me);
         if takes {
             self.sometimes("an append that failed is there all the same");
             self.journal.append((self.processes[me].host, me), run, seq, term, events, false)?;
         }
         Err(refused("input/output error").with_unknown_effect())
+    }
+
+    /// An append that does not return begins here, if one is due.
+    fn begins_to_hang(&mut self, me: usize) -> bool {
+        if self.processes[me].journal_is_poisoned {
+            return false;
+        }
+        let hangs = self.take_armed(|what| (*what == What::JournalHangs).then_some(())).is_some();
+        if hangs {
+            self.sometimes("an append did not return");
+            self.loses_journal(me);
+        }
+        hangs
+    }
+
+    /// Who cannot write the journal may release its own pause, though another one may have done so meanwhile.
+    fn loses_journal(&mut self, me: usize) {
+        self.processes[me].journal_is_poisoned = true;
+        let host = self.processes[me].host;
+        let mut books = self.journal.books.iter().filter(|book| book.host == host && book.driver == me);
+        if books.any(|book| book.run.hold().is_open()) || self.memory.pausing.contains(&me) {
+            self.sometimes("the journal failed in the window");
+            self.memory.without_journal.insert(me);
+        }
     }
 
     /// The mutant's journal: the intents at the end are written with what comes after them.
@@ -389,6 +434,7 @@ impl Vault for Seat {
 
     async fn create(&self, path: &str, bytes: &[u8]) -> Result<String, Fault> {
         self.event("keeps", path).await;
+        self.reaches_vault()?;
         let done = self.night().kept(self.me, path, bytes);
         self.event("has kept", if done.is_ok() { "well" } else { "badly" }).await;
         done
@@ -396,16 +442,19 @@ impl Vault for Seat {
 
     async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Fault> {
         self.alive().await;
+        self.reaches_vault()?;
         Ok(self.night().vault.get(path).cloned())
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
         self.alive().await;
+        self.reaches_vault()?;
         Ok(self.night().vault.keys().filter(|path| path.starts_with(prefix)).cloned().collect())
     }
 
     async fn check(&self, _: &str) -> Result<(), Fault> {
         self.alive().await;
+        self.reaches_vault()?;
         let full = self.night().weather.vault_is_full;
         if full { Err(vault_fault("no space left on device").with_retry()) } else { Ok(()) }
     }

@@ -118,12 +118,16 @@ pub enum What {
     JournalTakesAndFails,
     /// The journal takes nothing from anybody until everything heals.
     JournalLost,
+    /// The next append does not return until everything heals.
+    JournalHangs,
     /// The next write into the vault fails, and left nothing.
     VaultFails,
     /// The next write into the vault fails, and is there all the same.
     VaultTakesAndFails,
     /// Nothing can be written into the vault until everything heals.
     VaultFull,
+    /// One host neither reads nor writes the vault until everything heals.
+    VaultLost,
 }
 
 /// Everything that can happen to a request.
@@ -188,8 +192,15 @@ pub const OWN: [What; 14] = [
 ];
 
 /// What hits the journal, the vault and the lock, and would come too seldom among the others.
-const GRAVE: [What; 5] =
-    [What::JournalFails, What::JournalTakesAndFails, What::JournalLost, What::VaultFull, What::Second];
+const GRAVE: [What; 7] = [
+    What::JournalFails,
+    What::JournalTakesAndFails,
+    What::JournalLost,
+    What::JournalHangs,
+    What::VaultFull,
+    What::VaultLost,
+    What::Second,
+];
 
 /// How long troubles last that end before everything heals: shorter and longer than what brokers and we wait for.
 const LASTS_MS: [u32; 3] = [0, 3_000, 25_000];
@@ -255,5 +266,9 @@ impl FromStr for Fault {
 pub fn all() -> Vec<What> {
     let wires = WIRES.iter().map(|wire| What::Wire(*wire));
     let troubles = TROUBLES.iter().flat_map(|t| LASTS_MS.iter().map(|ms| What::Trouble(*t, *ms)));
-    OWN.into_iter().chain([What::VaultFull]).chain(wires).chain(troubles).collect()
+    OWN.into_iter()
+        .chain([What::JournalHangs, What::VaultFull, What::VaultLost])
+        .chain(wires)
+        .chain(troubles)
+        .collect()
 }
