@@ -272,7 +272,15 @@ impl Night {
                 }
             }
         }
-        self.memory.ids.insert(id, run.to_owned());
+    }
+
+    /// What a proxy refused has left nothing: an id is spent where it arrives.
+    fn id_is_spent(&mut self, process: usize, id: u64) {
+        let of_run = |book: &&Book| book.driver == process && book.run.plan().backup().get() == id;
+        if let Some(book) = self.journal.books.iter().rfind(of_run) {
+            let run = format!("host-{}/{}", book.host, book.id);
+            self.memory.ids.entry(id).or_insert(run);
+        }
     }
 
     /// S3: a server accepts one start of a kind under one id.
@@ -280,6 +288,9 @@ impl Night {
         let Some(exchange) = self.exchanges.get(&number) else { return };
         let (process, late) = (exchange.process, exchange.answer.is_some() || exchange.dropped);
         let Some(change) = change_of(exchange) else { return };
+        if let Some(id) = change.id() {
+            self.id_is_spent(process, id);
+        }
         match &change {
             Change::Pause if !self.sender_lives(process) => {
                 self.sometimes("a pause arrived after its sender's death");

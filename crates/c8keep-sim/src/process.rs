@@ -139,7 +139,7 @@ async fn backup(seat: &Seat, fence: &Arc<Fence>) -> Result<Driven, Fault> {
         None => recipe::backup(&world.installation, &request)?,
         Some(mutant) => mutant.plan(recipe::backup(&world.installation, &mutant.request(request))?)?,
     };
-    let (run, seq) = open_runs::begin(&world, plan, &by, term).await?;
+    let (run, seq) = or_stop(&stop, open_runs::begin(&world, plan, &by, term)).await?;
     Ok(drive(world, run, seq, term, options()).await)
 }
 

@@ -51,6 +51,27 @@ fn a_run_is_not_gone_on_with_under_an_id_that_is_not_the_highest() {
     assert_eq!(report.violations, []);
 }
 
+/// Found by seed 1795435848002736: the only look at exporting fails, and somebody has paused it.
+#[test]
+fn one_look_that_fails_hides_no_pause() {
+    let faults = [
+        Fault { at: 85, what: What::Kill },
+        Fault { at: 114, what: What::Trouble(weather::Trouble::ForeignPause, 3_000) },
+        Fault { at: 176, what: What::Wire(weather::Wire::Unauthorised) },
+    ];
+    let report = run(&Setting::at(2, 1_795_435_848_002_736), &faults, false);
+    assert_eq!(report.violations, []);
+}
+
+/// Found by seed 1795435848005068: who opens a run in a journal that hangs does not hear a signal.
+#[test]
+fn a_journal_that_hangs_keeps_nobody_from_stopping() {
+    let faults = [(166, What::Kill), (220, What::JournalHangs), (238, What::Signal)]
+        .map(|(at, what)| Fault { at, what });
+    let report = run(&Setting::at(3, 1_795_435_848_005_068), &faults, false);
+    assert_eq!(report.violations, []);
+}
+
 /// A mutant that needs a death to be found out: the list of faults is made as short as that.
 #[test]
 fn a_broken_promise_is_told_with_the_shortest_list_of_faults() {

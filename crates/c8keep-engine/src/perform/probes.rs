@@ -24,7 +24,7 @@ pub async fn check(world: &World, plan: &Plan) -> Vec<(StepName, Result<(), Faul
         made.push(&step.action);
         let performed = match &step.action {
             Action::CheckCluster => cluster(world).await,
-            Action::CheckExporting => exporting(world).await,
+            Action::CheckExporting => exporting(world, LOOKS).await,
             Action::CheckStore => store(world).await,
             Action::CheckRepository { repository: name } => repository(world, name).await,
             Action::TakeCensus { records } => census(world, records.as_deref()).await,
@@ -83,13 +83,22 @@ fn cluster_problem(world: &World, cluster: &Cluster) -> Option<Fault> {
 }
 
 /// Exporting must not be paused by anybody. Where no broker can be read, the pause's own check decides.
-pub(super) async fn exporting(world: &World) -> Performed {
-    let Ok(positions) = world.camunda.positions(&world.installation.brokers, world.clock.now()).await else {
-        return Ok(Answer::Done { facts: Vec::new() });
+/// Brokers that no address leads to are no reason against a backup; one that was reached before is asked more than once.
+pub(super) async fn exporting(world: &World, attempt: u32) -> Performed {
+    let brokers = &world.installation.brokers;
+    let positions = match world.camunda.positions(brokers, world.clock.now()).await {
+        Ok(positions) => positions,
+        Err(fault) if attempt < LOOKS && brokers.iter().any(|broker| broker.reached) => {
+            return Err(fault.with_retry());
+        }
+        Err(_) => return Ok(Answer::Done { facts: Vec::new() }),
     };
     foreign_pause(&world.installation.management, &positions)
         .map_or(Ok(Answer::Done { facts: Vec::new() }), Err)
 }
+
+/// How often a broker is asked whether exporting is paused.
+const LOOKS: u32 = 3;
 
 /// What to say of a pause that stands where this process holds none.
 pub(crate) fn foreign_pause(management: &str, positions: &Positions) -> Option<Fault> {

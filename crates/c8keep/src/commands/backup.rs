@@ -218,7 +218,9 @@ async fn one(
 ) -> Result<Driven, Stop> {
     let planned = signals::or_stop(exit::INTERRUPTED, super::plan::make(world, settings, &args.plan)).await;
     let plan = planned.map_err(|stop| interrupted(stop.code, "planning the backup", printer))??;
-    let (run, seq) = open_runs::begin(world, plan, &actor(), term).await?;
+    let by = actor();
+    let begun = signals::or_stop(exit::INTERRUPTED, open_runs::begin(world, plan, &by, term)).await;
+    let (run, seq) = begun.map_err(|stop| interrupted(stop.code, "opening the run", printer))??;
     Ok(super::drive::drive(world, run, seq, term, args.release_wait, printer).await)
 }
 
