@@ -4,7 +4,7 @@
 //! with one exception that the hold's own intent covers: when the journal cannot be written in time while exporting is
 //! paused, the release is sent all the same (`without_journal`).
 
-mod limits;
+pub(crate) mod limits;
 mod unreleased;
 mod without_journal;
 

@@ -5,6 +5,7 @@ use c8keep_core::plan::{Action, Plan};
 use c8keep_core::run::{Event, Hold, Run, RunId, StopReason};
 use jiff::{Timestamp, Unit};
 
+use crate::drive::limits::{APPEND_WITHIN, hangs, pass};
 use crate::ports::{Journal, Term};
 use crate::{World, ids};
 
@@ -130,9 +131,21 @@ pub async fn take(
     Ok(())
 }
 
-/// Journals one more event of a run and applies it.
+/// Journals one more event of a run and applies it. A journal that hangs does not keep exporting paused.
 async fn append(world: &World, run: &mut Run, seq: &mut u64, term: Term, event: Event) -> Result<(), Fault> {
-    world.journal.append(run.id(), *seq + 1, term, std::slice::from_ref(&event)).await?;
+    let events = std::slice::from_ref(&event);
+    let appending = world.journal.append(run.id(), *seq + 1, term, events);
+    let given_up = async {
+        if !run.hold().is_open() {
+            std::future::pending::<()>().await;
+        }
+        pass(&*world.clock, APPEND_WITHIN).await;
+    };
+    tokio::select! {
+        biased;
+        appended = appending => appended?,
+        () = given_up => return Err(hangs(events, APPEND_WITHIN)),
+    }
     *seq += 1;
     run.apply(&event).map_err(|e| unreadable(run.id(), &e.to_string()))
 }

@@ -115,7 +115,7 @@ async fn backup(seat: &Seat, fence: &Arc<Fence>) -> Result<Driven, Fault> {
             }
             Taking::Release => Taking::Release,
         };
-        open_runs::take(&world, &mut run, &mut seq, &by, term, taking).await?;
+        or_stop(&stop, open_runs::take(&world, &mut run, &mut seq, &by, term, taking)).await?;
         seat.night().sometimes(match taking {
             Taking::Finish => "an open run was taken over and finished",
             Taking::Release => "an open run was taken over and released",

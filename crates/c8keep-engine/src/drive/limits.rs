@@ -17,7 +17,7 @@ pub const END_AFTER_SIGNAL: SignedDuration = SignedDuration::from_secs(22);
 
 /// How long a write may take while exporting is paused: longer than the fence waits for a vault, and than SQLite for another
 /// process.
-const APPEND_WITHIN: SignedDuration = SignedDuration::from_secs(20);
+pub(crate) const APPEND_WITHIN: SignedDuration = SignedDuration::from_secs(20);
 /// The same once the process was asked to stop: most of its time belongs to the release.
 const APPEND_AFTER_SIGNAL: SignedDuration = SignedDuration::from_secs(3);
 /// How long a release without a journal waits to hear whether somebody has taken over.
@@ -70,13 +70,13 @@ async fn asked(mut stop: watch::Receiver<bool>) {
 }
 
 /// Lets time pass, of which a standstill counts for one tick: what stood still as well has not hung.
-async fn pass(clock: &dyn Clock, time: SignedDuration) {
+pub(crate) async fn pass(clock: &dyn Clock, time: SignedDuration) {
     for _ in 0..time.as_secs() / TICK.as_secs() {
         clock.sleep_until(clock.now() + TICK).await;
     }
 }
 
-fn hangs(events: &[Event], within: SignedDuration) -> Fault {
+pub(crate) fn hangs(events: &[Event], within: SignedDuration) -> Fault {
     let names: Vec<&str> = events.iter().map(Event::name).collect();
     let answer = format!("nothing within {within:#}");
     Fault::new(FaultKind::Storage, format!("writing down {}", names.join(", ")), "the journal", answer)

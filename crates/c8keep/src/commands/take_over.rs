@@ -183,7 +183,10 @@ async fn adopt_and_drive(
     taking: Taking,
 ) -> Result<Driven, Stop> {
     let is_open = run.hold().is_open();
-    let taken = open_runs::take(world, &mut run, &mut seq, &actor(), how.term, taking).await;
+    let (by, code) = (actor(), if is_open { exit::MAY_BE_PAUSED } else { exit::INTERRUPTED });
+    let taken =
+        signals::or_stop(code, open_runs::take(world, &mut run, &mut seq, &by, how.term, taking)).await;
+    let taken = taken.map_err(|stop| interrupted(stop.code, "taking over a run", how.printer))?;
     taken.map_err(|fault| if is_open { may_be_paused(fault) } else { fault.into() })?;
     Ok(Box::pin(super::drive::drive(world, run, seq, how.term, how.release_wait, how.printer)).await)
 }
