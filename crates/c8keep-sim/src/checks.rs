@@ -259,7 +259,7 @@ impl Night {
     /// S6: an id belongs to one run, and lies above all that were there before it.
     fn ids_rise(&mut self, id: u64, run: &str) {
         match self.memory.ids.get(&id) {
-            Some(owner) if owner == run => return,
+            Some(owner) if owner == run => {}
             Some(owner) => {
                 let what = format!("{run} sends {id}, which {owner} has sent before");
                 self.violated("S6", what);
