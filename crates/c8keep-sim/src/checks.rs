@@ -274,7 +274,7 @@ impl Night {
         }
     }
 
-    /// What a proxy refused has left nothing: an id is spent where it arrives.
+    /// What was refused, or dropped, has left nothing: an id is spent where it was accepted.
     fn id_is_spent(&mut self, process: usize, id: u64) {
         let of_run = |book: &&Book| book.driver == process && book.run.plan().backup().get() == id;
         if let Some(book) = self.journal.books.iter().rfind(of_run) {
@@ -288,7 +288,7 @@ impl Night {
         let Some(exchange) = self.exchanges.get(&number) else { return };
         let (process, late) = (exchange.process, exchange.answer.is_some() || exchange.dropped);
         let Some(change) = change_of(exchange) else { return };
-        if let Some(id) = change.id() {
+        if let (Some(id), 200..=299) = (change.id(), status) {
             self.id_is_spent(process, id);
         }
         match &change {
