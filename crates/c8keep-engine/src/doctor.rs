@@ -66,15 +66,13 @@ pub async fn examine(world: &World, reach: &Reach) -> Vec<Check> {
         Records::Prefix { prefix } => Some(prefix.as_str()),
         Records::Excluded { .. } => None,
     };
-    let mut patterns = probes::app_patterns(world);
-    patterns.extend(prefix.map(|prefix| format!("{prefix}*")));
     let (cluster, positions, store, repository, census, lacks, highest, vault, machines, of_databases) = futures::join!(
         probes::whole_cluster(world),
         world.camunda.positions(brokers, world.clock.now()),
         probes::store(world),
         probes::repository(world, &world.installation.repository),
         probes::census(world, prefix),
-        world.search.lacks(&patterns),
+        probes::rights(world),
         probes::highest_id(world),
         world.vault.check(&world.installation.name),
         world.camunda.machines(brokers),
@@ -99,7 +97,7 @@ pub async fn examine(world: &World, reach: &Reach) -> Vec<Check> {
         judge::probed("backup store", store),
         judge::probed("repository", repository),
     ];
-    checks.extend(judge::rights(lacks));
+    checks.extend(judge::rights(lacks, |lacking| probes::lacking_rights(world, lacking)));
     checks.extend([
         judge::probed("indices", census),
         judge::ids(highest),

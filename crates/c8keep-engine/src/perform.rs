@@ -28,7 +28,7 @@ pub async fn perform(world: &World, run: &Run, order: &Order) -> Answer {
         Action::CheckCluster => probes::cluster(world).await,
         Action::CheckExporting => probes::exporting(world, order.attempt).await,
         Action::CheckStore => probes::store(world).await,
-        Action::CheckRepository { repository } => probes::repository(world, repository).await,
+        Action::CheckRepository { repository } => probes::usable_repository(world, repository).await,
         Action::CheckVault => probes::vault(world).await,
         Action::CheckDatabase { database, mode } => databases::check(world, database, *mode).await,
         Action::AwaitQuiet { repository } => history::quiet(world, repository).await,

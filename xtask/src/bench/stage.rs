@@ -86,6 +86,11 @@ impl Stage {
         rest.into_iter().chain([("TWIN_BROKERS".to_owned(), brokers.join(","))]).collect()
     }
 
+    /// Another server stands in for one of the installation's: the others tell its address from now on.
+    pub(crate) fn stand_in(&self, host: Host, url: &str) {
+        self.at_present().set_address(host, url.to_owned());
+    }
+
     /// Changes what is wrong with the installation.
     pub(crate) fn disturb(&self, change: impl FnOnce(&mut Faults)) {
         self.at_present().disturb(Timestamp::now(), change);

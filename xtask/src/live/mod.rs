@@ -4,11 +4,13 @@
 mod by_hand;
 mod databases;
 mod evidence;
+mod init;
 mod likeness;
 mod nights;
 mod oracle;
 mod program;
 mod proof;
+mod secured;
 mod single;
 mod three;
 mod vaults;
@@ -125,6 +127,9 @@ async fn all(suite: &mut Suite, products: Products, program: Option<&Path>, dir:
     if suite.wants(databases::NAME) {
         databases::all(suite, &dir.join(databases::NAME), &program).await?;
     }
+    if suite.wants(secured::NAME) && kinds.contains(&Kind::Es) {
+        secured::all(suite, &dir.join(secured::NAME), &program).await?;
+    }
     for kind in kinds {
         one_broker(suite, *kind, &dir.join(kind.name()), &program).await?;
     }
@@ -153,12 +158,16 @@ async fn self_check(suite: &mut Suite, kind: Kind, dir: &Path) -> Result<()> {
 }
 
 async fn one_broker(suite: &mut Suite, kind: Kind, dir: &Path, program: &Program) -> Result<()> {
-    if !suite.wants_any(&[HOT_BACKUP, PUT_BACK, UNIFIED_ORDER, LOST_ANSWERS, CONTROL, likeness::NAME]) {
+    let names = [init::NAME, HOT_BACKUP, PUT_BACK, UNIFIED_ORDER, LOST_ANSWERS, CONTROL, likeness::NAME];
+    if !suite.wants_any(&names) {
         return Ok(());
     }
     let Some(mut cluster) = suite.cluster(&with_apps(kind, dir)).await else { return Ok(()) };
     load::deploy(&cluster.brokers[0].rest()).await?;
     let program = program.at(&dir.join("c8keep"), [])?;
+    if suite.wants(init::NAME) {
+        suite.promise(init::NAME, kind, init::PROMISE, init::check(&cluster, &program)).await;
+    }
     let mut taken = None;
     if suite.wants_any(&[HOT_BACKUP, PUT_BACK]) {
         let text = "a hot backup under load; its evidence is what the servers say; the witness is proven";

@@ -1,5 +1,5 @@
 //! The search server: Elasticsearch or OpenSearch as a single node on loopback, with the snapshot repository that the
-//! web apps and c8keep share. Security is off: nothing but this machine can reach it.
+//! web apps and c8keep share. Security is off, because nothing but this machine can reach it; unless security is the subject.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +18,9 @@ pub const REPOSITORY: &str = "camunda";
 const READY_LIMIT: Duration = Duration::from_mins(5);
 const RESTORE_LIMIT: Duration = Duration::from_mins(5);
 const CAMUNDA_INDICES: &str = "zeebe-record*,operate-*,tasklist-*";
+/// The superuser of a server with security; the hash is bcrypt's, as its file realm wants it.
+const ADMINISTRATOR: (&str, &str) = ("c8keep-admin", "bootstrap-password");
+const ADMINISTRATOR_HASH: &str = "$2a$10$c8keepc8keepc8keepc8keFiYe6Gydly./A7C9CM6kIak/RRBs5t6";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
@@ -46,6 +49,7 @@ impl Kind {
 #[derive(Debug)]
 pub struct Search {
     pub kind: Kind,
+    is_secured: bool,
     port: u16,
     folder: PathBuf,
     spec: Spec,
@@ -56,13 +60,22 @@ pub struct Search {
 impl Search {
     /// Starts the server in a folder of its own, waits for it and registers the repository.
     pub async fn up(kind: Kind, kit: &Kit, dir: &Path) -> Result<Self> {
+        Self::up_with(kind, false, kit, dir).await
+    }
+
+    /// Elasticsearch with security, known to its administrator alone. OpenSearch's packages have no security plugin.
+    pub async fn up_secured(kit: &Kit, dir: &Path) -> Result<Self> {
+        Self::up_with(Kind::Es, true, kit, dir).await
+    }
+
+    async fn up_with(kind: Kind, is_secured: bool, kit: &Kit, dir: &Path) -> Result<Self> {
         fs::create_dir_all(dir.join("repo"))?;
         let (port, transport) = (ports::free()?, ports::free()?);
         let spec = match kind {
-            Kind::Es => elasticsearch(kit, dir, port, transport).await?,
+            Kind::Es => elasticsearch(kit, dir, (port, transport), is_secured).await?,
             Kind::Os => opensearch(kit, dir, port, transport)?,
         };
-        let mut search = Self { kind, port, folder: dir.join("repo"), spec, process: None };
+        let mut search = Self { kind, is_secured, port, folder: dir.join("repo"), spec, process: None };
         search.start().await?;
         search.register_repository().await?;
         Ok(search)
@@ -100,7 +113,16 @@ impl Search {
         }
     }
 
+    /// Its address; with the administrator's login where it wants one.
     pub fn url(&self) -> String {
+        if self.is_secured {
+            let (user, password) = ADMINISTRATOR;
+            return format!("http://{user}:{password}@127.0.0.1:{}", self.port);
+        }
+        self.address()
+    }
+
+    pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
@@ -167,7 +189,12 @@ impl Search {
     }
 }
 
-async fn elasticsearch(kit: &Kit, dir: &Path, port: u16, transport: u16) -> Result<Spec> {
+async fn elasticsearch(
+    kit: &Kit,
+    dir: &Path,
+    (port, transport): (u16, u16),
+    is_secured: bool,
+) -> Result<Spec> {
     for folder in ["conf", "data", "logs", "tmp"] {
         fs::create_dir_all(dir.join(folder))?;
     }
@@ -177,7 +204,7 @@ async fn elasticsearch(kit: &Kit, dir: &Path, port: u16, transport: u16) -> Resu
         "cluster.name": "c8keep-peer", "node.name": "c8keep-peer-1", "network.host": "127.0.0.1",
         "http.port": port, "transport.port": transport, "discovery.type": "single-node",
         "path.data": at("data"), "path.logs": at("logs"), "path.repo": [at("repo")],
-        "xpack.security.enabled": false, "xpack.security.autoconfiguration.enabled": false,
+        "xpack.security.enabled": is_secured, "xpack.security.autoconfiguration.enabled": false,
         "cluster.routing.allocation.disk.threshold_enabled": false, "action.destructive_requires_name": false,
     });
     // JSON is YAML.
@@ -194,6 +221,10 @@ async fn elasticsearch(kit: &Kit, dir: &Path, port: u16, transport: u16) -> Resu
         "status=error\nappender.c.type=Console\nappender.c.name=c\nappender.c.layout.type=PatternLayout\n\
          appender.c.layout.pattern=%d %p %c{1.} %m%n\nrootLogger.level=info\nrootLogger.appenderRef.c.ref=c\n",
     )?;
+    if is_secured {
+        fs::write(dir.join("conf/users"), format!("{}:{ADMINISTRATOR_HASH}\n", ADMINISTRATOR.0))?;
+        fs::write(dir.join("conf/users_roles"), format!("superuser:{}\n", ADMINISTRATOR.0))?;
+    }
     let (home, mut command) = own_home(kit, dir).await?;
     let (home, jdk) = (show(home), show(kit.search_jdk.home.clone()));
     command.extend([

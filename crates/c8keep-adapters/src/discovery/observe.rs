@@ -32,6 +32,8 @@ pub(super) struct Observed {
     pub(super) searches: Vec<SearchSeen>,
     /// Names of the indices of the first search server that answered; `None` where it does not list them.
     pub(super) indices: Option<Vec<String>>,
+    /// Rights that the login there lacks, each with its pattern at the end: what is missing in the list proves nothing then.
+    pub(super) unseen: Vec<String>,
     /// Registered repositories of that server.
     pub(super) repositories: Vec<String>,
 }
@@ -128,11 +130,12 @@ pub(super) async fn observe(
     }
     let apps = asker.apps(&cluster).await?;
     let searches = asker.searches(&cluster, &apps).await?;
-    let (indices, repositories) = match searches.iter().find(|s| s.identity.is_ok()) {
-        Some(seen) => asker.contents(seen).await,
-        None => (None, Vec::new()),
-    };
-    Ok(Observed { cluster, brokers, apps, searches, indices, repositories })
+    let Contents { indices, unseen, repositories } =
+        match searches.iter().find_map(|s| Some((s, s.identity.as_ref().ok()?))) {
+            Some((seen, identity)) => asker.contents(seen, identity).await,
+            None => Contents::default(),
+        };
+    Ok(Observed { cluster, brokers, apps, searches, indices, unseen, repositories })
 }
 
 struct Asker<'a> {
@@ -412,15 +415,26 @@ impl Asker<'_> {
         Ok(join_all(seen).await)
     }
 
-    async fn contents(&self, seen: &SearchSeen) -> (Option<Vec<String>>, Vec<String>) {
-        let Ok(identity) = &seen.identity else { return (None, Vec::new()) };
+    async fn contents(&self, seen: &SearchSeen, identity: &SearchIdentity) -> Contents {
         let client = SearchClient::new(Arc::clone(self.transport), seen.endpoint.clone());
+        let search = client.of(identity.product);
         let patterns: Vec<String> = INDEX_PATTERNS.iter().map(|(_, pattern)| (*pattern).to_owned()).collect();
-        let indices = client.of(identity.product).indices(&patterns).await;
-        let repositories = client.repositories().await.unwrap_or_default();
-        let names = indices.ok().map(|all| all.into_iter().map(|index| index.name).collect());
-        (names, repositories.into_iter().map(|r| r.name).collect())
+        let (indices, lacking, repositories) =
+            futures::join!(search.indices(&patterns), search.lacks(&patterns), client.repositories());
+        Contents {
+            indices: indices.ok().map(|all| all.into_iter().map(|index| index.name).collect()),
+            unseen: lacking.ok().flatten().unwrap_or_default(),
+            repositories: repositories.unwrap_or_default().into_iter().map(|r| r.name).collect(),
+        }
     }
+}
+
+/// What a search server holds, as far as it tells this login.
+#[derive(Default)]
+struct Contents {
+    indices: Option<Vec<String>>,
+    unseen: Vec<String>,
+    repositories: Vec<String>,
 }
 
 /// Index names that betray an application (Camunda docs 8.5–8.10, "Index patterns").

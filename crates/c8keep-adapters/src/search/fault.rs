@@ -5,7 +5,7 @@ use c8keep_core::fault::{Effect, Fault, FaultKind, Retry};
 use c8keep_core::installation::SearchProduct;
 
 use super::wire::{Cause, ErrorAnswer, ErrorWire};
-use crate::transport::{Request, Response, excerpt, status_fault};
+use crate::transport::{Request, Response, excerpt_within, status_fault};
 
 /// What the server's error means.
 pub(super) fn refusal(doing: &str, request: &Request, response: &Response) -> Fault {
@@ -107,15 +107,20 @@ fn cause_of(response: &Response) -> Option<Cause> {
 /// The error and its innermost cause: "Snapshot could not be read" alone helps nobody.
 fn told(status: u16, cause: &Cause) -> String {
     const DEPTH_MAX: usize = 10;
-    let say = |c: &Cause| format!("{}: {}", c.kind, c.reason.as_deref().unwrap_or("no reason given"));
+    // The last words of a refusal are the privilege that would allow it, behind action, login, roles and indices.
+    const CHARS_MAX: usize = 500;
+    let say = |c: &Cause| {
+        let reason = c.reason.as_deref().unwrap_or("no reason given");
+        excerpt_within(format!("{}: {reason}", c.kind).as_bytes(), CHARS_MAX)
+    };
     let mut inner = cause;
     for _ in 0..DEPTH_MAX {
         let Some(next) = &inner.caused_by else { break };
         inner = next;
     }
-    let mut line = format!("{status} {}", excerpt(say(cause).as_bytes()));
+    let mut line = format!("{status} {}", say(cause));
     if !std::ptr::eq(inner, cause) {
-        line = format!("{line} ({})", excerpt(say(inner).as_bytes()));
+        line = format!("{line} ({})", say(inner));
     }
     line
 }

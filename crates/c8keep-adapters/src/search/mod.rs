@@ -158,13 +158,13 @@ impl SearchStore for Search {
         }
         // Elasticsearch docs, "Check user privileges": everybody may ask for himself, and it changes nothing.
         let doing = "asking for the rights of the login";
-        let request = self.client.endpoint.post("/_security/user/_has_privileges").with_body(json!({
-            "cluster": ["monitor", "create_snapshot"],
-            "index": [{"names": indices, "privileges": ["monitor", "view_index_metadata"]}],
-        }));
+        let question = wire::Privileges::question(indices);
+        let request = self.client.endpoint.post("/_security/user/_has_privileges").with_body(question);
         let response = ask(&*self.client.transport, doing, &request).await;
         let told = response.and_then(|response| read::<wire::Privileges>(doing, &request, &response));
-        Ok(Some(told.map_err(|fault| Fault { effect: Effect::None, ..fault })?.lacking()))
+        let lacking = told.map_err(|fault| Fault { effect: Effect::None, ..fault })?.lacking();
+        let strange = || Fault::new(FaultKind::Strange, doing, request.describe(), "200 without the rights");
+        Ok(Some(lacking.ok_or_else(strange)?))
     }
 
     async fn indices(&self, patterns: &[String]) -> Result<Vec<IndexCount>, Fault> {

@@ -75,15 +75,19 @@ pub fn json<T: DeserializeOwned>(doing: &str, request: &Request, response: &Resp
 
 /// The beginning of a body on one line, without control characters.
 pub fn excerpt(body: &[u8]) -> String {
-    const CHARS_MAX: usize = 200;
+    excerpt_within(body, 200)
+}
+
+/// The same with another limit, for words that are known to be worth more.
+pub fn excerpt_within(body: &[u8], chars_max: usize) -> String {
     // Four bytes a character at most, and some for what is squeezed out.
-    let text = String::from_utf8_lossy(&body[..body.len().min(CHARS_MAX * 8)]);
+    let text = String::from_utf8_lossy(&body[..body.len().min(chars_max * 8)]);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= CHARS_MAX {
+    if line.chars().count() <= chars_max {
         return line;
     }
-    line.chars().take(CHARS_MAX - 1).chain(['…']).collect()
+    line.chars().take(chars_max - 1).chain(['…']).collect()
 }
 
 impl Response {

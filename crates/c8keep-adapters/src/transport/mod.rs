@@ -27,7 +27,7 @@ pub use access::{Access, AwsKeys, ClientAuth, Command, Credential, Secret, Token
 pub(crate) use clients::mannered;
 pub use connect_to::ConnectTo;
 pub use endpoint::{Endpoint, path_segment};
-pub use fault::{ask, excerpt, json, status_fault, transport_fault};
+pub use fault::{ask, excerpt, excerpt_within, json, status_fault, transport_fault};
 pub use http::HttpTransport;
 pub use tls::{Tls, TlsTrouble};
 

@@ -175,22 +175,18 @@ pub(super) fn exporting(positions: &Result<Positions, Fault>, foreign: Option<Fa
     }
 }
 
-/// What the login at the search server may do, where that is told.
-pub(super) fn rights(lacks: Result<Option<Vec<String>>, Fault>) -> Option<Check> {
+/// What the login at the search server may do, where that is told; `fault` is what a backup would end with.
+pub(super) fn rights(
+    lacks: Result<Option<Vec<String>>, Fault>,
+    fault: impl FnOnce(&[String]) -> Fault,
+) -> Option<Check> {
     let subject = "rights";
     match lacks {
         Ok(None) => None,
         Ok(Some(lacking)) if lacking.is_empty() => {
             Some(Check::ok(subject, "the search server grants what a backup needs"))
         }
-        Ok(Some(lacking)) => {
-            let answer = format!("the login lacks {}", lacking.join(", "));
-            let fault = Fault::new(FaultKind::Unauthorised, "asking for rights", "the search server", answer);
-            Some(Check::bad(
-                subject,
-                fault.with_hint("grant them; docs/access.md has a role with all that is needed"),
-            ))
-        }
+        Ok(Some(lacking)) => Some(Check::bad(subject, fault(&lacking))),
         // A product without this question, or a proxy before it, says nothing of what the login may do.
         Err(fault) if fault.kind == FaultKind::Unreachable => Some(Check::untold(subject, &fault)),
         Err(_) => {

@@ -130,12 +130,15 @@ fn a_repository_that_only_refers_or_was_not_verified_is_not_simply_fine() {
 
 #[test]
 fn rights_are_told_where_they_are_known() {
-    assert_eq!(judge::rights(Ok(None)), None);
-    assert_eq!(judge::rights(Ok(Some(Vec::new()))).unwrap().verdict, Verdict::Ok);
-    let lacking = judge::rights(Ok(Some(vec!["create_snapshot".into()]))).unwrap();
+    let judged = |lacks| {
+        judge::rights(lacks, |lacking| Fault::new(FaultKind::Unauthorised, "", "es", lacking.join(", ")))
+    };
+    assert_eq!(judged(Ok(None)), None);
+    assert_eq!(judged(Ok(Some(Vec::new()))).unwrap().verdict, Verdict::Ok);
+    let lacking = judged(Ok(Some(vec!["create_snapshot".into()]))).unwrap();
     assert!(lacking.says.contains("create_snapshot") && lacking.fault.is_some());
     let untold = Fault::new(FaultKind::Refused, "asking", "es", "400");
-    assert_eq!(judge::rights(Err(untold)).unwrap().verdict, Verdict::CannotTell);
+    assert_eq!(judged(Err(untold)).unwrap().verdict, Verdict::CannotTell);
 }
 
 #[test]

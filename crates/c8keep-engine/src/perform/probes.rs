@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use c8keep_core::backup::{BackupId, HistoryApp, PartName, RECORDS_SNAPSHOT_PREFIX};
 use c8keep_core::facts::{Census, Cluster, Fact, Positions};
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_core::installation::AppAddress;
+use c8keep_core::installation::{AppAddress, Records};
 use c8keep_core::plan::{Action, Plan, StepName};
 use c8keep_core::run::Answer;
 
@@ -26,7 +26,7 @@ pub async fn check(world: &World, plan: &Plan) -> Vec<(StepName, Result<(), Faul
             Action::CheckCluster => cluster(world).await,
             Action::CheckExporting => exporting(world, LOOKS).await,
             Action::CheckStore => store(world).await,
-            Action::CheckRepository { repository: name } => repository(world, name).await,
+            Action::CheckRepository { repository: name } => usable_repository(world, name).await,
             Action::TakeCensus { records } => census(world, records.as_deref()).await,
             Action::CheckDatabase { database, mode } => databases::check(world, database, *mode).await,
             Action::CheckId { id: wanted } => id(world, *wanted).await,
@@ -143,6 +143,32 @@ pub(crate) async fn repository(world: &World, name: &str) -> Performed {
     Ok(Fact::Repository(repository).into())
 }
 
+/// The repository, and that the login may take a snapshot into it: in the window a refusal comes too late.
+pub(super) async fn usable_repository(world: &World, name: &str) -> Performed {
+    let found = repository(world, name).await?;
+    match rights(world).await {
+        Ok(Some(lacking)) if !lacking.is_empty() => Err(lacking_rights(world, &lacking)),
+        // Nobody tells, or something in between refuses the question: the calls themselves decide, as without it.
+        _ => Ok(found),
+    }
+}
+
+/// What the login at the search server lacks for a backup, where that is told.
+pub(crate) async fn rights(world: &World) -> Result<Option<Vec<String>>, Fault> {
+    let mut patterns = app_patterns(world);
+    if let Records::Prefix { prefix } = &world.installation.records {
+        patterns.push(format!("{prefix}*"));
+    }
+    world.search.lacks(&patterns).await
+}
+
+pub(crate) fn lacking_rights(world: &World, lacking: &[String]) -> Fault {
+    let target = &world.installation.search.address;
+    let answer = format!("the login lacks {}", lacking.join(", "));
+    Fault::new(FaultKind::Unauthorised, "asking for the rights of the login", target, answer)
+        .with_hint("grant them; docs/access.md has a role with all that is needed")
+}
+
 /// An application that is not required and out of reach, or broken, tells nothing, and that ends no run: its own step fails,
 /// and the backup is partial.
 fn unless_away<T>(app: &AppAddress, told: Result<Option<T>, Fault>) -> Result<Option<T>, Fault> {
@@ -169,6 +195,12 @@ pub(crate) async fn census(world: &World, records: Option<&str>) -> Performed {
         None => Vec::new(),
     };
     if let (Some(prefix), true) = (records, records_found.is_empty()) {
+        // Elasticsearch leaves out of a list what the login may not see (seen on 8.16.6).
+        if let Ok(Some(lacking)) = rights(world).await
+            && !lacking.is_empty()
+        {
+            return Err(lacking_rights(world, &lacking));
+        }
         return Err(Fault::precondition(
             "looking for the exported records",
             &world.installation.search.address,
@@ -183,7 +215,7 @@ pub(crate) async fn census(world: &World, records: Option<&str>) -> Performed {
 }
 
 /// Patterns of the applications' indices.
-pub(crate) fn app_patterns(world: &World) -> Vec<String> {
+fn app_patterns(world: &World) -> Vec<String> {
     let prefixes = world.installation.apps.iter().flat_map(|a| index_prefixes(a.app));
     let patterns: BTreeSet<String> = prefixes.map(|prefix| format!("{prefix}*")).collect();
     patterns.into_iter().collect()

@@ -170,8 +170,10 @@ fn a_login_that_may_not_do_enough() {
     let answer = |grants: bool| {
         move |request: &str| {
             let asked = request.starts_with("POST /_security/user/_has_privileges");
+            let cluster =
+                serde_json::json!({"create_snapshot": grants, "cluster:admin/snapshot/create": false});
             let indices = serde_json::json!({"zeebe-record*": {"monitor": true}});
-            let told = serde_json::json!({"cluster": {"monitor": true, "create_snapshot": grants}, "index": indices});
+            let told = serde_json::json!({"username": "elastic", "cluster": cluster, "index": indices});
             asked.then(|| (200, told.to_string()))
         }
     };
@@ -182,8 +184,34 @@ fn a_login_that_may_not_do_enough() {
         .run(&["doctor"])
         .expect(12, &["BAD   rights", "the login lacks create_snapshot", "docs/access.md"]);
     assert!(!ended.said().contains("canary"), "{}", ended.said());
+    // What the doctor says is what a backup does, and it does it before the pause: reading is no proof of writing.
+    let words = ["the login lacks create_snapshot", "docs/access.md"];
+    theatre.run(&["plan"]).expect(12, &words);
+    theatre.run(&["backup"]).expect(12, &words);
+    assert!(theatre.asked().iter().all(|asked| !asked.contains("exporting/pause")), "{:?}", theatre.asked());
     guard.replace(answer(true));
     theatre.run(&["doctor"]).expect(0, &["ok    rights"]);
+    theatre.run(&["backup"]).expect(0, &[]);
+}
+
+/// To such a login the server gives lists without the indices that it may not see.
+#[test]
+fn a_login_that_does_not_see_the_records() {
+    let mut theatre = theatre();
+    let guard = crate::guard::Guard::before(&theatre.url(Host::Search), |request| {
+        let told = serde_json::json!({
+            "cluster": {"create_snapshot": true}, "index": {"zeebe-record*": {"monitor": false}},
+        });
+        match request.split(' ').nth(1)? {
+            path if path.starts_with("/_cat/indices/zeebe-record") => Some((200, "[]".into())),
+            "/_security/user/_has_privileges" => Some((200, told.to_string())),
+            _ => None,
+        }
+    });
+    theatre.set("ELASTIC_ENDPOINT", &guard.url().replace("://", "://elastic:canary@"));
+    let ended = theatre.run(&["backup"]).expect(12, &["the login lacks monitor of zeebe-record*"]);
+    assert!(!ended.said().contains("no index matches"), "{}", ended.said());
+    assert!(!theatre.is_paused());
 }
 
 /// A component that differs stands in the way of a backup, and not in that of the doctor.

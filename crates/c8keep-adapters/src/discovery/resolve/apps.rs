@@ -138,7 +138,14 @@ fn absent(app: HistoryApp, observed: &Observed, findings: &mut Vec<Finding>) -> 
     };
     let found: Vec<&String> = indices.iter().filter(|name| name.starts_with(prefix)).collect();
     let Some(first) = found.first() else {
-        let what = format!("no {app}: no index {pattern}, no address");
+        // Elasticsearch leaves out of a list what the login may not see (seen on 8.16.6).
+        let what = if observed.unseen.iter().any(|right| right.ends_with(pattern)) {
+            format!(
+                "whether there is {app} cannot be told: the login may not see {pattern}; set {variable} if there is"
+            )
+        } else {
+            format!("no {app}: no index {pattern}, no address")
+        };
         findings.push(Finding::new(Level::Note, what, search));
         return Ok(());
     };

@@ -71,3 +71,17 @@ async fn a_login_in_the_management_address_goes_along() {
     assert_eq!(visitors["localhost:18111"].iter().collect::<Vec<_>>(), ["user operator"]);
     assert_eq!(visitors["localhost:9610"].iter().collect::<Vec<_>>(), ["nobody"]);
 }
+
+/// Asked over the wire, and only with a login: the list of the server itself does not say that it is short.
+#[tokio::test]
+async fn a_login_that_sees_less_is_noticed() {
+    let question = format!("POST {SEARCH}/_security/user/_has_privileges");
+    let told = async |access: Accesses| {
+        let body = json!({"cluster": {"create_snapshot": true}, "index": {"optimize-*": {"monitor": false}}});
+        let scene = installation().on(&question, 200, &body);
+        let found = run(scene, &Configured { access, ..configured() }).await.unwrap();
+        format!("{:?}", found.findings)
+    };
+    assert!(told(accesses()).await.contains("may not see optimize-*"));
+    assert!(told(Accesses::default()).await.contains("no index optimize-*, no address"));
+}

@@ -76,6 +76,7 @@ fn observed() -> Observed {
         apps: BTreeMap::from([(HistoryApp::Operate, app("camunda"))]),
         searches: vec![server("es:9200", "exporter es", "u1")],
         indices: Some(vec![]),
+        unseen: vec![],
         repositories: vec!["camunda".into(), "other".into()],
     }
 }
@@ -348,6 +349,27 @@ fn optimize_has_an_address_or_is_switched_off_or_is_not_there() {
     there.indices = None;
     let told = resolved(&Configured::default(), &there).unwrap();
     assert!(told.findings.iter().any(|f| f.what.contains("cannot be told") && f.what.contains("OPTIMIZE")));
+}
+
+/// A list in which an application's indices are missing proves nothing where the login may not see them.
+#[test]
+fn what_the_login_may_not_see_is_not_called_absent() {
+    let mut narrow = observed();
+    narrow.unseen = vec!["monitor of optimize-*".into()];
+    let said = |observed: &Observed| {
+        let told = resolved(&Configured::default(), observed).unwrap().findings;
+        let of_it: Vec<String> =
+            told.into_iter().map(|f| f.what).filter(|what| what.contains("optimize-*")).collect();
+        of_it.concat()
+    };
+    assert!(
+        said(&narrow).contains("may not see optimize-*; set OPTIMIZE_MANAGEMENT_API"),
+        "{}",
+        said(&narrow)
+    );
+    assert_eq!(said(&observed()), "no optimize: no index optimize-*, no address");
+    narrow.indices = Some(vec!["optimize-metadata_v3".into()]);
+    assert_eq!(resolved(&Configured::default(), &narrow).unwrap_err().kind.exit_code(), 10, "one was seen");
 }
 
 #[test]
