@@ -203,7 +203,7 @@ pub(super) fn rights(lacks: Result<Option<Vec<String>>, Fault>) -> Option<Check>
 pub(super) fn vault(place: &str, checked: Result<(), Fault>) -> Check {
     match checked {
         Ok(()) => Check::ok("vault", format!("{place}: an object was written and removed")),
-        Err(fault) => Check::bad("vault", fault),
+        Err(fault) => Check::bad("vault", fault.of_a_start()),
     }
 }
 

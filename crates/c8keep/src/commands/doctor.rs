@@ -9,7 +9,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_engine::doctor::{Check, Verdict, examine, exporting_alone, one_cause_one_line, vault_of};
 use jiff::{SignedDuration, Timestamp};
 
-use super::catalog::{self, Catalog};
+use super::catalog::{self, Catalog, LOST};
 use super::whose::Whose;
 use crate::cli::Global;
 use crate::exit::{self, Stop};
@@ -71,7 +71,7 @@ async fn examined(settings: &Settings, now: Timestamp) -> (Vec<Check>, Option<St
     checks.push(last_backup(&catalog, now));
     checks.extend(hold_budget(&catalog));
     checks.extend(catalog.faults.into_iter().map(|fault| Check::bad("catalog", fault)));
-    (checks, at_work)
+    (one_cause_one_line(checks), at_work)
 }
 
 fn installation(installation: &c8keep_core::Installation) -> Check {
@@ -178,6 +178,13 @@ fn runs(whose: &Whose, in_the_way: Vec<Fault>) -> Vec<Check> {
 
 fn last_backup(catalog: &Catalog, now: Timestamp) -> Check {
     let todo = "take one with `c8keep backup`, and let something start it regularly";
+    if let Some(lost) = catalog.lost() {
+        let says = format!("the journal knows backup {lost}, the vault does not have it");
+        return Check::warning("last backup", says, LOST);
+    }
+    if let Some(unread) = catalog.faults.first() {
+        return Check::untold("last backup", unread);
+    }
     let Some(manifest) = catalog.entries.iter().find_map(|entry| entry.manifest.as_ref()) else {
         return Check::warning("last backup", "there is none in the vault", todo);
     };

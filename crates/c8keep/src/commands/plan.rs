@@ -23,7 +23,7 @@ struct Shown<'a> {
     findings: &'a [Finding],
     plan: &'a Plan,
     checks: &'a [Check],
-    /// Open runs beside which no backup begins.
+    /// Open runs beside which no backup begins, and a vault that is not there.
     in_the_way: &'a [Fault],
 }
 
@@ -59,7 +59,10 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
         })
         .collect();
     let first = whose.at_work().or_else(|| taken_over_first(&whose.left(), args));
-    let in_the_way = whose.in_the_way(Some(&world));
+    let mut in_the_way = whose.in_the_way(Some(&world));
+    // Whether a vault can be written to the backup finds out; that there is none is known now.
+    let vault = ids::in_vault(&*world.vault, settings.name()).await.err();
+    in_the_way.extend(vault.filter(|fault| fault.kind == FaultKind::Precondition));
     let shown = Shown {
         first: first.as_deref(),
         installation: &world.installation,

@@ -58,7 +58,7 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
     let settings = Settings::load(global)?;
     let journal = session::journal_to_read(&settings).await;
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
-    let vault = session::vault(&settings).await?;
+    let vault = session::vault_to_read(&settings).await?;
     let catalog = catalog::read_all(Ok(&*vault), journal, settings.name()).await;
     catalog.faults.iter().for_each(|fault| printer.fault(fault));
     let entry = match choose(&catalog.entries, wanted, settings.name()) {

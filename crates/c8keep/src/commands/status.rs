@@ -4,18 +4,18 @@ use c8keep_core::words::counted;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use c8keep_core::Run;
 use c8keep_core::claim::{Held, WATCH_FOR};
 use c8keep_core::facts::Positions;
 use c8keep_core::fault::Fault;
 use c8keep_core::installation::Fingerprint;
 use c8keep_core::run::Hold;
+use c8keep_core::{BackupId, Run};
 use c8keep_engine::World;
 use c8keep_engine::open_runs::{self, Open};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::catalog;
+use super::catalog::{self, LOST};
 use super::claims::{self, Told};
 use super::other_names::{self, Namesake};
 use super::take_over::{is_at_work, what_to_do};
@@ -40,6 +40,8 @@ struct Status {
     /// Whether exporting is known to run on the cluster whose pause it tells of.
     claim_is_over: bool,
     last_backup: Option<LastBackup>,
+    /// One that the journal knows, where the vault has none of those.
+    not_in_vault: Option<u64>,
     /// What of journal and vault cannot be read.
     faults: Vec<Unread>,
 }
@@ -124,7 +126,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         Open::default()
     });
     open.unreadable.iter().for_each(|fault| unread("journal", fault.clone()));
-    let vault = session::vault(&settings).await;
+    let vault = session::vault_to_read(&settings).await;
     let claim = match holder {
         Some(_) => None,
         None => claims::told(&settings, &vault, readable, &open).await,
@@ -132,6 +134,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
     let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
     let catalog = catalog::read_all(vault, journal, settings.name()).await;
+    let not_in_vault = catalog.lost().map(BackupId::get);
     for fault in catalog.faults {
         unread(
             if fault.doing.contains("vault") || fault.target.starts_with("vault") {
@@ -181,6 +184,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         claim,
         claim_is_over,
         last_backup,
+        not_in_vault,
         faults,
     };
     printer.result(&text(&status, now), &status);
@@ -339,16 +343,28 @@ fn text(status: &Status, now: Timestamp) -> String {
     }
     lines.extend(status.other_names.iter().flat_map(|other| other.lines.clone()));
     lines.extend(status.open_runs.iter().flat_map(|run| run_lines(run, status.holder.as_deref(), now)));
-    lines.push(match &status.last_backup {
-        Some(last) => format!(
-            "last backup   {}, {}, witness {}",
-            last.backup,
-            ago(last.completed_at, now),
-            last.witness
-        ),
-        None => "last backup   none".into(),
-    });
+    lines.extend(last_backup(status, now));
     lines.join("\n")
+}
+
+fn last_backup(status: &Status, now: Timestamp) -> Vec<String> {
+    let unread = || status.faults.iter().any(|unread| unread.what == "vault");
+    let last = match (&status.last_backup, status.not_in_vault) {
+        (Some(last), _) => {
+            format!("{}, {}, witness {}", last.backup, ago(last.completed_at, now), last.witness)
+        }
+        (None, Some(lost)) => format!("the journal knows backup {lost}, the vault does not have it"),
+        (None, None) if unread() => "unknown, as the vault cannot be read".into(),
+        (None, None) => "none".into(),
+    };
+    let mut lines = vec![format!("last backup   {last}")];
+    if let Some(lost) = status.not_in_vault {
+        if status.last_backup.is_some() {
+            lines.push(format!("not in vault  {lost}, which the journal knows"));
+        }
+        lines.push(format!("  next        {LOST}"));
+    }
+    lines
 }
 
 /// What to do about a pause of which nothing tells whose it is.
@@ -423,6 +439,7 @@ mod tests {
                 claim: Some(Told { claim: serde_json::from_value(claim).unwrap(), has_ended }),
                 claim_is_over: false,
                 last_backup: None,
+                not_in_vault: None,
                 faults: Vec::new(),
             }
         };
