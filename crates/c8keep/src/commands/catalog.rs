@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::manifest::{MANIFEST_FORMAT, Manifest, Release};
+use c8keep_core::plan::Kind;
 use c8keep_core::{BackupId, Outcome, Run};
 use c8keep_engine::ports::{Journal, Vault};
 use c8keep_engine::{ids, open_runs};
@@ -38,7 +39,10 @@ pub(super) struct Entry {
     pub(super) backup: BackupId,
     pub(super) manifest: Option<Manifest>,
     pub(super) release: Option<Release>,
+    /// The newest run of this id that began anything; if none did, the newest.
     pub(super) run: Option<Run>,
+    /// One that came later and was refused before it began anything: it speaks for itself, not for the id.
+    pub(super) refused: Option<Run>,
     /// What of it cannot be read: one damaged file must not hide the other backups.
     pub(super) fault: Option<Fault>,
 }
@@ -93,16 +97,25 @@ async fn add_runs(entries: &mut Vec<Entry>, journal: &dyn Journal, installation:
             entries.len() - 1
         });
         let entry = &mut entries[nth];
-        // Rows come newest first, and the newest run of an id is the one that counts.
-        if entry.run.is_some() {
+        // Rows come newest first, and the newest run of an id is the one that counts, if it began anything.
+        if entry.run.as_ref().is_some_and(|run| !was_refused(run)) {
             continue;
         }
         match open_runs::load(journal, &row.run).await {
-            Ok(loaded) => entry.run = loaded.map(|(run, _)| run),
+            Ok(Some((older, _))) if entry.run.is_none() || !was_refused(&older) => {
+                entry.refused = entry.run.replace(older);
+            }
+            Ok(_) => {}
             Err(fault) => entry.fault = entry.fault.take().or(Some(fault)),
         }
     }
     Ok(())
+}
+
+/// Whether it ended with looking: nothing was begun, so its id is as it was.
+fn was_refused(run: &Run) -> bool {
+    let ended = matches!(run.outcome(), Some(Outcome::Failed { .. } | Outcome::Stopped { .. }));
+    ended && run.steps().all(|(step, state)| step.kind == Kind::Probe || state.since().is_none())
 }
 
 /// Whether its manifest was written into the vault.
@@ -125,7 +138,12 @@ pub(super) async fn lost(vault: &dyn Vault, journal: &dyn Journal, installation:
 
 impl Entry {
     fn new(backup: BackupId) -> Entry {
-        Entry { backup, manifest: None, release: None, run: None, fault: None }
+        Entry { backup, manifest: None, release: None, run: None, refused: None, fault: None }
+    }
+
+    /// Whether all that is known of its id is that a run of it was refused.
+    fn was_never_begun(&self) -> bool {
+        self.manifest.is_none() && self.fault.is_none() && self.run.as_ref().is_some_and(was_refused)
     }
 }
 
@@ -139,6 +157,13 @@ impl Catalog {
         let mut published = self.entries.iter().filter(|entry| entry.run.as_ref().is_some_and(is_published));
         let newest = published.clone().next()?.backup;
         published.all(|entry| entry.manifest.is_none() && entry.fault.is_none()).then_some(newest)
+    }
+
+    /// What is listed: ids that were begun, and the last run whatever became of it.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &Entry> {
+        let opened = |entry: &Entry| entry.run.iter().chain(&entry.refused).map(Run::opened_at).max();
+        let last = self.entries.iter().filter_map(opened).max();
+        self.entries.iter().filter(move |entry| !entry.was_never_begun() || opened(entry) == last)
     }
 
     /// The exit code of whoever has shown all of it.

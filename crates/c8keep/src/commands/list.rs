@@ -41,7 +41,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let vault = session::vault_to_read(&settings).await?;
     let catalog = catalog::read_all(Ok(&*vault), journal, settings.name()).await;
     let holder = session::holder(&settings).unwrap_or_default();
-    let rows: Vec<Row> = catalog.entries.iter().map(|entry| row(entry, holder.as_deref())).collect();
+    let rows: Vec<Row> = catalog.listed().map(|entry| row(entry, holder.as_deref())).collect();
     let others = if rows.is_empty() { session::other_installations(&settings).await } else { Vec::new() };
     // Where something could not be read, that nothing was found says nothing.
     if !rows.is_empty() || catalog.faults.is_empty() || printer.output() != Output::Text {

@@ -93,6 +93,9 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
         Some(manifest) => of_manifest(manifest, entry.release.as_ref(), &vault.place()),
         None => run.map_or_else(|| format!("backup {}", entry.backup), |run| of_run(run, holder.as_deref())),
     };
+    if let Some(refused) = &entry.refused {
+        text.push_str(&of_refused(refused));
+    }
     if let Some(run) = open {
         text.push_str(&of_open(run, holder.as_deref()));
     }
@@ -217,6 +220,16 @@ fn of_snapshot(snapshot: &SnapshotEvidence) -> String {
     let SnapshotEvidence { name, state, indices, shards_successful, shards_total, uuid, .. } = snapshot;
     let indices = counted(indices.len(), "index", "indices");
     format!("  {name}  {state}  {indices}, {shards_successful} of {shards_total} shards  {uuid}\n")
+}
+
+/// A later run of the same id that began nothing.
+fn of_refused(run: &Run) -> String {
+    let why = match run.outcome() {
+        Some(Outcome::Failed { step, fault }) => format!("{step}: {}", fault.answer),
+        Some(Outcome::Stopped { reason }) => reason.to_string(),
+        _ => String::new(),
+    };
+    format!("\nrefused later: {} at {}, and nothing was begun: {why}\n", run.id(), instant(run.last_at()))
 }
 
 /// What to know of a run that has not ended.

@@ -97,6 +97,31 @@ fn a_damaged_journal_does_not_keep_exporting_paused() {
     assert_eq!(doctor.stdout.matches("journal.db").count(), 1, "told once: {}", doctor.said());
 }
 
+/// A run that was refused before it began anything says nothing of its id.
+#[test]
+fn a_refused_run_does_not_speak_for_its_id() {
+    let theatre = theatre();
+    theatre.run(&["backup", "--id", "1000"]).expect(0, &["is complete"]);
+    theatre.run(&["backup", "--id", "1000"]).expect(10, &["check-id"]);
+    let states = |theatre: &Theatre| -> Vec<(u64, String)> {
+        let rows = theatre.run(&["list", "-o", "json"]).json();
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| (row["backup"].as_u64().unwrap(), row["state"].as_str().unwrap().into())).collect()
+    };
+    assert_eq!(states(&theatre), [(1000, "complete".into())]);
+    theatre.run(&["show", "1000"]).expect(0, &["witness    proven", "refused later: backup-1000.2"]);
+    fs::remove_file(manifest(&theatre, "1000")).unwrap();
+    assert_eq!(states(&theatre), [(1000, "manifest missing".into())]);
+    let shown = theatre.run(&["show", "1000"]).expect(0, &["its manifest is not in the vault"]);
+    assert!(!shown.said().contains("parts of a failed backup"), "{}", shown.said());
+    // The last run of all is told, whatever became of it; an older one that began nothing is not.
+    theatre.run(&["backup", "--id", "999"]).expect(10, &["check-id"]);
+    assert_eq!(states(&theatre), [(1000, "manifest missing".into()), (999, "failed".into())]);
+    theatre.run(&["backup", "--id", "1001"]).expect(0, &["is complete"]);
+    assert_eq!(states(&theatre), [(1001, "complete".into()), (1000, "manifest missing".into())]);
+    theatre.run(&["show", "999"]).expect(0, &["not a backup: failed at step check-id"]);
+}
+
 #[test]
 fn a_journal_that_may_not_be_written() {
     let theatre = theatre();
