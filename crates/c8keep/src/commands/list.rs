@@ -104,8 +104,8 @@ fn open(run: &Run, holder: Option<&str>) -> (String, Option<String>) {
     }
     let others = holder.map_or_else(String::new, |other| format!("; {other} is at work"));
     // Whether it still is, only the brokers tell, and they are not asked here.
-    let paused = if is_open { ", paused by it" } else { "" };
-    (format!("left open{paused}"), Some(format!("process {} is gone{others}", run.by())))
+    let (paused, ask) = if is_open { ("; had paused", "`status` tells whether it runs; ") } else { ("", "") };
+    (format!("left open{paused}"), Some(format!("{ask}process {} is gone{others}", run.by())))
 }
 
 /// From when until when exporting was paused, where both are known.

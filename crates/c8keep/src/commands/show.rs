@@ -239,11 +239,11 @@ fn of_open(run: &Run, holder: Option<&str>) -> String {
             format!("open: {holder} is at work on it\n  next wait for its end; `c8keep status` shows it\n")
         }
         Some(holder) => {
-            let left = describe(run, session::now());
+            let left = describe(run, session::now(), false);
             format!("open: {left}\n  next wait until {holder} has ended; `c8keep status` shows it\n")
         }
         None => {
-            let (left, next) = (describe(run, session::now()), what_to_do(run.hold()));
+            let (left, next) = (describe(run, session::now(), false), what_to_do(run.hold()));
             let whether = if run.hold().is_open() {
                 "; `c8keep status` tells whether exporting runs by now"
             } else {

@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::catalog::{self, LOST};
 use super::claims::{self, Told};
 use super::other_names::{self, Namesake};
-use super::take_over::{is_at_work, what_to_do};
+use super::take_over::{RESUMED_NEXT, is_at_work, what_to_do};
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -243,10 +243,18 @@ async fn runs_everywhere(world: &World) -> Option<Fingerprint> {
     runs.then(|| installation.fingerprint.clone())
 }
 
-fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now: Timestamp) -> OpenRun {
-    let runs = running == Some(run.plan().fingerprint());
+/// Whether the pause of a run that was left open is known to be over, as somebody has resumed exporting.
+pub(super) async fn has_been_resumed(world: &World, run: &Run) -> bool {
+    run.hold().is_open() && is_resumed(run, runs_everywhere(world).await.as_ref(), session::now())
+}
+
+fn is_resumed(run: &Run, running: Option<&Fingerprint>, now: Timestamp) -> bool {
     // A pause that was sent and never answered may still take effect.
     let may_land = run.pause_may_land_until().is_some_and(|pause| now < pause.until);
+    running == Some(run.plan().fingerprint()) && !may_land && run.hold().is_open()
+}
+
+fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now: Timestamp) -> OpenRun {
     let paused_ms = run.hold().length(now).and_then(|d| i64::try_from(d.as_millis()).ok());
     OpenRun {
         run: run.id().0.clone(),
@@ -255,7 +263,7 @@ fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now:
         hold: run.hold(),
         last_event_at: run.last_at(),
         paused_ms,
-        resumed_meanwhile: runs && !may_land && run.hold().is_open(),
+        resumed_meanwhile: is_resumed(run, running, now),
     }
 }
 
@@ -398,7 +406,7 @@ fn run_lines(run: &OpenRun, holder: Option<&str>, now: Timestamp) -> Vec<String>
     let mut lines =
         vec![format!("run           {} by {}: {alive}, last event {at}{paused}{resumed}", run.run, run.by)];
     if run.resumed_meanwhile {
-        lines.push("  next        the next `c8keep backup` ends it; nothing has to be resumed".into());
+        lines.push(format!("  next        {RESUMED_NEXT}"));
     } else if !run.alive {
         let next = match holder {
             Some(holder) => {
