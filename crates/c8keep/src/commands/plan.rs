@@ -8,7 +8,7 @@ use c8keep_core::{BackupId, Plan};
 use c8keep_engine::{World, ids, perform};
 use serde::Serialize;
 
-use super::whose::Whose;
+use super::whose::{LEFT_PAUSED, Whose};
 use crate::cli::{Global, PlanArgs};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -51,6 +51,8 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
     let vault = session::vault(&settings).await;
     let now = world.clock.now();
     let whose = Whose::read(&settings, &*world.journal, &vault, Some(&world), now).await;
+    let mut faults = made.iter().filter_map(|(_, made)| made.as_ref().err());
+    let last = if faults.any(|fault| whose.is_left_paused(fault)) { LEFT_PAUSED } else { "" };
     let checks: Vec<Check> = made
         .into_iter()
         .map(|(step, made)| {
@@ -72,7 +74,7 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
         in_the_way: &in_the_way,
     };
     let beforehand = first.as_ref().map_or_else(String::new, |first| format!("{first}\n\n"));
-    printer.result(&format!("{beforehand}{plan}\n{}", text(&checks)), &shown);
+    printer.result(&format!("{beforehand}{plan}\n{}\n{last}", text(&checks)), &shown);
     let faults = || in_the_way.iter().chain(checks.iter().filter_map(|check| check.fault.as_ref()));
     faults().for_each(|fault| printer.fault(fault));
     Ok(exit::first_of(faults().map(|fault| fault.kind.exit_code())))

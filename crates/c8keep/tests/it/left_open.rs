@@ -61,6 +61,11 @@ fn who_is_asked_is_told_what_became_of_it() {
         asked.expect(20, &left).expect(20, &["an open run was found and left alone", why]);
     }
     assert!(theatre.is_paused());
+    for verb in ["doctor", "plan"] {
+        let told = theatre.run(&[verb]).expect(0, &[]);
+        let last = told.stdout.trim_end().lines().last().unwrap();
+        assert!(last.starts_with("exporting is PAUSED by a dead run; `c8keep resume-exporting`"), "{last}");
+    }
     // With its pause lifted it cannot be gone on with.
     theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/resume");
     theatre.until("exporting runs", |theatre| !theatre.is_paused());
