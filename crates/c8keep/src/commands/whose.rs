@@ -19,8 +19,7 @@ use crate::session;
 use crate::settings::Settings;
 
 /// What is said last of a pause that keeps no backup from being taken, and the disks of the brokers from being freed.
-pub(super) const LEFT_PAUSED: &str =
-    "exporting is PAUSED by a dead run; `c8keep resume-exporting` releases it now, the next backup does so first";
+pub(super) const LEFT_PAUSED: &str = "exporting is PAUSED by a dead run; `c8keep resume-exporting` releases it now, the next backup does so first";
 
 /// What is known of it.
 pub(super) struct Whose {

@@ -176,22 +176,25 @@ fn on_a_terminal_it_asks_for_what_nobody_tells() {
     theatre.set("ES_PASSWORD", "canary-secret");
     let [management, operate, tasklist, optimize] = &addresses;
     let answers: Vec<(&str, &str)> = vec![
+        ("management address of the", "9600"),
+        ("management address of the", "http://127.0.0.1:1"),
         ("management address of the", management),
         ("who c8keep is to search", "basic:elastic:canary-secret"),
         ("who c8keep is to search", "basic:elastic:env:NOT_SET_AT_ALL"),
         ("who c8keep is to search", "basic:elastic:env:ES_PASSWORD"),
+        ("address of operate", ""),
         ("address of operate", operate),
         ("address of tasklist", tasklist),
         ("address of optimize", optimize),
         ("application address", ""),
-        ("name of the installation", "Prod"),
+        ("name of the installation [default]", "Prod"),
         ("name of the installation", "prod"),
         ("where manifests are kept", "s3://backups"),
     ];
     let file = file(&theatre);
     let ended = typed(&theatre, &["-c", file.to_str().unwrap(), "init"], &answers);
     let text = written(&theatre);
-    ended.expect(0, &["wrote"]);
+    ended.expect(0, &["wrote"]).expect(0, &["manifests will be kept in s3://backups"]);
     for line in [
         "name: prod",
         "vault: s3://backups",
