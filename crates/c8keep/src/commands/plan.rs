@@ -23,7 +23,7 @@ struct Shown<'a> {
     findings: &'a [Finding],
     plan: &'a Plan,
     checks: &'a [Check],
-    /// Open runs beside which no backup begins, and a vault that is not there.
+    /// What keeps a backup from beginning: open runs, a vault that is not there, and checks that failed.
     in_the_way: &'a [Fault],
 }
 
@@ -65,6 +65,7 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
     // Whether a vault can be written to the backup finds out; that there is none is known now.
     let vault = ids::in_vault(&*world.vault, settings.name()).await.err();
     in_the_way.extend(vault.filter(|fault| fault.kind == FaultKind::Precondition));
+    in_the_way.extend(checks.iter().filter_map(|check| check.fault.clone()));
     let shown = Shown {
         first: first.as_deref(),
         installation: &world.installation,
@@ -75,9 +76,8 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
     };
     let beforehand = first.as_ref().map_or_else(String::new, |first| format!("{first}\n\n"));
     printer.result(&format!("{beforehand}{plan}\n{}\n{last}", text(&checks)), &shown);
-    let faults = || in_the_way.iter().chain(checks.iter().filter_map(|check| check.fault.as_ref()));
-    faults().for_each(|fault| printer.fault(fault));
-    Ok(exit::first_of(faults().map(|fault| fault.kind.exit_code())))
+    in_the_way.iter().for_each(|fault| printer.fault(fault));
+    Ok(exit::first_of(in_the_way.iter().map(|fault| fault.kind.exit_code())))
 }
 
 fn text(checks: &[Check]) -> String {
