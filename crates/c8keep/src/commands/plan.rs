@@ -76,7 +76,9 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
     };
     let beforehand = first.as_ref().map_or_else(String::new, |first| format!("{first}\n\n"));
     printer.result(&format!("{beforehand}{plan}\n{}\n{last}", text(&checks)), &shown);
-    in_the_way.iter().for_each(|fault| printer.fault(fault));
+    for fault in &in_the_way {
+        printer.fault(fault);
+    }
     Ok(exit::first_of(in_the_way.iter().map(|fault| fault.kind.exit_code())))
 }
 
