@@ -133,6 +133,17 @@ impl Fault {
         self
     }
 
+    /// The same where nothing has begun yet: storage that cannot be read or written is then a prerequisite that does not hold.
+    #[must_use]
+    pub fn of_a_start(self) -> Fault {
+        match self.kind {
+            FaultKind::Storage | FaultKind::Refused | FaultKind::Absent => {
+                Fault { kind: FaultKind::Precondition, ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// Whether the run may make the same call again.
     pub fn is_retryable(&self) -> bool {
         self.retry == Retry::Again

@@ -84,6 +84,7 @@ pub fn history(
             let moved: Vec<String> = status.parts.iter().map(|p| format!("{}={}", p.name, p.state)).collect();
             let says = match status.parts.iter().find(|p| p.state != "SUCCESS") {
                 Some(part) => format!("{done} of {of} parts, {} {}", short_part(&part.name), part.state),
+                None if of == 0 || status.state == "404" => format!("not there yet ({})", status.state),
                 None => format!("{done} of {of} parts, {}", status.state),
             };
             // The aggregate word flickers between the parts without anything moving: it is told, not counted.
@@ -255,7 +256,7 @@ mod tests {
         let asked_again = going("IN_PROGRESS", &[(1, "SUCCESS")]);
         assert_eq!(between.moved, asked_again.moved);
         assert_ne!(between.moved, going("IN_PROGRESS", &[(1, "SUCCESS"), (2, "IN_PROGRESS")]).moved);
-        assert!(matches!(judge(&operate("404", &[], 2)), Standing::Going(_)));
+        assert_eq!(going("404", &[]).says, "not there yet (404)");
         assert!(matches!(
             judge(&operate("BRAND_NEW", &[(1, "SUCCESS"), (2, "SUCCESS")], 2)),
             Standing::Going(_)

@@ -190,7 +190,19 @@ impl Check {
     /// A backup would be refused, or fail.
     pub fn bad(subject: &'static str, fault: Fault) -> Check {
         let says = format!("{}: {}", fault.target, fault.answer);
-        let (todo, cause) = (fault.hint.clone(), Some(fault.clone()));
+        let todo = if fault.hint.is_empty() { whatever(fault.kind) } else { &fault.hint };
+        let (todo, cause) = (todo.to_owned(), Some(fault.clone()));
         Check { verdict: Verdict::Bad, says, todo, fault: Some(fault), subject, cause }
+    }
+}
+
+/// What to do about a fault of this kind of which nothing better is known.
+fn whatever(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Unreachable => "see whether it is up, and what lies between here and there",
+        FaultKind::Unauthorised => "see which login is used, and what it may do (docs/access.md)",
+        FaultKind::Strange => "see whether the address is the right one, and what a proxy before it does",
+        FaultKind::Storage | FaultKind::Damaged => "see to the disk and the rights of the folder",
+        _ => "its own log says more; mend that, and ask again",
     }
 }

@@ -14,7 +14,8 @@ const RUNS_MAX: u32 = 1_000;
 /// The highest id seen on the servers, in the vault or in the journal.
 pub async fn highest_seen(world: &World) -> Result<Option<BackupId>, Fault> {
     let mut highest = highest_id(world).await?;
-    highest = highest.max(in_vault(&*world.vault, &world.installation.name).await?.into_iter().max());
+    let in_vault = in_vault(&*world.vault, &world.installation.name).await.map_err(Fault::of_a_start)?;
+    highest = highest.max(in_vault.into_iter().max());
     let runs = world.journal.runs(&world.installation.name, RUNS_MAX).await?;
     let ids = runs.iter().filter_map(|row| row.run.backup());
     Ok(highest.max(ids.max()))

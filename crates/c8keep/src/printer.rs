@@ -92,15 +92,16 @@ impl Printer {
         self.problem(&what, &fault.hint);
     }
 
+    /// The same where it keeps nothing from going on.
+    pub fn warning(self, fault: &Fault) {
+        let Fault { doing, target, answer, hint, .. } = fault;
+        let yellow = console::Style::new().for_stderr().yellow().bold();
+        told("warning:", &format!("{doing}\n  at   {target}\n  said {answer}"), hint, &yellow);
+    }
+
     /// A problem with what to do next.
     pub fn problem(self, what: &str, next: &str) {
-        let red = console::Style::new().for_stderr().red().bold();
-        let screen = console::Term::stderr();
-        err(&titled("failed:", &fitted(&format!("failed: {}", harmless(what)), &screen), &red));
-        if !next.is_empty() {
-            let bold = console::Style::new().for_stderr().bold();
-            err(&titled("  next", &fitted(&format!("  next {}", harmless(next)), &screen), &bold));
-        }
+        told("failed:", what, next, &console::Style::new().for_stderr().red().bold());
     }
 
     /// Text for the terminal as it is, control sequences included.
@@ -134,6 +135,15 @@ impl Printer {
     /// A text as it is, for standard output: a file that somebody wants to see or to pipe.
     pub fn text(self, text: &str) {
         out(text.trim_end());
+    }
+}
+
+fn told(title: &str, what: &str, next: &str, style: &console::Style) {
+    let screen = console::Term::stderr();
+    err(&titled(title, &fitted(&format!("{title} {}", harmless(what)), &screen), style));
+    if !next.is_empty() {
+        let bold = console::Style::new().for_stderr().bold();
+        err(&titled("  next", &fitted(&format!("  next {}", harmless(next)), &screen), &bold));
     }
 }
 

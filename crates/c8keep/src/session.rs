@@ -243,10 +243,25 @@ pub async fn other_installations(settings: &Settings) -> Vec<String> {
     names
 }
 
-/// The vault. Nothing is read or sent yet.
+/// The vault. Nothing is read or sent yet. The one in the home folder is made with everything above it; of a folder that an
+/// operator has named only itself.
 pub async fn vault(settings: &Settings) -> Result<Arc<dyn Vault>, Fault> {
+    let in_home = settings.vault.is_none();
+    vault_with(settings, |folder| if in_home { folder.with_parents() } else { folder }).await
+}
+
+/// The vault, for a verb that tells what is in it: a folder that was named and is not there is no empty vault.
+pub async fn vault_to_read(settings: &Settings) -> Result<Arc<dyn Vault>, Fault> {
+    let in_home = settings.vault.is_none();
+    vault_with(settings, |folder| if in_home { folder.with_parents() } else { folder.that_exists() }).await
+}
+
+async fn vault_with(
+    settings: &Settings,
+    of_folder: impl FnOnce(FolderVault) -> FolderVault,
+) -> Result<Arc<dyn Vault>, Fault> {
     Ok(match settings.vault().await? {
-        Place::Folder(folder) => Arc::new(FolderVault::new(folder)),
+        Place::Folder(folder) => Arc::new(of_folder(FolderVault::new(folder))),
         Place::Store(store) => Arc::new(store.open()?),
     })
 }

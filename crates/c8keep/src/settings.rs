@@ -336,10 +336,11 @@ pub fn parse(text: &str) -> Result<Settings, (String, String)> {
                 None => format!("{wrong:?} is not known; known here: {}", known.join(", ")),
             }
         });
-        let place = error
-            .location()
-            .map_or_else(String::new, |at| format!("line {}, column {}: ", at.line(), at.column()));
-        (format!("{place}{}", words::plain_words(&why)), hint)
+        let why = match error.location().map(|at| (at.line(), at.column())) {
+            Some(at) => format!("line {}, column {}: {}", at.0, at.1, words::plain_words_at(text, at, &why)),
+            None => words::plain_words(&why),
+        };
+        (why, hint)
     })
 }
 
@@ -387,6 +388,21 @@ mod tests {
         assert!(hint.contains("\"management\""), "{hint}");
         let (_, hint) = parse("search:\n  adress: http://x\n").unwrap_err();
         assert!(hint.contains("\"address\""), "{hint}");
+    }
+
+    #[test]
+    fn what_has_another_form_is_shown_in_the_right_one() {
+        for (text, words) in [
+            ("limits: {hold_budget: 2}\n", "like 90s, 10m or 2h"),
+            ("limits:\n  stall: [1]\n", "like 90s, 10m or 2h"),
+            ("limits:\n  wait_deadline: true\n", "like 90s, 10m or 2h"),
+            ("optimize: http://x\n", "`optimize: {address: http://x}`"),
+            ("name: a\nsearch: http://es:9200\n", "`search: {address: http://es:9200}`"),
+            ("records: zeebe-record\n", "as in `name: prod`"),
+        ] {
+            let (why, _) = parse(text).unwrap_err();
+            assert!(why.contains(words), "{text}: {why}");
+        }
     }
 
     #[test]

@@ -20,11 +20,23 @@ pub(super) fn storage(doing: &str, path: &Path, error: &std::io::Error) -> Fault
         ErrorKind::NotADirectory => "a file lies where a folder should be",
         ErrorKind::Unsupported => "the file system has no hard links: choose a folder on another one",
         ErrorKind::StaleNetworkFileHandle => "the share was exported anew: mount it again",
-        _ => "",
+        ErrorKind::NotFound => "it was removed meanwhile, or its volume unmounted: see to that",
+        _ => "see whether its disk, volume or share is in order (`dmesg` and the system's log say more)",
     };
     Fault::new(FaultKind::Storage, doing, path.display().to_string(), error.to_string())
         .with_hint(hint)
         .with_retry()
+}
+
+/// A folder that nobody but an operator makes. Worth no second try where nothing has begun yet.
+pub(super) fn no_folder(doing: &str, root: &Path, missing: &Path) -> Fault {
+    let answer = if root == missing {
+        "it does not exist".to_owned()
+    } else {
+        format!("no such folder: {}", missing.display())
+    };
+    let hint = "is the volume mounted? make the folder, or correct `vault` in the configuration";
+    Fault::precondition(doing, format!("the vault {}", root.display()), answer, hint)
 }
 
 /// An object that does not match its checksum.

@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 
 use c8keep_core::fault::{Fault, FaultKind};
 
-use super::fault::{damaged, other_bytes, storage, writes_again};
+use super::fault::{damaged, no_folder, other_bytes, storage, writes_again};
+use super::folder::Missing;
 use super::path::DEPTH_MAX;
 use super::{CHECKSUM, OBJECT_BYTES_MAX, OBJECTS_MAX, checksum_line, sha256_hex};
 
@@ -81,10 +82,12 @@ pub(super) fn finish(
 }
 
 /// Reads an object and compares it with its checksum.
-pub(super) fn read(root: &Path, object: &str) -> Result<Option<Vec<u8>>, Fault> {
+pub(super) fn read(root: &Path, object: &str, missing: Missing) -> Result<Option<Vec<u8>>, Fault> {
     let doing = "reading from the vault";
     let path = root.join(object);
-    let Some(bytes) = read_limited(doing, &path)? else { return Ok(None) };
+    let Some(bytes) = read_limited(doing, &path)? else {
+        return may_be_missing(doing, root, missing).map(|()| None);
+    };
     // Without one the writer died between the two files; the object itself was whole before it had its name.
     if let Some(line) = read_limited(doing, &checksum_of(&path))? {
         let line = String::from_utf8_lossy(&line);
@@ -98,8 +101,9 @@ pub(super) fn read(root: &Path, object: &str) -> Result<Option<Vec<u8>>, Fault> 
 }
 
 /// All objects below a folder, as paths from the root.
-pub(super) fn list(root: &Path, below: &Path) -> Result<Vec<String>, Fault> {
+pub(super) fn list(root: &Path, below: &Path, missing: Missing) -> Result<Vec<String>, Fault> {
     let doing = "listing the vault";
+    may_be_missing(doing, root, missing)?;
     let mut found = BTreeSet::new();
     let mut folders = vec![below.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -132,11 +136,20 @@ pub(super) fn list(root: &Path, below: &Path) -> Result<Vec<String>, Fault> {
     Ok(found.into_iter().collect())
 }
 
-/// Writes a file twice and removes it, durably: the second time must find the first.
-pub(super) fn check(root: &Path, folder: &Path) -> Result<(), Fault> {
+/// Writes a file twice and removes it, durably: the second time must find the first. Folders that it made are gone afterwards.
+pub(super) fn check(root: &Path, folder: &Path, missing: Missing) -> Result<(), Fault> {
     let doing = "checking that the vault can be written to";
     let folder = root.join(folder);
-    make_folders(doing, &folder)?;
+    let is_new = |folder: &&Path| fs::symlink_metadata(folder).is_err();
+    let new: Vec<PathBuf> = folder.ancestors().take_while(is_new).map(Path::to_owned).collect();
+    let made = make_root(doing, root, missing).and_then(|()| make_folders(doing, &folder));
+    let checked = made.and_then(|()| check_in(doing, &folder));
+    // The innermost first; one that somebody has begun to use meanwhile is not empty and stays.
+    let _: Option<()> = new.iter().map_while(|folder| fs::remove_dir(folder).ok()).last();
+    checked
+}
+
+fn check_in(doing: &str, folder: &Path) -> Result<(), Fault> {
     let path = folder.join(temporary_name());
     let text = b"written and removed by c8keep to see whether it can\n";
     let written = write_once(doing, &path, text);
@@ -181,6 +194,27 @@ fn read_limited(doing: &str, path: &Path) -> Result<Option<Vec<u8>>, Fault> {
         return Err(damaged(doing, path, format!("it has more than {OBJECT_BYTES_MAX} bytes")));
     }
     Ok(Some(bytes))
+}
+
+/// Makes the root, as far as that is ours to do.
+pub(super) fn make_root(doing: &str, root: &Path, missing: Missing) -> Result<(), Fault> {
+    may_be_missing(doing, root, missing)?;
+    make_folders(doing, root)
+}
+
+/// Refuses a root that is missing, or whose parent is, where nobody but an operator makes it.
+fn may_be_missing(doing: &str, root: &Path, missing: Missing) -> Result<(), Fault> {
+    let wanted = match missing {
+        Missing::MadeWithParents => return Ok(()),
+        Missing::Made => root.parent().filter(|parent| !parent.as_os_str().is_empty()),
+        Missing::Told => Some(root),
+    };
+    let is_missing =
+        |folder: &&Path| fs::metadata(folder).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    match wanted.filter(is_missing) {
+        Some(folder) => Err(no_folder(doing, root, folder)),
+        None => Ok(()),
+    }
 }
 
 fn make_folders(doing: &str, folder: &Path) -> Result<(), Fault> {

@@ -20,21 +20,47 @@ const AT_ONCE_MAX: usize = 4;
 #[derive(Debug, Clone)]
 pub struct FolderVault {
     root: PathBuf,
+    missing: Missing,
     /// Folders of which this process has made sure that they survive a power cut.
     lasting: Arc<Mutex<BTreeSet<PathBuf>>>,
     slots: Arc<Semaphore>,
     patience: Patience,
 }
 
+/// What becomes of a root that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It is made with the first object, where the folder that holds it is there: of a volume that is not mounted, and of a
+    /// path that is mistyped, more is missing.
+    Made,
+    /// It is made with every folder above it.
+    MadeWithParents,
+    /// That is a fault, for whoever reads, too: an empty vault and none at all are not the same.
+    Told,
+}
+
 impl FolderVault {
-    /// The folder is created with the first object, not before: reading verbs leave no trace.
+    /// The folder is created with the first object, not before: reading verbs leave no trace. Whatever is above it must be there.
     pub fn new(root: impl Into<PathBuf>) -> FolderVault {
         FolderVault {
             root: root.into(),
+            missing: Missing::Made,
             lasting: Arc::default(),
             slots: Arc::new(Semaphore::new(AT_ONCE_MAX)),
             patience: PATIENCE,
         }
+    }
+
+    /// The same in a place that c8keep has chosen itself: the folders above it are made, too.
+    #[must_use]
+    pub fn with_parents(self) -> FolderVault {
+        FolderVault { missing: Missing::MadeWithParents, ..self }
+    }
+
+    /// The same for whoever only reads, and wants to know if there is nothing to read from.
+    #[must_use]
+    pub fn that_exists(self) -> FolderVault {
+        FolderVault { missing: Missing::Told, ..self }
     }
 
     /// The same with other limits.
@@ -51,6 +77,18 @@ impl FolderVault {
     /// Folders that are known to last.
     pub(super) fn lasting(&self) -> Arc<Mutex<BTreeSet<PathBuf>>> {
         Arc::clone(&self.lasting)
+    }
+
+    /// Writes, once the root is there. What a run writes at its end is worth trying again: shares come back.
+    pub(super) async fn writing<T, F>(&self, doing: &'static str, work: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Path) -> Result<T, Fault> + Send + 'static,
+    {
+        let missing = self.missing;
+        let made = move |root: &Path| files::make_root(doing, root, missing).map_err(Fault::with_retry);
+        let work = move |root: &Path| made(root).and_then(|()| work(root));
+        self.blocking(doing, work).await
     }
 
     /// Runs file work where it does not hold up the network, and no longer than patience lasts: the kernel lets nobody
@@ -92,7 +130,7 @@ impl Vault for FolderVault {
         let (object, bytes) = (path.to_owned(), bytes.to_vec());
         let lasting = Arc::clone(&self.lasting);
         let work = move |root: &Path| files::create(root, &object, &bytes, &lasting);
-        self.blocking(doing, work).await
+        self.writing(doing, work).await
     }
 
     async fn upload(&self, path: &str) -> Result<Box<dyn Upload>, Fault> {
@@ -104,19 +142,25 @@ impl Vault for FolderVault {
         let doing = "reading from the vault";
         path::check(doing, path)?;
         let object = path.to_owned();
-        self.blocking(doing, move |root| files::read(root, &object)).await
+        let missing = self.missing;
+        let work = move |root: &Path| files::read(root, &object, missing);
+        self.blocking(doing, work).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
         let doing = "listing the vault";
         let below = path::prefix(doing, prefix)?.to_owned();
-        self.blocking(doing, move |root| files::list(root, Path::new(&below))).await
+        let missing = self.missing;
+        let work = move |root: &Path| files::list(root, Path::new(&below), missing);
+        self.blocking(doing, work).await
     }
 
     async fn check(&self, installation: &str) -> Result<(), Fault> {
         let doing = "checking that the vault can be written to";
         path::check(doing, installation)?;
         let folder = format!("{installation}/doctor");
-        self.blocking(doing, move |root| files::check(root, Path::new(&folder))).await
+        let missing = self.missing;
+        let work = move |root: &Path| files::check(root, Path::new(&folder), missing);
+        self.blocking(doing, work).await
     }
 }

@@ -50,7 +50,7 @@ pub(super) struct FolderUpload {
 impl FolderUpload {
     pub(super) async fn begin(vault: FolderVault, object: String) -> Result<FolderUpload, Fault> {
         let name = object.clone();
-        let (file, temporary) = vault.blocking(DOING, move |root| files::begin(root, &name)).await?;
+        let (file, temporary) = vault.writing(DOING, move |root| files::begin(root, &name)).await?;
         Ok(FolderUpload { vault, object, file: Some(file), temporary, count: Count::default() })
     }
 

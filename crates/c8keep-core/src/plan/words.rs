@@ -22,7 +22,7 @@ impl Action {
                 format!("list and count {prefix}* and history indices")
             }
             Action::TakeCensus { records: None } => "list and count history indices".into(),
-            Action::CheckId { id } => format!("{id} is above every id seen"),
+            Action::CheckId { id } => format!("{id} must be above every id seen"),
             Action::PauseExporting => "soft-pause exporting".into(),
             Action::ResumeExporting => "resume exporting, whatever happened before".into(),
             Action::ReadFirstPositions => "read the exported positions (witness)".into(),

@@ -97,6 +97,28 @@ fn what_is_reached_and_what_is_up_are_two_things() {
     );
 }
 
+/// The cluster's own address is often one of its brokers, too.
+#[test]
+fn a_broker_behind_two_addresses_is_one() {
+    let says = |brokers| judge::exporting(&Ok(positions(brokers)), None).says;
+    let three = || (0..3).map(|node| reading(node, &[1], None)).collect::<Vec<_>>();
+    let twice = reading(0, &[1], None);
+    let of = |first: BrokerReading| says(std::iter::once(first).chain(three()).collect());
+    assert_eq!(of(twice.clone()), "runs, say all 3 brokers that could be read");
+    // Nothing tells whose address it is.
+    let unnamed = BrokerReading { node: None, ..twice.clone() };
+    assert_eq!(of(unnamed), "runs, say all 4 addresses that could be read");
+    assert_eq!(says(vec![twice.clone(), twice]), "runs, says the one broker that could be read");
+}
+
+/// A tired operator is told what to do about everything that is bad.
+#[test]
+fn whatever_is_bad_has_a_next_step() {
+    for kind in [FaultKind::Storage, FaultKind::Unreachable, FaultKind::Strange, FaultKind::Refused] {
+        assert!(!Check::bad("vault", Fault::new(kind, "asking", "/v", "no")).todo.is_empty());
+    }
+}
+
 #[test]
 fn leaders_are_read_missed_or_not_there() {
     let judged = |cluster: &Cluster, brokers| judge::leaders(Some(cluster), &Ok(positions(brokers)));

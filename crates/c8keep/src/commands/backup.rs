@@ -13,6 +13,7 @@ use c8keep_engine::ids;
 use c8keep_engine::open_runs::{self, Open};
 use c8keep_engine::ports::{Journal, Term};
 
+use super::catalog::{self, LOST};
 use super::take_over::{
     How, Left, interrupted, may_be_paused, take_over_all, tell_left_open, tell_unreleased,
 };
@@ -102,6 +103,12 @@ async fn claimed(
     }
     if let (true, Some(id)) = (was_open, args.plan.id()) {
         return Ok(not_started(&world, id, printer).await);
+    }
+    if let Some(lost) = catalog::lost(&*world.vault, &*world.journal, settings.name()).await {
+        let place = world.vault.place();
+        printer.say(&format!(
+            "warning: the journal knows backup {lost}, the vault {place} does not have it: {LOST}"
+        ));
     }
     let mut tries_left = if args.plan.id().is_some() { 0 } else { args.retry };
     loop {

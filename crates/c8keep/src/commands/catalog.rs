@@ -1,8 +1,11 @@
 //! What is known about backups: manifests in the vault, runs in the journal.
 
+use std::collections::BTreeSet;
+
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::manifest::{MANIFEST_FORMAT, Manifest, Release};
-use c8keep_core::{BackupId, Run};
+use c8keep_core::plan::Kind;
+use c8keep_core::{BackupId, Outcome, Run};
 use c8keep_engine::ports::{Journal, Vault};
 use c8keep_engine::{ids, open_runs};
 use futures::StreamExt;
@@ -12,8 +15,14 @@ use crate::exit;
 
 /// How many runs are looked through.
 const RUNS_MAX: u32 = 1_000;
+/// How many runs are asked for a backup that the vault should have: one is enough, and some may have failed since.
+const RUNS_LOOKED_FOR: u32 = 20;
 /// Backups that are read side by side: an object store answers each question after milliseconds, and has room for many.
 const READS_AT_ONCE: usize = 8;
+
+/// What to do about a backup that the vault has lost.
+pub(super) const LOST: &str =
+    "is the vault's volume mounted, and `vault` the place that it was? `c8keep show` tells more";
 
 /// Everything that is known, and what could not be read.
 #[derive(Debug)]
@@ -30,7 +39,10 @@ pub(super) struct Entry {
     pub(super) backup: BackupId,
     pub(super) manifest: Option<Manifest>,
     pub(super) release: Option<Release>,
+    /// The newest run of this id that began anything; if none did, the newest.
     pub(super) run: Option<Run>,
+    /// One that came later and was refused before it began anything: it speaks for itself, not for the id.
+    pub(super) refused: Option<Run>,
     /// What of it cannot be read: one damaged file must not hide the other backups.
     pub(super) fault: Option<Fault>,
 }
@@ -85,25 +97,75 @@ async fn add_runs(entries: &mut Vec<Entry>, journal: &dyn Journal, installation:
             entries.len() - 1
         });
         let entry = &mut entries[nth];
-        // Rows come newest first, and the newest run of an id is the one that counts.
-        if entry.run.is_some() {
+        // Rows come newest first, and the newest run of an id is the one that counts, if it began anything.
+        if entry.run.as_ref().is_some_and(|run| !was_refused(run)) {
             continue;
         }
         match open_runs::load(journal, &row.run).await {
-            Ok(loaded) => entry.run = loaded.map(|(run, _)| run),
+            Ok(Some((older, _))) if entry.run.is_none() || !was_refused(&older) => {
+                entry.refused = entry.run.replace(older);
+            }
+            Ok(_) => {}
             Err(fault) => entry.fault = entry.fault.take().or(Some(fault)),
         }
     }
     Ok(())
 }
 
+/// Whether it ended with looking: nothing was begun, so its id is as it was.
+fn was_refused(run: &Run) -> bool {
+    let ended = matches!(run.outcome(), Some(Outcome::Failed { .. } | Outcome::Stopped { .. }));
+    ended && run.steps().all(|(step, state)| step.kind == Kind::Probe || state.since().is_none())
+}
+
+/// Whether its manifest was written into the vault.
+fn is_published(run: &Run) -> bool {
+    matches!(run.outcome(), Some(Outcome::Complete | Outcome::Partial { .. }))
+}
+
+/// [`Catalog::lost`] for whoever is about to begin a backup and looks no further than he must.
+pub(super) async fn lost(vault: &dyn Vault, journal: &dyn Journal, installation: &str) -> Option<BackupId> {
+    let mut known = BTreeSet::new();
+    for row in journal.runs(installation, RUNS_LOOKED_FOR).await.ok()? {
+        let run = open_runs::load(journal, &row.run).await.ok().flatten();
+        known.extend(run.filter(|(run, _)| is_published(run)).map(|(run, _)| run.plan().backup()));
+    }
+    let newest = *known.last()?;
+    let there = vault.list(&format!("{installation}/backups/")).await.ok()?;
+    let is_there = |id: &BackupId| there.contains(&format!("{installation}/backups/{id}/manifest.json"));
+    (!known.iter().any(is_there)).then_some(newest)
+}
+
 impl Entry {
     fn new(backup: BackupId) -> Entry {
-        Entry { backup, manifest: None, release: None, run: None, fault: None }
+        Entry { backup, manifest: None, release: None, run: None, refused: None, fault: None }
+    }
+
+    /// Whether all that is known of its id is that a run of it was refused.
+    fn was_never_begun(&self) -> bool {
+        self.manifest.is_none() && self.fault.is_none() && self.run.as_ref().is_some_and(was_refused)
     }
 }
 
 impl Catalog {
+    /// The newest backup that the journal knows as published, where the vault has none of them: it is another place than it was,
+    /// or its volume is not mounted. Nothing of it is known of a vault that could not be read.
+    pub(super) fn lost(&self) -> Option<BackupId> {
+        if !self.faults.is_empty() {
+            return None;
+        }
+        let mut published = self.entries.iter().filter(|entry| entry.run.as_ref().is_some_and(is_published));
+        let newest = published.clone().next()?.backup;
+        published.all(|entry| entry.manifest.is_none() && entry.fault.is_none()).then_some(newest)
+    }
+
+    /// What is listed: ids that were begun, and the last run whatever became of it.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &Entry> {
+        let opened = |entry: &Entry| entry.run.iter().chain(&entry.refused).map(Run::opened_at).max();
+        let last = self.entries.iter().filter_map(opened).max();
+        self.entries.iter().filter(move |entry| !entry.was_never_begun() || opened(entry) == last)
+    }
+
     /// The exit code of whoever has shown all of it.
     pub(super) fn code(&self) -> u8 {
         let faults = self.faults.iter().chain(self.entries.iter().filter_map(|e| e.fault.as_ref()));

@@ -9,8 +9,8 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_engine::doctor::{Check, Verdict, examine, exporting_alone, one_cause_one_line, vault_of};
 use jiff::{SignedDuration, Timestamp};
 
-use super::catalog::{self, Catalog};
-use super::whose::Whose;
+use super::catalog::{self, Catalog, LOST};
+use super::whose::{LEFT_PAUSED, Whose};
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -28,14 +28,22 @@ const RUNS_COMPARED: usize = 10;
 pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
     let now = session::now();
-    let (checks, at_work) = examined(&settings, now).await;
-    printer.result(&text(&checks, at_work.as_deref()), &checks);
+    let Examined { checks, at_work, left_paused } = examined(&settings, now).await;
+    let last = if left_paused { LEFT_PAUSED } else { "" };
+    printer.result(&format!("{}\n{last}", text(&checks, at_work.as_deref())), &checks);
     let faults = checks.iter().filter_map(|check| check.fault.as_ref());
     Ok(exit::first_of(faults.map(|fault| fault.kind.exit_code())))
 }
 
-/// The checks, and who keeps a backup from starting now.
-async fn examined(settings: &Settings, now: Timestamp) -> (Vec<Check>, Option<String>) {
+struct Examined {
+    checks: Vec<Check>,
+    /// Who keeps a backup from starting now.
+    at_work: Option<String>,
+    /// Whether a run of ours that is dead keeps exporting paused.
+    left_paused: bool,
+}
+
+async fn examined(settings: &Settings, now: Timestamp) -> Examined {
     let (journal, unread) = match session::journal_to_read(settings).await {
         Ok(journal) => (journal, None),
         Err(fault) => (session::no_journal(settings), Some(fault)),
@@ -61,6 +69,8 @@ async fn examined(settings: &Settings, now: Timestamp) -> (Vec<Check>, Option<St
         }
     };
     checks = one_cause_one_line(checks);
+    let mut faults = checks.iter().filter_map(|check| check.fault.as_ref());
+    let left_paused = faults.any(|fault| whose.is_left_paused(fault));
     checks = checks.into_iter().map(|check| own_pause(check, &whose)).collect();
     if let Some(fault) = unread {
         checks.push(Check::bad("journal", fault));
@@ -71,7 +81,7 @@ async fn examined(settings: &Settings, now: Timestamp) -> (Vec<Check>, Option<St
     checks.push(last_backup(&catalog, now));
     checks.extend(hold_budget(&catalog));
     checks.extend(catalog.faults.into_iter().map(|fault| Check::bad("catalog", fault)));
-    (checks, at_work)
+    Examined { checks: one_cause_one_line(checks), at_work, left_paused }
 }
 
 fn installation(installation: &c8keep_core::Installation) -> Check {
@@ -178,6 +188,13 @@ fn runs(whose: &Whose, in_the_way: Vec<Fault>) -> Vec<Check> {
 
 fn last_backup(catalog: &Catalog, now: Timestamp) -> Check {
     let todo = "take one with `c8keep backup`, and let something start it regularly";
+    if let Some(lost) = catalog.lost() {
+        let says = format!("the journal knows backup {lost}, the vault does not have it");
+        return Check::warning("last backup", says, LOST);
+    }
+    if let Some(unread) = catalog.faults.first() {
+        return Check::untold("last backup", unread);
+    }
     let Some(manifest) = catalog.entries.iter().find_map(|entry| entry.manifest.as_ref()) else {
         return Check::warning("last backup", "there is none in the vault", todo);
     };

@@ -81,10 +81,12 @@ async fn find_out(given: &mut Given, printer: Printer) -> Result<Survey, Stop> {
         }
         let tries = asked.entry(question).or_default();
         *tries += 1;
-        let answer = printer.ask(questions::prompt(question, surveyed.as_ref().ok())).await;
+        let mut answer = printer.ask(questions::prompt(question, surveyed.as_ref().ok())).await;
         if answer.is_empty() {
-            *tries = TRIES_MAX;
-        } else if let Err(why) = given.answer(question, &answer) {
+            let Some(default) = questions::default_of(question) else { continue };
+            default.clone_into(&mut answer);
+        }
+        if let Err(why) = given.answer(question, &answer) {
             printer.say(&why);
         }
     }
@@ -100,7 +102,12 @@ async fn ask_for_the_rest(given: &mut Given, printer: Printer) {
             let answer = printer.ask(questions::prompt(question, None)).await;
             match given.answer(question, &answer) {
                 _ if answer.is_empty() => break,
-                Ok(()) => break,
+                Ok(()) => {
+                    if let (Question::Vault, Some(vault)) = (question, &given.settings.vault) {
+                        printer.say(&format!("manifests will be kept in {}", vault.url));
+                    }
+                    break;
+                }
                 Err(why) => printer.say(&why),
             }
         }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::catalog::{self, Entry};
 use super::take_over::is_at_work;
-use crate::cli::Global;
+use crate::cli::{Global, Output};
 use crate::exit::Stop;
 use crate::printer::Printer;
 use crate::session;
@@ -38,11 +38,15 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
     let journal = session::journal_to_read(&settings).await;
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
-    let catalog = catalog::read_all(Ok(&*session::vault(&settings).await?), journal, settings.name()).await;
+    let vault = session::vault_to_read(&settings).await?;
+    let catalog = catalog::read_all(Ok(&*vault), journal, settings.name()).await;
     let holder = session::holder(&settings).unwrap_or_default();
-    let rows: Vec<Row> = catalog.entries.iter().map(|entry| row(entry, holder.as_deref())).collect();
+    let rows: Vec<Row> = catalog.listed().map(|entry| row(entry, holder.as_deref())).collect();
     let others = if rows.is_empty() { session::other_installations(&settings).await } else { Vec::new() };
-    printer.result(&text(&rows, settings.name(), &others), &rows);
+    // Where something could not be read, that nothing was found says nothing.
+    if !rows.is_empty() || catalog.faults.is_empty() || printer.output() != Output::Text {
+        printer.result(&text(&rows, settings.name(), &others), &rows);
+    }
     let damaged = catalog.entries.iter().filter_map(|e| e.fault.as_ref());
     catalog.faults.iter().chain(damaged).for_each(|fault| printer.fault(fault));
     Ok(catalog.code())
@@ -100,8 +104,8 @@ fn open(run: &Run, holder: Option<&str>) -> (String, Option<String>) {
     }
     let others = holder.map_or_else(String::new, |other| format!("; {other} is at work"));
     // Whether it still is, only the brokers tell, and they are not asked here.
-    let paused = if is_open { ", paused by it" } else { "" };
-    (format!("left open{paused}"), Some(format!("process {} is gone{others}", run.by())))
+    let (paused, ask) = if is_open { ("; had paused", "`status` tells whether it runs; ") } else { ("", "") };
+    (format!("left open{paused}"), Some(format!("{ask}process {} is gone{others}", run.by())))
 }
 
 /// From when until when exporting was paused, where both are known.

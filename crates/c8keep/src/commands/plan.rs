@@ -8,7 +8,7 @@ use c8keep_core::{BackupId, Plan};
 use c8keep_engine::{World, ids, perform};
 use serde::Serialize;
 
-use super::whose::Whose;
+use super::whose::{LEFT_PAUSED, Whose};
 use crate::cli::{Global, PlanArgs};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -23,7 +23,7 @@ struct Shown<'a> {
     findings: &'a [Finding],
     plan: &'a Plan,
     checks: &'a [Check],
-    /// Open runs beside which no backup begins.
+    /// What keeps a backup from beginning: open runs, a vault that is not there, and checks that failed.
     in_the_way: &'a [Fault],
 }
 
@@ -51,6 +51,8 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
     let vault = session::vault(&settings).await;
     let now = world.clock.now();
     let whose = Whose::read(&settings, &*world.journal, &vault, Some(&world), now).await;
+    let mut faults = made.iter().filter_map(|(_, made)| made.as_ref().err());
+    let last = if faults.any(|fault| whose.is_left_paused(fault)) { LEFT_PAUSED } else { "" };
     let checks: Vec<Check> = made
         .into_iter()
         .map(|(step, made)| {
@@ -59,7 +61,11 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
         })
         .collect();
     let first = whose.at_work().or_else(|| taken_over_first(&whose.left(), args));
-    let in_the_way = whose.in_the_way(Some(&world));
+    let mut in_the_way = whose.in_the_way(Some(&world));
+    // Whether a vault can be written to the backup finds out; that there is none is known now.
+    let vault = ids::in_vault(&*world.vault, settings.name()).await.err();
+    in_the_way.extend(vault.filter(|fault| fault.kind == FaultKind::Precondition));
+    in_the_way.extend(checks.iter().filter_map(|check| check.fault.clone()));
     let shown = Shown {
         first: first.as_deref(),
         installation: &world.installation,
@@ -69,10 +75,11 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
         in_the_way: &in_the_way,
     };
     let beforehand = first.as_ref().map_or_else(String::new, |first| format!("{first}\n\n"));
-    printer.result(&format!("{beforehand}{plan}\n{}", text(&checks)), &shown);
-    let faults = || in_the_way.iter().chain(checks.iter().filter_map(|check| check.fault.as_ref()));
-    faults().for_each(|fault| printer.fault(fault));
-    Ok(exit::first_of(faults().map(|fault| fault.kind.exit_code())))
+    printer.result(&format!("{beforehand}{plan}\n{}\n{last}", text(&checks)), &shown);
+    for fault in &in_the_way {
+        printer.fault(fault);
+    }
+    Ok(exit::first_of(in_the_way.iter().map(|fault| fault.kind.exit_code())))
 }
 
 fn text(checks: &[Check]) -> String {

@@ -91,7 +91,7 @@ async fn release(
             return Err(fault.with_hint(hint).into());
         }
         Err(fault) => {
-            printer.fault(&fault);
+            printer.warning(&fault);
             return by_the_brokers(settings, args, Owner::Unknown, printer).await;
         }
     };

@@ -58,7 +58,7 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
     let settings = Settings::load(global)?;
     let journal = session::journal_to_read(&settings).await;
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
-    let vault = session::vault(&settings).await?;
+    let vault = session::vault_to_read(&settings).await?;
     let catalog = catalog::read_all(Ok(&*vault), journal, settings.name()).await;
     catalog.faults.iter().for_each(|fault| printer.fault(fault));
     let entry = match choose(&catalog.entries, wanted, settings.name()) {
@@ -93,6 +93,9 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
         Some(manifest) => of_manifest(manifest, entry.release.as_ref(), &vault.place()),
         None => run.map_or_else(|| format!("backup {}", entry.backup), |run| of_run(run, holder.as_deref())),
     };
+    if let Some(refused) = &entry.refused {
+        text.push_str(&of_refused(refused));
+    }
     if let Some(run) = open {
         text.push_str(&of_open(run, holder.as_deref()));
     }
@@ -219,6 +222,16 @@ fn of_snapshot(snapshot: &SnapshotEvidence) -> String {
     format!("  {name}  {state}  {indices}, {shards_successful} of {shards_total} shards  {uuid}\n")
 }
 
+/// A later run of the same id that began nothing.
+fn of_refused(run: &Run) -> String {
+    let why = match run.outcome() {
+        Some(Outcome::Failed { step, fault }) => format!("{step}: {}", fault.answer),
+        Some(Outcome::Stopped { reason }) => reason.to_string(),
+        _ => String::new(),
+    };
+    format!("\nrefused later: {} at {}, and nothing was begun: {why}\n", run.id(), instant(run.last_at()))
+}
+
 /// What to know of a run that has not ended.
 fn of_open(run: &Run, holder: Option<&str>) -> String {
     match holder {
@@ -226,11 +239,11 @@ fn of_open(run: &Run, holder: Option<&str>) -> String {
             format!("open: {holder} is at work on it\n  next wait for its end; `c8keep status` shows it\n")
         }
         Some(holder) => {
-            let left = describe(run, session::now());
+            let left = describe(run, session::now(), false);
             format!("open: {left}\n  next wait until {holder} has ended; `c8keep status` shows it\n")
         }
         None => {
-            let (left, next) = (describe(run, session::now()), what_to_do(run.hold()));
+            let (left, next) = (describe(run, session::now(), false), what_to_do(run.hold()));
             let whether = if run.hold().is_open() {
                 "; `c8keep status` tells whether exporting runs by now"
             } else {

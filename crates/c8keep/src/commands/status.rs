@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use c8keep_core::Run;
 use c8keep_core::claim::{Held, WATCH_FOR};
 use c8keep_core::facts::Positions;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::Fingerprint;
 use c8keep_core::run::Hold;
 use c8keep_core::words::counted;
+use c8keep_core::{BackupId, Run};
 use c8keep_engine::World;
 use c8keep_engine::open_runs::{self, Open};
 use c8keep_engine::ports::Vault;
@@ -18,10 +18,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::catalog;
+use super::catalog::{self, LOST};
 use super::claims::{self, Told};
 use super::other_names::{self, Namesake};
-use super::take_over::{is_at_work, what_to_do};
+use super::take_over::{RESUMED_NEXT, is_at_work, what_to_do};
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -43,6 +43,8 @@ struct Status {
     /// Whether exporting is known to run on the cluster whose pause it tells of.
     claim_is_over: bool,
     last_backup: Option<LastBackup>,
+    /// One that the journal knows, where the vault has none of those.
+    not_in_vault: Option<u64>,
     /// What of journal and vault cannot be read.
     faults: Vec<Unread>,
 }
@@ -130,7 +132,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         Open::default()
     });
     open.unreadable.iter().for_each(|fault| unread("journal", fault.clone()));
-    let vault = session::vault(&settings).await;
+    let vault = session::vault_to_read(&settings).await;
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
     let kept = async |vault: &Result<Arc<dyn Vault>, Fault>| {
         let claim = match holder {
@@ -146,6 +148,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         Ok(told) => told,
         Err(_) => kept(&Err(too_slow(vault))).await,
     };
+    let not_in_vault = catalog.lost().map(BackupId::get);
     for fault in catalog.faults {
         unread(
             if fault.doing.contains("vault") || fault.target.starts_with("vault") {
@@ -194,6 +197,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         claim,
         claim_is_over,
         last_backup,
+        not_in_vault,
         faults,
     };
     printer.result(&text(&status, now), &status);
@@ -262,10 +266,18 @@ pub(super) async fn runs_everywhere(world: &World) -> Option<Fingerprint> {
     runs.then(|| installation.fingerprint.clone())
 }
 
-fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now: Timestamp) -> OpenRun {
-    let runs = running == Some(run.plan().fingerprint());
+/// Whether the pause of a run that was left open is known to be over, as somebody has resumed exporting.
+pub(super) async fn has_been_resumed(world: &World, run: &Run) -> bool {
+    run.hold().is_open() && is_resumed(run, runs_everywhere(world).await.as_ref(), session::now())
+}
+
+fn is_resumed(run: &Run, running: Option<&Fingerprint>, now: Timestamp) -> bool {
     // A pause that was sent and never answered may still take effect.
     let may_land = run.pause_may_land_until().is_some_and(|pause| now < pause.until);
+    running == Some(run.plan().fingerprint()) && !may_land && run.hold().is_open()
+}
+
+fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now: Timestamp) -> OpenRun {
     let paused_ms = run.hold().length(now).and_then(|d| i64::try_from(d.as_millis()).ok());
     OpenRun {
         run: run.id().0.clone(),
@@ -274,7 +286,7 @@ fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now:
         hold: run.hold(),
         last_event_at: run.last_at(),
         paused_ms,
-        resumed_meanwhile: runs && !may_land && run.hold().is_open(),
+        resumed_meanwhile: is_resumed(run, running, now),
     }
 }
 
@@ -368,16 +380,28 @@ fn text(status: &Status, now: Timestamp) -> String {
     }
     lines.extend(status.other_names.iter().flat_map(|other| other.lines.clone()));
     lines.extend(status.open_runs.iter().flat_map(|run| run_lines(run, status.holder.as_deref(), now)));
-    lines.push(match &status.last_backup {
-        Some(last) => format!(
-            "last backup   {}, {}, witness {}",
-            last.backup,
-            ago(last.completed_at, now),
-            last.witness
-        ),
-        None => "last backup   none".into(),
-    });
+    lines.extend(last_backup(status, now));
     lines.join("\n")
+}
+
+fn last_backup(status: &Status, now: Timestamp) -> Vec<String> {
+    let unread = || status.faults.iter().any(|unread| unread.what == "vault");
+    let last = match (&status.last_backup, status.not_in_vault) {
+        (Some(last), _) => {
+            format!("{}, {}, witness {}", last.backup, ago(last.completed_at, now), last.witness)
+        }
+        (None, Some(lost)) => format!("the journal knows backup {lost}, the vault does not have it"),
+        (None, None) if unread() => "unknown, as the vault cannot be read".into(),
+        (None, None) => "none".into(),
+    };
+    let mut lines = vec![format!("last backup   {last}")];
+    if let Some(lost) = status.not_in_vault {
+        if status.last_backup.is_some() {
+            lines.push(format!("not in vault  {lost}, which the journal knows"));
+        }
+        lines.push(format!("  next        {LOST}"));
+    }
+    lines
 }
 
 /// What to do about a pause of which nothing tells whose it is: a run that holds none explains none.
@@ -411,7 +435,7 @@ fn run_lines(run: &OpenRun, holder: Option<&str>, now: Timestamp) -> Vec<String>
     let mut lines =
         vec![format!("run           {} by {}: {alive}, last event {at}{paused}{resumed}", run.run, run.by)];
     if run.resumed_meanwhile {
-        lines.push("  next        the next `c8keep backup` ends it; nothing has to be resumed".into());
+        lines.push(format!("  next        {RESUMED_NEXT}"));
     } else if !run.alive {
         let next = match holder {
             Some(holder) => {
@@ -452,6 +476,7 @@ mod tests {
                 claim: Some(Told { claim: serde_json::from_value(claim).unwrap(), has_ended }),
                 claim_is_over: false,
                 last_backup: None,
+                not_in_vault: None,
                 faults: Vec::new(),
             }
         };

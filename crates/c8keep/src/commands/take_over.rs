@@ -13,6 +13,7 @@ use c8keep_engine::open_runs::{self, Taking};
 use c8keep_engine::ports::Term;
 use jiff::SignedDuration;
 
+use super::status::has_been_resumed;
 use super::{inherited, other_names};
 use crate::cli::OnOpen;
 use crate::exit::{self, Stop};
@@ -120,15 +121,22 @@ pub(super) struct How {
 /// Ends or finishes one open run.
 async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How) -> Result<Taken, Stop> {
     let printer = how.printer;
-    printer.say(&describe(&run, world.clock.now()));
-    let guarded = |stop: Stop| if run.hold().is_open() { stop.while_paused() } else { stop };
+    // Who releases it in any case loses no time with looking.
+    let resumed = may_be_left(how) && has_been_resumed(world, &run).await;
+    printer.say(&describe(&run, world.clock.now(), resumed));
+    let guarded = |stop: Stop| if run.hold().is_open() && !resumed { stop.while_paused() } else { stop };
     open_runs::check_fingerprint(world, &run).map_err(|fault| guarded(fault.into()))?;
     let why_not = why_not_finish(world, &run, how).await;
-    match choose(how, why_not.as_deref()).await.map_err(guarded)? {
+    let left_alone = |stop: Stop, why: &str| {
+        let next = if resumed { RESUMED_NEXT } else { what_to_do(run.hold()) };
+        printer.problem(&format!("an open run was found and left alone, {why}"), next);
+        guarded(stop)
+    };
+    let chosen = choose(how, why_not.as_deref()).await;
+    match chosen.map_err(|stop| left_alone(stop, "as a signal came before you chose"))? {
         OnOpen::Fail => {
-            let what = "an open run was found and left alone, as --on-open fail asks";
-            printer.problem(what, what_to_do(run.hold()));
-            Err(guarded(Stop::with(exit::FAILED)))
+            let why = if how.on_open.is_some() { "as --on-open fail asks" } else { "as you chose" };
+            Err(left_alone(Stop::with(exit::FAILED), why))
         }
         OnOpen::Finish if Taking::Finish.allowed(why_not.as_deref()) == Taking::Finish => {
             let driven = adopt_and_drive(world, run, seq, how, Taking::Finish).await?;
@@ -191,6 +199,12 @@ async fn adopt_and_drive(
     Ok(Box::pin(super::drive::drive(world, run, seq, how.term, how.release_wait, how.printer)).await)
 }
 
+/// Whether somebody may leave an open run as it is.
+fn may_be_left(how: &How) -> bool {
+    let asks = how.on_open.is_none() && how.printer.can_ask();
+    (asks || how.on_open == Some(OnOpen::Fail)) && !signals::have_come()
+}
+
 async fn choose(how: &How, why_not: Option<&str>) -> Result<OnOpen, Stop> {
     Ok(match how.on_open {
         Some(choice) => choice,
@@ -205,6 +219,10 @@ async fn choose(how: &How, why_not: Option<&str>) -> Result<OnOpen, Stop> {
                     "f" | "finish" if why_not.is_none() => break OnOpen::Finish,
                     "" | "r" | "release" => break OnOpen::Release,
                     "q" | "quit" => break OnOpen::Fail,
+                    "f" | "finish" => {
+                        let why = why_not.unwrap_or_default();
+                        how.printer.say(&format!("it cannot be finished: {why}"));
+                    }
                     _ => {}
                 }
             }
@@ -222,9 +240,10 @@ pub(super) fn may_be_paused(fault: Fault) -> Stop {
     Stop::from(fault.with_hint(hint)).while_paused()
 }
 
-/// An open run in one line, with what it means for exporting.
-pub(super) fn describe(run: &Run, now: jiff::Timestamp) -> String {
+/// An open run in one line, with what it means for exporting; `resumed`: its pause is known to be over.
+pub(super) fn describe(run: &Run, now: jiff::Timestamp, resumed: bool) -> String {
     let paused = match run.hold() {
+        _ if resumed => "it had paused exporting, which runs by now, as somebody resumed it".to_owned(),
         Hold::NotTaken => "it had not paused exporting".to_owned(),
         Hold::Open { since } | Hold::ReleasePending { since } => {
             format!(
@@ -267,6 +286,9 @@ pub(super) fn tell_left_open(driven: &Driven, printer: Printer) {
 fn is_under_way(state: &StepState) -> bool {
     state.since().is_some() && !state.is_settled()
 }
+
+/// What to do about one whose pause is over.
+pub(super) const RESUMED_NEXT: &str = "the next `c8keep backup` ends it; nothing has to be resumed";
 
 /// What to do about an open run of which no process is alive. Without a pause there is nothing to release.
 pub(super) fn what_to_do(hold: Hold) -> &'static str {

@@ -18,6 +18,9 @@ use super::take_over::is_at_work;
 use crate::session;
 use crate::settings::Settings;
 
+/// What is said last of a pause that keeps no backup from being taken, and the disks of the brokers from being freed.
+pub(super) const LEFT_PAUSED: &str = "exporting is PAUSED by a dead run; `c8keep resume-exporting` releases it now, the next backup does so first";
+
 /// What is known of it.
 pub(super) struct Whose {
     /// Who is at work, on this host or, as far as its claim tells, on another one.
@@ -95,6 +98,11 @@ impl Whose {
             Some(other) => Fault { answer: other.says(), ..fault }.with_hint(other.next()),
             None => fault,
         }
+    }
+
+    /// Whether it tells of a pause that a run of ours has left, and nobody is at work on.
+    pub(super) fn is_left_paused(&self, fault: &Fault) -> bool {
+        self.worker.is_none() && fault.kind == FaultKind::ForeignPause && self.own_pause().is_some()
     }
 
     fn own_pause(&self) -> Option<String> {

@@ -17,7 +17,7 @@ pub(super) fn plain_words(message: &str) -> String {
         return format!("the key {} is there twice", rest.split(',').next().unwrap_or_default());
     }
     let known = [
-        ("\"friendly\" duration", "this is not a time; write it like 90s, 10m or 2h"),
+        ("\"friendly\" duration", NO_TIME),
         ("invalid u16", "this is not a port: a number from 1 to 65535"),
         ("expected string scalar", "a text is expected here"),
         ("invalid boolean", "true or false is expected here"),
@@ -29,6 +29,27 @@ pub(super) fn plain_words(message: &str) -> String {
     let words = known.into_iter().find(|(theirs, _)| message.contains(theirs));
     words.map_or_else(|| message.to_owned(), |(_, ours)| ours.to_owned())
 }
+
+/// What is wrong with the value at a place in the text, where its key says what belongs there; else what the library says.
+pub(super) fn plain_words_at(text: &str, (line, column): (u64, u64), message: &str) -> String {
+    let at = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or_default();
+    let line = text.lines().nth(at(line)).unwrap_or_default();
+    let (before, value) = line.split_at_checked(at(column)).unwrap_or((line, ""));
+    let before = before.trim_end().trim_end_matches(':');
+    let key = before.rsplit([' ', '{', ',']).next().unwrap_or_default();
+    match key {
+        "hold_budget" | "stall" | "wait_deadline" if message.contains("expected string scalar") => {
+            NO_TIME.into()
+        }
+        "operate" | "tasklist" | "optimize" | "search" if message.contains("expected mapping start") => {
+            let value = Some(value.trim()).filter(|value| value.contains("://")).unwrap_or("http://…");
+            format!("keys with values are expected here: `{key}: {{address: {value}}}`")
+        }
+        _ => plain_words(message),
+    }
+}
+
+const NO_TIME: &str = "this is not a time; write it like 90s, 10m or 2h";
 
 /// The two ways in which the library says it.
 const TAB: &str = "there is a tab; YAML is indented with blanks, never with tabs";

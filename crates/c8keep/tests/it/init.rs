@@ -1,14 +1,12 @@
 //! `init`: what is written loads back to the installation that was found.
 
-use std::fs::{self, File, Permissions};
-use std::io::{Read, Write};
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use c8keep_twin::{Config, Host, Product};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
+use crate::terminal::typed;
 use crate::theatre::{Ended, Theatre};
 
 const VARIABLES: [&str; 8] = [
@@ -178,22 +176,25 @@ fn on_a_terminal_it_asks_for_what_nobody_tells() {
     theatre.set("ES_PASSWORD", "canary-secret");
     let [management, operate, tasklist, optimize] = &addresses;
     let answers: Vec<(&str, &str)> = vec![
+        ("management address of the", "9600"),
+        ("management address of the", "http://127.0.0.1:1"),
         ("management address of the", management),
         ("who c8keep is to search", "basic:elastic:canary-secret"),
         ("who c8keep is to search", "basic:elastic:env:NOT_SET_AT_ALL"),
         ("who c8keep is to search", "basic:elastic:env:ES_PASSWORD"),
+        ("address of operate", ""),
         ("address of operate", operate),
         ("address of tasklist", tasklist),
         ("address of optimize", optimize),
         ("application address", ""),
-        ("name of the installation", "Prod"),
+        ("name of the installation [default]", "Prod"),
         ("name of the installation", "prod"),
         ("where manifests are kept", "s3://backups"),
     ];
     let file = file(&theatre);
     let ended = typed(&theatre, &["-c", file.to_str().unwrap(), "init"], &answers);
     let text = written(&theatre);
-    ended.expect(0, &["wrote"]);
+    ended.expect(0, &["wrote"]).expect(0, &["manifests will be kept in s3://backups"]);
     for line in [
         "name: prod",
         "vault: s3://backups",
@@ -204,51 +205,4 @@ fn on_a_terminal_it_asks_for_what_nobody_tells() {
     assert!(!text.contains("canary"), "{text}");
     theatre.unset("ELASTIC_ENDPOINT");
     assert_eq!(installation(&theatre, &["-c", file.to_str().unwrap()])["apps"].as_array().unwrap().len(), 3);
-}
-
-/// Runs the program on a terminal of its own, and types each answer once its question is there.
-fn typed(theatre: &Theatre, arguments: &[&str], answers: &[(&str, &str)]) -> Ended {
-    let (mut typist, terminal) = terminal();
-    let mut command = theatre.command(arguments);
-    command.env("TERM", "dumb");
-    command.stdin(terminal.try_clone().unwrap());
-    command.stdout(terminal.try_clone().unwrap()).stderr(terminal);
-    let mut child = command.spawn().unwrap();
-    // It has the terminal; while somebody else has it, too, its end would not be seen.
-    drop(command);
-    let (mut said, mut seen, mut answers) = (Vec::new(), 0, answers.iter());
-    let mut next = answers.next();
-    let mut piece = [0; 4_096];
-    // A terminal that nobody has open any more is an error to read from.
-    while let Ok(length) = read(&mut typist, &mut piece) {
-        said.extend_from_slice(&piece[..length]);
-        let (asked, asks) = (String::from_utf8_lossy(&said[seen..]), said.trim_ascii_end().ends_with(b":"));
-        if let Some((_, answer)) = next.filter(|(question, _)| asks && asked.contains(question)) {
-            seen = said.len();
-            typist.write_all(format!("{answer}\n").as_bytes()).unwrap();
-            next = answers.next();
-        }
-    }
-    let code = child.wait().unwrap().code();
-    let stdout = String::from_utf8(said).unwrap();
-    assert!(next.is_none(), "never asked: {next:?}\n{stdout}");
-    Ended { code, stdout, stderr: String::new() }
-}
-
-/// Both ends of a new terminal: whoever types, and the program.
-fn terminal() -> (File, File) {
-    let typist = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&typist).unwrap();
-    unlockpt(&typist).unwrap();
-    let name = ptsname(&typist, Vec::new()).unwrap();
-    let terminal = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    (typist.into(), terminal)
-}
-
-/// What there is to read, within a minute.
-fn read(typist: &mut File, piece: &mut [u8]) -> std::io::Result<usize> {
-    let mut ready = [PollFd::new(&*typist, PollFlags::IN)];
-    let count = poll(&mut ready, Some(&Timespec { tv_sec: 60, tv_nsec: 0 }))?;
-    assert!(count > 0, "the program says nothing for a minute");
-    typist.read(piece)
 }

@@ -29,7 +29,7 @@ pub fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let id = child.id().to_string();
     assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
 }
@@ -159,7 +159,7 @@ fn a_killed_run_is_reported_and_released() {
     kill(paused(&theatre, &["backup", "--id", "1000"]));
     assert!(theatre.is_paused());
     theatre.run(&["status"]).expect(20, &["backup-1000", "LEFT OPEN", "resume-exporting"]);
-    theatre.run(&["list"]).expect(0, &["left open, paused by it", "is gone"]);
+    theatre.run(&["list"]).expect(0, &["left open; had paused", "`status` tells whether it runs"]);
     let words = ["open: run backup-1000", "it paused exporting", "next `c8keep resume-exporting`"];
     let shown = theatre.run(&["show", "1000"]).expect(0, &words).expect(0, &["`c8keep status` tells"]);
     assert!(!shown.said().contains("EXPORTING PAUSED"), "nobody asked the brokers: {}", shown.said());
@@ -404,7 +404,7 @@ fn a_second_run_at_the_same_time() {
     let words = ["at work", "backup-999 by 0", "LEFT OPEN", &format!("wait until {}@", first.id())];
     theatre.run(&["status"]).expect(0, &words);
     theatre.run(&["show", "999"]).expect(0, &["was left open", &format!("wait until {}@", first.id())]);
-    theatre.run(&["list"]).expect(0, &["running, exporting paused", "left open, paused by it"]);
+    theatre.run(&["list"]).expect(0, &["running, exporting paused", "left open; had paused"]);
     assert!(theatre.is_paused(), "the first run's pause was lifted");
     signal(&first, "-TERM");
     finish(first).expect(130, &[]);

@@ -3,6 +3,7 @@
 use c8keep_twin::Host;
 
 use crate::interrupted::{kill, paused, slow};
+use crate::terminal::{INTERRUPT, typed};
 use crate::theatre::Theatre;
 
 /// Killed when its pause was answered: nothing of it can still take effect.
@@ -33,6 +34,13 @@ fn a_run_left_open_whose_pause_is_over() {
     let status = theatre.run(&["status"]).expect(0, &words);
     assert!(!status.said().contains("resume-exporting"), "{}", status.said());
     assert_eq!(theatre.run(&["status", "-o", "json"]).json()["open_runs"][0]["resumed_meanwhile"], true);
+    // Whoever is asked is told what is known, and may leave it for another night.
+    let question = [("elease and end it", "q")];
+    let words = ["which runs by now", "left alone, as you chose", "nothing has to be resumed"];
+    let asked = typed(&theatre, &["backup"], &question).expect(1, &words);
+    assert!(!asked.said().contains("has not confirmed"), "{}", asked.said());
+    theatre.run(&["backup", "--on-open", "fail"]).expect(1, &["left alone, as --on-open fail asks"]);
+    theatre.run(&["list"]).expect(0, &["left open; had paused"]);
     // Paused again by somebody: nobody can tell that it is not this run's.
     theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/pause?soft=true");
     theatre.run(&["status"]).expect(20, &["PAUSED"]);
@@ -40,6 +48,29 @@ fn a_run_left_open_whose_pause_is_over() {
     theatre.run(&["backup"]).expect(0, &["is complete"]);
     let status = theatre.run(&["status"]).expect(0, &[]);
     assert!(!status.said().contains("LEFT OPEN"), "{}", status.said());
+}
+
+/// The prompt of a takeover: each answer is answered.
+#[test]
+fn who_is_asked_is_told_what_became_of_it() {
+    let theatre = Theatre::new(slow());
+    killed_in_window(&theatre);
+    let left = ["has not confirmed that it runs again", "`c8keep resume-exporting` releases it"];
+    for (answer, why) in [("q", "as you chose"), (INTERRUPT, "as a signal came before you chose")] {
+        let asked = typed(&theatre, &["backup"], &[("elease and end it", answer)]);
+        asked.expect(20, &left).expect(20, &["an open run was found and left alone", why]);
+    }
+    assert!(theatre.is_paused());
+    for verb in ["doctor", "plan"] {
+        let told = theatre.run(&[verb]).expect(0, &[]);
+        let last = told.stdout.trim_end().lines().last().unwrap();
+        assert!(last.starts_with("exporting is PAUSED by a dead run; `c8keep resume-exporting`"), "{last}");
+    }
+    // With its pause lifted it cannot be gone on with.
+    theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/resume");
+    theatre.until("exporting runs", |theatre| !theatre.is_paused());
+    let answers = [("elease and end it", "f"), ("elease and end it", "q")];
+    typed(&theatre, &["backup"], &answers).expect(1, &["it cannot be finished: "]);
 }
 
 /// One broker of three says nothing of the others, so the pause may still be there.

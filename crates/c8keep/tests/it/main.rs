@@ -20,5 +20,6 @@ mod other_names;
 mod own_disk;
 mod reading;
 mod surface;
+mod terminal;
 mod theatre;
 mod vaults;

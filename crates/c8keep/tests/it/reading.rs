@@ -87,7 +87,11 @@ fn a_damaged_journal_does_not_keep_exporting_paused() {
     theatre
         .run(&["status"])
         .expect(20, &["PAUSED", "cannot tell whether c8keep made the pause", "journal       cannot be read"]);
-    theatre.run(&["resume-exporting"]).expect(20, &["paused:", "SOFT_PAUSED", "--yes", "journal.db"]);
+    let resume = theatre.run(&["resume-exporting"]);
+    // It goes on without its journal: that is no failure of the command.
+    resume.expect(20, &["paused:", "SOFT_PAUSED", "--yes", "journal.db", "warning: opening the journal"]);
+    let list = theatre.run(&["list"]).expect(14, &["journal.db"]);
+    assert!(!list.said().contains("no backups yet"), "{}", list.said());
     assert!(theatre.is_paused(), "not without --yes");
     theatre.run(&["resume-exporting", "--yes"]).expect(0, &["exporting runs"]);
     assert!(!theatre.is_paused());
@@ -95,6 +99,36 @@ fn a_damaged_journal_does_not_keep_exporting_paused() {
     theatre.run(&["status"]).expect(14, &["exporting     runs", "cannot be read"]);
     let doctor = theatre.run(&["doctor"]).expect(14, &["BAD   journal", "ok    exporting", "ok    vault"]);
     assert_eq!(doctor.stdout.matches("journal.db").count(), 1, "told once: {}", doctor.said());
+}
+
+/// A run that was refused before it began anything says nothing of its id.
+#[test]
+fn a_refused_run_does_not_speak_for_its_id() {
+    let theatre = theatre();
+    theatre.run(&["backup", "--id", "1000"]).expect(0, &["is complete"]);
+    theatre.run(&["backup", "--id", "1000"]).expect(10, &["check-id"]);
+    let states = |theatre: &Theatre| -> Vec<(u64, String)> {
+        let rows = theatre.run(&["list", "-o", "json"]).json();
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| (row["backup"].as_u64().unwrap(), row["state"].as_str().unwrap().into())).collect()
+    };
+    assert_eq!(states(&theatre), [(1000, "complete".into())]);
+    theatre.run(&["show", "1000"]).expect(0, &["witness    proven", "refused later: backup-1000.2"]);
+    // The plan says it beforehand, as a demand and as what stands in the way.
+    let plan = theatre.run(&["plan", "--id", "5", "-o", "json"]).expect(10, &[]);
+    assert_eq!(plan.json()["in_the_way"].as_array().unwrap().len(), 1, "{}", plan.said());
+    let plan = theatre.run(&["plan", "--id", "5"]).expect(10, &["5 must be above every id seen"]);
+    assert_eq!(plan.stderr.matches("failed:").count(), 1, "{}", plan.stderr);
+    fs::remove_file(manifest(&theatre, "1000")).unwrap();
+    assert_eq!(states(&theatre), [(1000, "manifest missing".into())]);
+    let shown = theatre.run(&["show", "1000"]).expect(0, &["its manifest is not in the vault"]);
+    assert!(!shown.said().contains("parts of a failed backup"), "{}", shown.said());
+    // The last run of all is told, whatever became of it; an older one that began nothing is not.
+    theatre.run(&["backup", "--id", "999"]).expect(10, &["check-id"]);
+    assert_eq!(states(&theatre), [(1000, "manifest missing".into()), (999, "failed".into())]);
+    theatre.run(&["backup", "--id", "1001"]).expect(0, &["is complete"]);
+    assert_eq!(states(&theatre), [(1001, "complete".into()), (1000, "manifest missing".into())]);
+    theatre.run(&["show", "999"]).expect(0, &["not a backup: failed at step check-id"]);
 }
 
 #[test]

@@ -159,3 +159,61 @@ fn relative_places_are_seen_from_the_file() {
     let doctor = started_in(&settings, &["-c", "c8keep.yaml", "doctor"]);
     assert!(doctor.said().contains(&vault) && !doctor.said().contains("./vault"), "{}", doctor.said());
 }
+
+/// A volume that is not mounted, or a mistyped path: nothing is made there, and nobody calls that an empty vault.
+#[test]
+fn a_vault_that_is_not_there_is_told() {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    let mnt = theatre.home().join("mnt");
+    let vault = mnt.join("vault").display().to_string();
+    let config = file(&theatre, "c8keep.yaml", &format!("vault: {vault}\n"));
+    let c8keep = |arguments: &[&str]| theatre.run(&[&["-c", config.as_str()], arguments].concat());
+    let missing = ["no such folder: ", "is the volume mounted?", "correct `vault`"];
+    let doctor = c8keep(&["doctor"]).expect(10, &missing).expect(10, &["BAD   vault"]);
+    assert_eq!(doctor.stdout.matches("no such folder").count(), 1, "told once: {}", doctor.said());
+    c8keep(&["backup"]).expect(10, &missing);
+    c8keep(&["plan"]).expect(10, &missing);
+    c8keep(&["status"]).expect(10, &["exporting     runs", "does not exist", "last backup   unknown"]);
+    for verb in [&["list"][..], &["show", "latest"]] {
+        let told = c8keep(verb).expect(10, &["does not exist", "is the volume mounted?"]);
+        assert!(!told.said().contains("no backups yet"), "{}", told.said());
+    }
+    assert!(!mnt.exists() && !theatre.is_paused());
+    fs::create_dir(&mnt).unwrap();
+    c8keep(&["doctor"]).expect(0, &["ok    vault"]);
+    assert_eq!(fs::read_dir(&mnt).unwrap().count(), 0, "the doctor leaves nothing behind");
+    c8keep(&["backup", "--id", "1000"]).expect(0, &["is complete"]);
+}
+
+/// The doctor ends as the backup does.
+#[test]
+fn a_vault_that_cannot_be_written_to() {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    let in_the_way = file(&theatre, "vault", "a file lies where a folder should be");
+    let config = file(&theatre, "c8keep.yaml", &format!("vault: {in_the_way}\n"));
+    for verb in ["doctor", "backup"] {
+        theatre.run(&["-c", &config, verb]).expect(10, &["a file lies where a folder should be"]);
+    }
+}
+
+/// What the journal knows and the vault does not have is missed, before it is needed.
+#[test]
+fn a_vault_that_has_lost_what_the_journal_knows() {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    let mnt = theatre.home().join("mnt");
+    fs::create_dir(&mnt).unwrap();
+    let config = file(&theatre, "c8keep.yaml", &format!("vault: {}\n", mnt.display()));
+    let c8keep = |arguments: &[&str]| theatre.run(&[&["-c", config.as_str()], arguments].concat());
+    let first = c8keep(&["backup", "--id", "1000"]).expect(0, &["is complete"]);
+    assert!(!first.said().contains("does not have it"), "{}", first.said());
+    // Unmounted: what is below it is seen instead.
+    fs::rename(&mnt, theatre.home().join("unmounted")).unwrap();
+    c8keep(&["list"]).expect(10, &["1000", "manifest missing", "does not exist"]);
+    fs::create_dir(&mnt).unwrap();
+    let lost = ["the journal knows backup 1000, the vault does not have it", "mounted"];
+    let status = c8keep(&["status"]).expect(0, &lost);
+    assert!(!status.said().contains("last backup   none"), "{}", status.said());
+    assert_eq!(c8keep(&["status", "-o", "json"]).json()["not_in_vault"], 1000);
+    c8keep(&["doctor"]).expect(0, &lost).expect(0, &["WARN  last backup"]);
+    c8keep(&["backup"]).expect(0, &["warning: the journal knows backup 1000", "is complete"]);
+}

@@ -14,7 +14,7 @@ const MANIFEST: &str = "default/backups/17/manifest.json";
 
 fn vault() -> (FolderVault, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    (FolderVault::new(folder.path().join("a/vault")), folder)
+    (FolderVault::new(folder.path().join("a/vault")).with_parents(), folder)
 }
 
 fn mode(path: &Path) -> u32 {
@@ -113,12 +113,44 @@ async fn a_place_that_cannot_be_written_to_is_told() {
     }
 }
 
+/// A volume that is not mounted, or a path that is mistyped: nothing is made there, and nothing is found there, either.
+#[tokio::test]
+async fn a_place_that_is_missing_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = FolderVault::new(folder.path().join("mnt/vault"));
+    for fault in [
+        vault.check("default").await.unwrap_err(),
+        vault.list("default").await.unwrap_err(),
+        vault.read(MANIFEST).await.unwrap_err(),
+        vault.create(MANIFEST, b"x").await.unwrap_err(),
+        vault.upload("default/dump").await.err().unwrap(),
+    ] {
+        assert_eq!(fault.kind, FaultKind::Precondition, "{fault:?}");
+        assert!(fault.answer.contains("no such folder") && fault.answer.ends_with("/mnt"), "{fault:?}");
+        assert!(fault.hint.contains("mounted"), "{fault:?}");
+        // The check before a run begins is not made again and again; what a run ends with is.
+        assert_eq!(fault.is_retryable(), fault.doing.starts_with("writing"), "{fault:?}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+    fs::create_dir(folder.path().join("mnt")).unwrap();
+    let reader = vault.clone().that_exists();
+    for fault in [reader.list("default").await.unwrap_err(), reader.read(MANIFEST).await.unwrap_err()] {
+        assert!(fault.answer.contains("does not exist") && fault.hint.contains("mounted"), "{fault:?}");
+    }
+    assert_eq!(vault.list("default").await.unwrap(), Vec::<String>::new());
+    vault.create(MANIFEST, b"x").await.unwrap();
+    assert_eq!(reader.list("default").await.unwrap(), [MANIFEST]);
+}
+
 #[tokio::test]
 async fn checking_leaves_nothing_behind() {
     let (vault, _folder) = vault();
     vault.check("default").await.unwrap();
     assert_eq!(vault.list("").await.unwrap(), Vec::<String>::new());
-    assert_eq!(fs::read_dir(vault.root().join("default/doctor")).unwrap().count(), 0);
+    assert!(!vault.root().parent().unwrap().exists(), "folders that it made are gone");
+    vault.create(MANIFEST, b"x").await.unwrap();
+    vault.check("default").await.unwrap();
+    assert_eq!(fs::read_dir(vault.root().join("default")).unwrap().count(), 1, "the others stay");
     assert!(vault.place().starts_with('/') && vault.place().ends_with("a/vault"));
 }
 

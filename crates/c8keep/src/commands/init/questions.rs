@@ -6,10 +6,10 @@ use c8keep_adapters::discovery::{AppPiece, Survey};
 use c8keep_core::HistoryApp;
 use c8keep_core::fault::{Fault, FaultKind};
 
-use crate::settings::Settings;
+use crate::settings::{NAME_DEFAULT, Settings};
 
 /// How often one thing is asked.
-pub(super) const TRIES_MAX: u32 = 3;
+pub(super) const TRIES_MAX: u32 = 5;
 
 /// Every server that may want to know who we are, as in `access`.
 const SERVERS: [&str; 7] = ["management", "brokers", "rest", "operate", "tasklist", "optimize", "search"];
@@ -76,7 +76,7 @@ pub(super) fn why(question: Question, surveyed: &Result<Survey, Fault>) -> Optio
 pub(super) fn prompt(question: Question, survey: Option<&Survey>) -> String {
     match question {
         Question::Management => {
-            "management address of the orchestration cluster, up to 8.7 of the gateway (http://localhost:9600):".into()
+            format!("management address of the orchestration cluster, up to 8.7 of the gateway [{LOCAL}]:")
         }
         Question::App(app) => format!("management address of {app} (`off` leaves it out of backups):"),
         Question::Search => "address of Elasticsearch or OpenSearch:".into(),
@@ -100,10 +100,23 @@ pub(super) fn prompt(question: Question, survey: Option<&Survey>) -> String {
                 "{reached} of {of} brokers are reached; management addresses of all, separated by commas (empty: as they are found):"
             )
         }
-        Question::Name => "name of the installation (default):".into(),
+        Question::Name => format!("name of the installation [{NAME_DEFAULT}]:"),
         Question::Vault => {
             "where manifests are kept: a folder, s3://bucket/prefix, gs:// or az:// (empty: on this machine only):".into()
         }
+    }
+}
+
+/// Where a port-forward of the documented procedure leads.
+const LOCAL: &str = "http://localhost:9600";
+
+/// What an empty answer stands for, as the prompt says in brackets. Where it stands for nothing, what may be left out is left
+/// out, and all else is asked again.
+pub(super) fn default_of(question: Question) -> Option<&'static str> {
+    match question {
+        Question::Management => Some(LOCAL),
+        Question::Name => Some(NAME_DEFAULT),
+        _ => None,
     }
 }
 
@@ -212,6 +225,15 @@ mod tests {
         assert_eq!(order, [Credential("search"), app, Repository, Prefix, Rest, Brokers]);
         assert_eq!((asked[&app], asked[&Rest]), (TRIES_MAX, 1));
         assert!(why(app, &surveyed).is_some() && why(Rest, &surveyed).is_none());
+    }
+
+    #[test]
+    fn a_default_is_what_the_prompt_says() {
+        for question in [Question::Management, Question::Name] {
+            let default = default_of(question).unwrap();
+            assert!(prompt(question, None).ends_with(&format!("[{default}]:")));
+        }
+        assert_eq!(default_of(App(HistoryApp::Operate)), None, "nothing is left out by accident");
     }
 
     #[test]
