@@ -26,7 +26,7 @@ pub async fn perform(world: &World, run: &Run, order: &Order) -> Answer {
     let again = order.attempt > 1;
     let answer = match &step.action {
         Action::CheckCluster => probes::cluster(world).await,
-        Action::CheckExporting => probes::exporting(world, order.attempt).await,
+        Action::CheckExporting => probes::exporting(world).await,
         Action::CheckStore => probes::store(world).await,
         Action::CheckRepository { repository } => probes::usable_repository(world, repository).await,
         Action::CheckVault => probes::vault(world).await,

@@ -63,6 +63,18 @@ fn one_look_that_fails_hides_no_pause() {
     assert_eq!(report.violations, []);
 }
 
+/// Found by seed 77001572: brokers that told of no pause a moment ago are silent when it counts.
+#[test]
+fn silence_hides_no_pause() {
+    let faults = [
+        Fault { at: 67, what: What::Kill },
+        Fault { at: 92, what: What::Trouble(weather::Trouble::ForeignPause, 3_000) },
+        Fault { at: 155, what: What::Trouble(weather::Trouble::BrokerDown(1), 25_000) },
+    ];
+    let report = run(&Setting::at(2, 77_001_572), &faults, false);
+    assert_eq!(report.violations, []);
+}
+
 /// Found by seed 1795435848005068: who opens a run in a journal that hangs does not hear a signal.
 #[test]
 fn a_journal_that_hangs_keeps_nobody_from_stopping() {

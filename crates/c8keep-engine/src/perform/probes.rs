@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use c8keep_core::backup::{BackupId, HistoryApp, PartName, RECORDS_SNAPSHOT_PREFIX};
-use c8keep_core::facts::{Census, Cluster, Fact, Positions};
+use c8keep_core::facts::{BrokerReading, Census, Cluster, Fact, Positions};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{AppAddress, Records};
 use c8keep_core::plan::{Action, Plan, StepName};
@@ -24,7 +24,7 @@ pub async fn check(world: &World, plan: &Plan) -> Vec<(StepName, Result<(), Faul
         made.push(&step.action);
         let performed = match &step.action {
             Action::CheckCluster => cluster(world).await,
-            Action::CheckExporting => exporting(world, LOOKS).await,
+            Action::CheckExporting => exporting(world).await,
             Action::CheckStore => store(world).await,
             Action::CheckRepository { repository: name } => usable_repository(world, name).await,
             Action::TakeCensus { records } => census(world, records.as_deref()).await,
@@ -83,22 +83,28 @@ fn cluster_problem(world: &World, cluster: &Cluster) -> Option<Fault> {
 }
 
 /// Exporting must not be paused by anybody. Where no broker can be read, the pause's own check decides.
-/// Brokers that no address leads to are no reason against a backup; one that was reached before is asked more than once.
-pub(super) async fn exporting(world: &World, attempt: u32) -> Performed {
+/// Brokers that no address leads to are no reason against a backup. One that was reached before must say that exporting runs:
+/// a pause that somebody else has made would be taken for ours.
+pub(super) async fn exporting(world: &World) -> Performed {
     let brokers = &world.installation.brokers;
+    let reached = |address: &str| brokers.iter().any(|broker| broker.reached && broker.address == address);
     let positions = match world.camunda.positions(brokers, world.clock.now()).await {
         Ok(positions) => positions,
-        Err(fault) if attempt < LOOKS && brokers.iter().any(|broker| broker.reached) => {
-            return Err(fault.with_retry());
-        }
+        Err(fault) if brokers.iter().any(|broker| broker.reached) => return Err(fault.with_retry()),
         Err(_) => return Ok(Answer::Done { facts: Vec::new() }),
     };
-    foreign_pause(&world.installation.management, &positions)
-        .map_or(Ok(Answer::Done { facts: Vec::new() }), Err)
+    if let Some(fault) = foreign_pause(&world.installation.management, &positions) {
+        return Err(fault);
+    }
+    let silent = |broker: &&BrokerReading| broker.unread.is_some() && reached(&broker.address);
+    let Some(broker) = positions.brokers.iter().find(silent) else {
+        return Ok(Answer::Done { facts: Vec::new() });
+    };
+    let why = broker.unread.clone().unwrap_or_default();
+    Err(Fault::new(FaultKind::Unreachable, "looking whether exporting is paused", &broker.address, why)
+        .with_retry()
+        .with_hint("it answered a moment ago; wait until all brokers are there, then start again"))
 }
-
-/// How often a broker is asked whether exporting is paused.
-const LOOKS: u32 = 3;
 
 /// What to say of a pause that stands where this process holds none.
 pub(crate) fn foreign_pause(management: &str, positions: &Positions) -> Option<Fault> {
