@@ -15,12 +15,14 @@ mod path;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod unopened;
 mod upload;
 mod wire;
 
 pub use self::folder::FolderVault;
 pub use self::objects::ObjectVault;
 pub use self::stores::{Login, Store, is_store};
+pub use self::unopened::UnopenedVault;
 
 use std::time::Duration;
 
