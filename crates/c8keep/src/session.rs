@@ -114,11 +114,17 @@ pub async fn survey(settings: &Settings) -> Result<Survey, Fault> {
     discovery::survey(transport, &configured).await.map_err(out_of_reach)
 }
 
-/// Which databases belong to an installation nobody tells: those that are configured are known to be in, all others out.
+/// Which databases belong to an installation nobody tells: those that are configured are known to be in, all others out. What a
+/// database is for nobody tells, either: one whose name says Identity or Keycloak is taken for what they keep, and without one
+/// they are named as left out, because nobody can log in after a restore without them.
 fn add_databases(installation: &mut Installation, targets: Vec<DatabaseTarget>) {
     if !targets.is_empty() {
         let names: Vec<String> = targets.iter().map(|target| target.name.to_string()).collect();
-        installation.not_covered.retain(|left_out| !left_out.what.contains("database"));
+        let has_identity = names.iter().any(|name| name.contains("identity") || name.contains("keycloak"));
+        installation.not_covered.retain(|left_out| {
+            let is_identity = left_out.what.contains("Keycloak");
+            if is_identity { !has_identity } else { !left_out.what.contains("database") }
+        });
         let what = format!("databases other than {}", names.join(", "));
         installation.not_covered.push(NotCovered { what, why: "not configured under `databases`".into() });
     }
