@@ -13,6 +13,7 @@ use c8keep_engine::ids;
 use c8keep_engine::open_runs::{self, Open};
 use c8keep_engine::ports::{Journal, Term};
 
+use super::drive::Begun;
 use super::other_names;
 use super::take_over::{
     How, Left, interrupted, may_be_paused, take_over_all, tell_left_open, tell_unreleased,
@@ -217,7 +218,8 @@ async fn one(
     let planned = signals::or_stop(exit::INTERRUPTED, super::plan::make(world, settings, &args.plan)).await;
     let plan = planned.map_err(|stop| interrupted(stop.code, "planning the backup", printer))??;
     let (run, seq) = open_runs::begin(world, plan, &actor(), term).await?;
-    Ok(super::drive::drive(world, run, seq, term, args.release_wait, printer).await)
+    let begun = Begun { run, seq, untold: Vec::new() };
+    Ok(super::drive::drive(world, begun, term, args.release_wait, printer).await)
 }
 
 /// What failed outside may pass under a new id; a prerequisite, a full disk or a signal will not.

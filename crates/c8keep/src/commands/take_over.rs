@@ -13,6 +13,7 @@ use c8keep_engine::open_runs::{self, Taking};
 use c8keep_engine::ports::Term;
 use jiff::SignedDuration;
 
+use super::drive::Begun;
 use super::{inherited, other_names};
 use crate::cli::OnOpen;
 use crate::exit::{self, Stop};
@@ -171,8 +172,9 @@ async fn adopt_and_drive(
 ) -> Result<Driven, Stop> {
     let is_open = run.hold().is_open();
     let taken = open_runs::take(world, &mut run, &mut seq, &actor(), how.term, taking).await;
-    taken.map_err(|fault| if is_open { may_be_paused(fault) } else { fault.into() })?;
-    Ok(Box::pin(super::drive::drive(world, run, seq, how.term, how.release_wait, how.printer)).await)
+    let taken = taken.map_err(|fault| if is_open { may_be_paused(fault) } else { fault.into() })?;
+    let from = Begun { run, seq, untold: taken };
+    Ok(Box::pin(super::drive::drive(world, from, how.term, how.release_wait, how.printer)).await)
 }
 
 async fn choose(how: &How, why_not: Option<&str>) -> Result<OnOpen, Stop> {
