@@ -10,7 +10,7 @@ use c8keep_adapters::discovery::{self, Accesses, Configured, Discovered, Records
 use c8keep_adapters::journal::{JournalPlace, SqliteJournal};
 use c8keep_adapters::postgres::Postgres;
 use c8keep_adapters::transport::{Endpoint, HttpTransport, Method, Transport};
-use c8keep_adapters::vault::FolderVault;
+use c8keep_adapters::vault::{FolderVault, UnopenedVault};
 use c8keep_core::database::DatabaseTarget;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{BrokerAddress, Installation, NotCovered};
@@ -70,8 +70,15 @@ const DERIVED_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Finds out what there is, and wires it.
 pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
+    assemble_with(settings, vault(settings).await?, journal).await
+}
+
+async fn assemble_with(
+    settings: &Settings,
+    vault: Arc<dyn Vault>,
+    journal: Arc<dyn Journal>,
+) -> Result<Session, Fault> {
     let transport = transport(settings)?;
-    let vault = vault(settings).await?;
     let configured = configured(settings, settings.access.accesses()?, &*transport).await;
     for access in configured.access.all() {
         access.check().await?;
@@ -95,13 +102,15 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
     Ok(Session { world: Arc::new(world), findings: findings.into_iter().map(Finding::from).collect(), reach })
 }
 
-/// The same, for whoever only releases: an application that is down keeps no exporting paused.
+/// The same, for whoever only releases: neither an application that is down nor a vault that cannot be opened keeps exporting
+/// paused.
 pub async fn assemble_to_release(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
     let mut settings = settings.clone();
     for app in [&mut settings.operate, &mut settings.tasklist, &mut settings.optimize] {
         app.required = false;
     }
-    Box::pin(assemble(&settings, journal)).await
+    let vault = vault_if_it_opens(&settings).await;
+    Box::pin(assemble_with(&settings, vault, journal)).await
 }
 
 /// Asks the servers what there is, for whoever writes a configuration.
@@ -181,14 +190,10 @@ pub async fn journal_to_write(settings: &Settings, printer: Printer) -> Result<A
         return Ok(Arc::new(Fence::of_this_host(Arc::new(journal))));
     }
     let id = id_of(&journal)?;
-    let journal = Arc::new(journal);
-    Ok(Arc::new(match vault(settings).await {
-        Ok(vault) => Fence::between_hosts(journal, vault, Arc::new(SystemClock::new()), id, move |text| {
-            printer.say(text);
-        }),
-        // Whoever needs the vault says so; a pause of ours can be lifted without it.
-        Err(_) => Fence::of_this_host(journal),
-    }))
+    let vault = vault_if_it_opens(settings).await;
+    let clock = Arc::new(SystemClock::new());
+    let fence = Fence::between_hosts(Arc::new(journal), vault, clock, id, move |text| printer.say(text));
+    Ok(Arc::new(fence))
 }
 
 /// How claims in the vault name this host's journal; none, where there is no journal yet.
@@ -240,6 +245,12 @@ pub async fn vault(settings: &Settings) -> Result<Arc<dyn Vault>, Fault> {
         Place::Folder(folder) => Arc::new(FolderVault::new(folder)),
         Place::Store(store) => Arc::new(store.open()?),
     })
+}
+
+/// The same for whoever can do without: what is asked of one that cannot be opened says why.
+async fn vault_if_it_opens(settings: &Settings) -> Arc<dyn Vault> {
+    let place = settings.vault.as_ref().map_or("the vault", |vault| &vault.url);
+    vault(settings).await.unwrap_or_else(|why| Arc::new(UnopenedVault::new(place, why)))
 }
 
 /// This process, for the journal and for messages.
