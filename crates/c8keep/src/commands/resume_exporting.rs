@@ -154,7 +154,10 @@ async fn release_claimed(
         Ok(()) => Ok(RESUMED),
         // The pause is ours; a journal or a claim that takes nothing more does not change that.
         Err(Stop { unwritten: true, fault: Some(fault), .. }) if known || args.yes => {
-            printer.fault(&fault);
+            // Its hint is for whoever stops here.
+            printer.say(&format!(
+                "nothing can be written down any more, resuming exporting all the same: {fault}"
+            ));
             let resumed = by_the_brokers(Owner::Sure).await?;
             if inherited.is_some_and(|held| held.fingerprint == *ours) {
                 fence.settle().await;
