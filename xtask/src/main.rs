@@ -13,7 +13,7 @@ mod test;
 mod tidy;
 mod twin;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -72,6 +72,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Where journals of many short runs lie: a disk to which others write as well may stand still for longer than a journal may
+/// hang, and memory does not.
+fn scratch() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { std::env::temp_dir() }
 }
 
 /// The root of the repository, whatever folder the command was started in.

@@ -65,6 +65,8 @@ struct Kept {
     lease: Option<Lease>,
     held: Option<Held>,
     plans: BTreeMap<RunId, Plan>,
+    /// Why the last claim or renewal has failed, if so.
+    failed: Option<Fault>,
 }
 
 /// The newest claim on an installation, for whoever only wants to tell of it. Whether its owner is alive takes watching.
@@ -106,7 +108,12 @@ impl Fence {
         self.claims.as_ref()?.kept().held.clone()
     }
 
-    /// The inherited pause was released.
+    /// Why the claim could not be read or taken, or does not say yet what this process knows; none where all is well.
+    pub fn unclaimed(&self) -> Option<Fault> {
+        self.claims.as_ref()?.kept().failed.clone()
+    }
+
+    /// The inherited pause was released. Where that cannot be told, [`Fence::unclaimed`] says why.
     pub async fn settle(&self) {
         let Some(claims) = &self.claims else { return };
         claims.kept().held = None;
@@ -222,6 +229,7 @@ impl Claims {
         let sent_at = self.clock.now();
         let renewal = store.renew(lease.term, lease.renewal, held.as_ref(), left, sent_at).await?;
         let higher = store.read(lease.term + 1, 0).await?;
+        self.kept().failed = None;
         if let Some(lease) = self.kept().lease.as_mut().filter(|kept| kept.term == lease.term) {
             lease.renewal = lease.renewal.max(renewal);
             lease.sent_at = lease.sent_at.max(sent_at);
@@ -259,7 +267,8 @@ impl Claims {
                 () = clock.sleep_until(until) => Err(failed(format!("no end within {within:#}"))),
             }
         });
-        renewed.await.unwrap_or_else(|| Err(broken_off("the renewal was broken off".into())))
+        let renewed = renewed.await.unwrap_or_else(|| Err(broken_off("the renewal was broken off".into())));
+        renewed.inspect_err(|fault| self.kept().failed = Some(fault.clone()))
     }
 
     /// Returns when nothing more may be taken on: somebody has taken over, or nobody can tell when the lease ends. The renewals
@@ -411,7 +420,10 @@ impl Journal for Fence {
             Ok(()) => {}
             Err(fault) if fault.kind == FaultKind::Locked => return Err(fault),
             Err(fault) => {
-                claims.kept().lease = None;
+                {
+                    let mut kept = claims.kept();
+                    (kept.lease, kept.failed) = (None, Some(fault.clone()));
+                }
                 (claims.tell)(&format!(
                     "{installation} cannot be claimed in the vault, so nothing can be paused: {fault}"
                 ));

@@ -112,7 +112,8 @@ impl Taking {
     }
 }
 
-/// Journals that this process has taken the run over, and what becomes of it; driving it is next.
+/// Journals that this process has taken the run over, and what becomes of it; driving it is next. Returns these events for whoever
+/// shows the run: driving tells only of what follows.
 pub async fn take(
     world: &World,
     run: &mut Run,
@@ -120,19 +121,25 @@ pub async fn take(
     by: &str,
     term: Term,
     taking: Taking,
-) -> Result<(), Fault> {
+) -> Result<Vec<Event>, Fault> {
     let at = world.clock.now().max(run.last_at());
-    append(world, run, seq, term, Event::Adopted { by: by.into(), at }).await?;
+    let mut taken = vec![append(world, run, seq, term, Event::Adopted { by: by.into(), at }).await?];
     if taking == Taking::Release && run.stopping().is_none() {
         let at = world.clock.now().max(run.last_at());
         let reason = StopReason::TakenOver;
-        append(world, run, seq, term, Event::StopAsked { reason, at }).await?;
+        taken.push(append(world, run, seq, term, Event::StopAsked { reason, at }).await?);
     }
-    Ok(())
+    Ok(taken)
 }
 
 /// Journals one more event of a run and applies it. A journal that hangs does not keep exporting paused.
-async fn append(world: &World, run: &mut Run, seq: &mut u64, term: Term, event: Event) -> Result<(), Fault> {
+async fn append(
+    world: &World,
+    run: &mut Run,
+    seq: &mut u64,
+    term: Term,
+    event: Event,
+) -> Result<Event, Fault> {
     let events = std::slice::from_ref(&event);
     let appending = world.journal.append(run.id(), *seq + 1, term, events);
     let given_up = async {
@@ -147,7 +154,8 @@ async fn append(world: &World, run: &mut Run, seq: &mut u64, term: Term, event: 
         () = given_up => return Err(hangs(events, APPEND_WITHIN)),
     }
     *seq += 1;
-    run.apply(&event).map_err(|e| unreadable(run.id(), &e.to_string()))
+    run.apply(&event).map_err(|e| unreadable(run.id(), &e.to_string()))?;
+    Ok(event)
 }
 
 /// Why an open run cannot be finished and must be released, if so: its pause is spent, or has not held, or its id is not the

@@ -18,10 +18,8 @@ mod status;
 mod take_over;
 mod whose;
 
-use serde::Serialize;
-
-use crate::cli::{Cli, Output, Verb};
-use crate::exit::{self, Stop};
+use crate::cli::{Cli, Verb};
+use crate::exit::{self, Ended, Stop};
 use crate::printer::Printer;
 use crate::signals;
 
@@ -60,17 +58,10 @@ pub async fn run(cli: Cli) -> u8 {
 
 /// A command that ended early, for people and for programs.
 fn tell(stop: &Stop, printer: Printer) {
-    #[derive(Serialize)]
-    struct Ended<'a> {
-        event: &'static str,
-        fault: &'a c8keep_core::Fault,
-        exit_code: u8,
+    if let Some(fault) = &stop.fault {
+        printer.fault(fault);
     }
-    let Some(fault) = &stop.fault else { return };
-    printer.fault(fault);
-    if printer.output() != Output::Text {
-        printer.line(&Ended { event: "result", fault, exit_code: stop.code });
-    }
+    printer.line(&Ended::new(&stop.said, stop.fault.as_ref(), stop.code));
 }
 
 /// Traces for `-v`, on standard error.

@@ -10,7 +10,7 @@ use c8keep_adapters::discovery::{self, Accesses, Configured, Discovered, Records
 use c8keep_adapters::journal::{JournalPlace, SqliteJournal};
 use c8keep_adapters::postgres::Postgres;
 use c8keep_adapters::transport::{Endpoint, HttpTransport, Method, Transport};
-use c8keep_adapters::vault::{FolderVault, NoVault};
+use c8keep_adapters::vault::{FolderVault, UnopenedVault};
 use c8keep_core::database::DatabaseTarget;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{BrokerAddress, Installation, NotCovered};
@@ -85,10 +85,7 @@ pub async fn assemble_to_release(settings: &Settings, journal: Arc<dyn Journal>)
         app.enabled = false;
     }
     let access = settings.access.accesses_to_release()?;
-    let vault = match vault(&settings).await {
-        Ok(vault) => vault,
-        Err(fault) => Arc::new(NoVault::because(fault)),
-    };
+    let vault = vault_if_it_opens(&settings).await;
     Box::pin(wire(&settings, journal, access, vault)).await
 }
 
@@ -129,11 +126,17 @@ pub async fn survey(settings: &Settings) -> Result<Survey, Fault> {
     discovery::survey(transport, &configured).await.map_err(out_of_reach)
 }
 
-/// Which databases belong to an installation nobody tells: those that are configured are known to be in, all others out.
+/// Which databases belong to an installation nobody tells: those that are configured are known to be in, all others out. What a
+/// database is for nobody tells, either: one whose name says Identity or Keycloak is taken for what they keep, and without one
+/// they are named as left out, because nobody can log in after a restore without them.
 fn add_databases(installation: &mut Installation, targets: Vec<DatabaseTarget>) {
     if !targets.is_empty() {
         let names: Vec<String> = targets.iter().map(|target| target.name.to_string()).collect();
-        installation.not_covered.retain(|left_out| !left_out.what.contains("database"));
+        let has_identity = names.iter().any(|name| name.contains("identity") || name.contains("keycloak"));
+        installation.not_covered.retain(|left_out| {
+            let is_identity = left_out.what.contains("Keycloak");
+            if is_identity { !has_identity } else { !left_out.what.contains("database") }
+        });
         let what = format!("databases other than {}", names.join(", "));
         installation.not_covered.push(NotCovered { what, why: "not configured under `databases`".into() });
     }
@@ -190,14 +193,10 @@ pub async fn journal_to_write(settings: &Settings, printer: Printer) -> Result<A
         return Ok(Arc::new(Fence::of_this_host(Arc::new(journal))));
     }
     let id = id_of(&journal)?;
-    let journal = Arc::new(journal);
-    Ok(Arc::new(match vault(settings).await {
-        Ok(vault) => Fence::between_hosts(journal, vault, Arc::new(SystemClock::new()), id, move |text| {
-            printer.say(text);
-        }),
-        // Whoever needs the vault says so; a pause of ours can be lifted without it.
-        Err(_) => Fence::of_this_host(journal),
-    }))
+    let vault = vault_if_it_opens(settings).await;
+    let clock = Arc::new(SystemClock::new());
+    let fence = Fence::between_hosts(Arc::new(journal), vault, clock, id, move |text| printer.say(text));
+    Ok(Arc::new(fence))
 }
 
 /// How claims in the vault name this host's journal; none, where there is no journal yet.
@@ -264,6 +263,12 @@ async fn vault_with(
         Place::Folder(folder) => Arc::new(of_folder(FolderVault::new(folder))),
         Place::Store(store) => Arc::new(store.open()?),
     })
+}
+
+/// The same for whoever can do without: what is asked of one that cannot be opened says why.
+async fn vault_if_it_opens(settings: &Settings) -> Arc<dyn Vault> {
+    let place = settings.vault.as_ref().map_or("the vault", |vault| &vault.url);
+    vault(settings).await.unwrap_or_else(|why| Arc::new(UnopenedVault::new(place, why)))
 }
 
 /// This process, for the journal and for messages.

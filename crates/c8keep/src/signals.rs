@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::exit::{self, Stop};
+use crate::exit::{self, Ended, Stop};
 use crate::printer::Printer;
 
 /// Signals that come together are one.
@@ -74,7 +74,7 @@ pub fn guard(may_be_paused: bool) {
 pub async fn or_stop<T>(code: u8, doing: impl Future<Output = T>) -> Result<T, Stop> {
     tokio::select! {
         done = doing => Ok(done),
-        () = come() => Err(Stop::with(code)),
+        () = come() => Err(Stop::told(code, "stopped by a signal")),
     }
 }
 
@@ -131,13 +131,14 @@ async fn over() {
 }
 
 fn end(printer: Printer, why: &str) -> ! {
-    let paused = MAY_BE_PAUSED.load(Ordering::Relaxed);
-    if paused {
+    let (code, what, next) = if MAY_BE_PAUSED.load(Ordering::Relaxed) {
         let what = format!("{why} before exporting was confirmed to run");
-        printer.problem(&what, "run `c8keep resume-exporting`");
+        (exit::MAY_BE_PAUSED, what, "run `c8keep resume-exporting`")
     } else {
-        printer.problem(&format!("{why}; exporting is not paused by c8keep"), "the same command goes on");
-    }
+        (exit::INTERRUPTED, format!("{why}; exporting is not paused by c8keep"), "the same command goes on")
+    };
+    printer.problem(&what, next);
+    printer.line(&Ended::new(&what, None, code));
     Printer::flush(Some(exit::FLUSH));
-    std::process::exit(i32::from(if paused { exit::MAY_BE_PAUSED } else { exit::INTERRUPTED }));
+    std::process::exit(i32::from(code));
 }

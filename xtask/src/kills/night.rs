@@ -275,7 +275,7 @@ impl Home {
     fn new() -> anyhow::Result<Home> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let home = std::env::temp_dir().join(format!("c8keep-kills-{}-{number}", std::process::id()));
+        let home = crate::scratch().join(format!("c8keep-kills-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&home).context("making a home")?;
         Ok(Home(home))
     }

@@ -6,7 +6,6 @@
 //! [`Vault::check`](c8keep_engine::ports::Vault::check) finds out whether the place can be written to. Nothing waits for
 //! ever, not even for a folder on a share that is gone.
 
-mod absent;
 pub mod contract;
 mod fault;
 mod files;
@@ -16,13 +15,14 @@ mod path;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod unopened;
 mod upload;
 mod wire;
 
-pub use self::absent::NoVault;
 pub use self::folder::FolderVault;
 pub use self::objects::ObjectVault;
 pub use self::stores::{Login, Store, is_store};
+pub use self::unopened::UnopenedVault;
 
 use std::time::Duration;
 

@@ -374,6 +374,40 @@ async fn an_empty_journal_inherits_the_pause_and_hands_it_on() {
     assert_eq!(d.fence.inherited(), None);
 }
 
+/// Whoever has lifted a pause is told when its claim still says that it is there.
+#[tokio::test]
+async fn what_could_not_be_claimed_or_settled_is_known() {
+    let scene = Scene::new();
+    let a = scene.owner("a").await;
+    assert_eq!(a.fence.unclaimed(), None);
+    a.way.cut.store(true, Ordering::Relaxed);
+    a.fence.settle().await;
+    assert_eq!(a.fence.unclaimed().map(|fault| fault.kind), Some(FaultKind::Unreachable));
+    a.way.cut.store(false, Ordering::Relaxed);
+    a.fence.leave().await;
+    assert_eq!(a.fence.unclaimed(), None);
+    let b = scene.host("b");
+    b.way.cut.store(true, Ordering::Relaxed);
+    b.fence.claim(NAME, "2@b").await.unwrap();
+    b.fence.settle().await;
+    b.fence.leave().await;
+    assert!(b.fence.unclaimed().is_some(), "without a claim nothing can be settled");
+}
+
+/// A store that hangs says nothing, and time tells.
+#[tokio::test]
+async fn what_hangs_is_not_settled() {
+    let scene = Scene::new();
+    let a = scene.owner("a").await;
+    a.way.cut.store(true, Ordering::Relaxed);
+    a.way.hangs.store(true, Ordering::Relaxed);
+    let fence = Arc::clone(&a.fence);
+    let settling = tokio::spawn(async move { fence.settle().await });
+    scene.hands.move_on(15).await;
+    settling.await.unwrap();
+    assert!(a.fence.unclaimed().is_some());
+}
+
 #[tokio::test]
 async fn a_run_that_is_closed_holds_nothing() {
     let scene = Scene::new();

@@ -14,6 +14,7 @@ use c8keep_engine::open_runs::{self, Open};
 use c8keep_engine::ports::{Journal, Term};
 
 use super::catalog::{self, LOST};
+use super::drive::Begun;
 use super::take_over::{
     How, Left, interrupted, may_be_paused, take_over_all, tell_left_open, tell_unreleased,
 };
@@ -29,7 +30,9 @@ use crate::signals;
 
 pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) -> Result<u8, Stop> {
     if args.dry_run {
-        return super::plan::run(global, &args.plan, printer).await;
+        let planning = Box::pin(super::plan::run(global, &args.plan, printer));
+        let planned = signals::or_stop(exit::INTERRUPTED, planning).await;
+        return planned.map_err(|stop| interrupted(stop.code, "planning the backup", printer))?;
     }
     let settings = Settings::load(global)?;
     let journal = session::journal_to_write(&settings, printer).await?;
@@ -211,7 +214,7 @@ async fn beside_unreadable(world: &World, faults: Vec<Fault>, printer: Printer) 
     // Brokers that cannot be read may be paused as well as those that say so.
     let paused = positions.map_or(true, |positions| !positions.paused().is_empty());
     let mut faults = faults.into_iter();
-    let first = faults.next().map_or_else(|| Stop::with(exit::FAILED), Stop::from);
+    let first = faults.next().map_or_else(|| Stop::told(exit::FAILED, "a run cannot be read"), Stop::from);
     faults.for_each(|fault| printer.fault(&fault));
     if paused { first.while_paused() } else { first }
 }
@@ -228,7 +231,8 @@ async fn one(
     let by = actor();
     let begun = signals::or_stop(exit::INTERRUPTED, open_runs::begin(world, plan, &by, term)).await;
     let (run, seq) = begun.map_err(|stop| interrupted(stop.code, "opening the run", printer))??;
-    Ok(super::drive::drive(world, run, seq, term, args.release_wait, printer).await)
+    let begun = Begun { run, seq, untold: Vec::new() };
+    Ok(super::drive::drive(world, begun, term, args.release_wait, printer).await)
 }
 
 /// What failed outside may pass under a new id; a prerequisite, a full disk or a signal will not.
@@ -274,13 +278,13 @@ fn tell(world: &World, settings: &Settings, driven: &Driven, args: &BackupArgs, 
             }
             printer.say(&after_failure(driven, &format!("backup {}: {reason}", run.plan().backup())));
         }
-        (End::LeftOpen, _) => tell_left_open(driven, printer),
+        (End::LeftOpen, _) => drop(tell_left_open(driven, printer)),
         (End::Superseded(fault), _) => printer.fault(fault),
         (End::JournalLost { fault, released: true }, _) => {
             printer.fault(fault);
             printer.say(&summary::without_journal(run));
         }
-        _ => tell_unreleased(driven, printer),
+        _ => drop(tell_unreleased(driven, printer)),
     }
     code
 }

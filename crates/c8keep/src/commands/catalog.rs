@@ -1,6 +1,8 @@
 //! What is known about backups: manifests in the vault, runs in the journal.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::manifest::{MANIFEST_FORMAT, Manifest, Release};
@@ -134,6 +136,20 @@ pub(super) async fn lost(vault: &dyn Vault, journal: &dyn Journal, installation:
     let there = vault.list(&format!("{installation}/backups/")).await.ok()?;
     let is_there = |id: &BackupId| there.contains(&format!("{installation}/backups/{id}/manifest.json"));
     (!known.iter().any(is_there)).then_some(newest)
+}
+
+/// How long a vault is waited for by who has not much patience.
+pub(super) const SOON: Duration = Duration::from_secs(15);
+
+/// What is said of a vault that was not read so soon.
+pub(super) fn too_slow(vault: Result<Arc<dyn Vault>, Fault>) -> Fault {
+    let place = match vault {
+        Ok(vault) => vault.place(),
+        Err(fault) => return fault,
+    };
+    let answer = format!("nothing that can be used within {} s", SOON.as_secs());
+    Fault::new(FaultKind::Unreachable, "reading the vault", place, answer)
+        .with_hint("see whether the vault can be reached; `c8keep list` waits for it longer")
 }
 
 impl Entry {

@@ -38,17 +38,27 @@ impl Reporter for Guarded<'_> {
     }
 }
 
+/// A run that was begun or taken over.
+pub(super) struct Begun {
+    pub(super) run: Run,
+    pub(super) seq: u64,
+    /// What was journalled of it meanwhile, and told to nobody.
+    pub(super) untold: Vec<Event>,
+}
+
 /// Drives a run to its end, or to the end of our patience with the release.
 pub(super) async fn drive(
     world: &Arc<World>,
-    run: Run,
-    seq: u64,
+    Begun { run, seq, untold }: Begun,
     term: Term,
     release_wait: Option<SignedDuration>,
     printer: Printer,
 ) -> Driven {
     let view = show::view(printer);
     let guarded = Guarded(&*view);
+    for event in &untold {
+        guarded.event(&run, event);
+    }
     let options = Options { reporter: &guarded, stop: signals::stopped(), release_wait };
     let ticking = async {
         let mut interval = tokio::time::interval(view.rhythm());

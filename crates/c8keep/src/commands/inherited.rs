@@ -73,7 +73,7 @@ pub(super) async fn release(
             let what = format!("{paused}; it was left alone, as --on-open fail asks");
             how.printer
                 .problem(&what, "`c8keep resume-exporting` releases it; `c8keep backup` does so first");
-            return Err(Stop::with(exit::MAY_BE_PAUSED));
+            return Err(Stop::told(exit::MAY_BE_PAUSED, what));
         }
         Some(OnOpen::Finish) => "it cannot be finished here, as its journal is another one; releasing it",
         Some(OnOpen::Release) | None => "releasing it",

@@ -129,14 +129,14 @@ pub(super) async fn make(world: &World, settings: &Settings, args: &PlanArgs) ->
         Some(id) => id,
         None => next_id(world, ids::highest_seen(world).await?)?,
     };
-    of_id(world, settings, args, id)
+    Ok(of_id(world, settings, args, id)?)
 }
 
 fn next_id(world: &World, highest: Option<BackupId>) -> Result<BackupId, Fault> {
     BackupId::generate(world.clock.now(), highest).ok_or_else(ids::none_left)
 }
 
-fn of_id(world: &World, settings: &Settings, args: &PlanArgs, id: BackupId) -> Result<Plan, Stop> {
+fn of_id(world: &World, settings: &Settings, args: &PlanArgs, id: BackupId) -> Result<Plan, Fault> {
     let mut request = Request::new(id);
     let limits = &settings.limits;
     for (wished, slot) in [
@@ -146,5 +146,5 @@ fn of_id(world: &World, settings: &Settings, args: &PlanArgs, id: BackupId) -> R
     ] {
         *slot = wished.unwrap_or(*slot);
     }
-    Ok(recipe::backup(&world.installation, &request).map_err(c8keep_core::Fault::from)?)
+    recipe::backup(&world.installation, &request).map_err(Fault::from)
 }

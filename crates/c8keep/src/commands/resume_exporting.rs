@@ -1,9 +1,11 @@
 //! `resume-exporting`: lets exporting run again after an interrupted backup.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use c8keep_adapters::clock::SystemClock;
 use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::words::counted;
 use c8keep_engine::World;
 use c8keep_engine::fence::Fence;
 use c8keep_engine::open_runs::{self, Open};
@@ -26,6 +28,9 @@ struct Ended<'a> {
     event: &'static str,
     resumed: bool,
     said: &'a str,
+    /// Why the claim in the vault could not be read or settled, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim: Option<&'a Fault>,
     exit_code: u8,
 }
 
@@ -40,6 +45,8 @@ struct Resumed {
 enum Owner {
     /// The journal was read and knows of no pause of this installation.
     NotUs,
+    /// The journal knows of none, and what the claims in the vault know cannot be read.
+    Unclaimed,
     /// Ours, or asked for by force: released without another question.
     Sure,
     /// The journal cannot be read, or the installation cannot be told: it may be ours.
@@ -54,21 +61,25 @@ pub(super) async fn run(global: &Global, args: &ResumeArgs, printer: Printer) ->
     let claimed = claimed.map_err(|stop| interrupted(stop.code, "claiming the installation", printer))?;
     let journal = claimed.as_ref().map(|(journal, ..)| Arc::clone(journal)).ok();
     let ended = Box::pin(release(&settings, claimed, args, printer)).await;
+    let mut unclaimed = None;
     if let Some(journal) = journal {
         signals::or_out_of_time(journal.leave()).await;
+        unclaimed = journal.unclaimed();
     }
-    let (resumed, said, code) = match &ended {
-        Ok(Resumed { resumed, said }) => (*resumed, *said, exit::DONE),
-        // Told with its fault by whoever tells all faults.
-        Err(Stop { fault: Some(_), .. }) => return ended.map(|_| exit::DONE),
-        Err(Stop { code, .. }) => (false, "exporting is not confirmed to run", *code),
-    };
+    let Resumed { resumed, said } = ended?;
+    let claim = unclaimed.as_ref();
     match printer.output() {
-        Output::Text if ended.is_ok() => printer.result(said, &()),
-        Output::Text => {}
-        _ => printer.line(&Ended { event: "result", resumed, said, exit_code: code }),
+        Output::Text => printer.result(said, &()),
+        _ => printer.line(&Ended { event: "result", resumed, said, claim, exit_code: exit::DONE }),
     }
-    ended.map(|_| code)
+    if let Some(fault) = claim {
+        printer.say(&format!(
+            "WARNING: {said}, but the claim in the vault could not be read or settled: {fault}\n  next mend that, then \
+             run `c8keep resume-exporting` once more: until then other hosts may still tell of a pause, and watch a claim \
+             for a minute"
+        ));
+    }
+    Ok(exit::DONE)
 }
 
 /// A journal that cannot be opened, claimed, read or folded must not keep exporting paused: on such a night the pause is
@@ -95,28 +106,85 @@ async fn release(
             return by_the_brokers(settings, args, Owner::Unknown, printer).await;
         }
     };
+    release_claimed(settings, &journal, term, open, args, printer).await
+}
+
+/// The installation is ours to act on, as far as the claims tell. One that cannot be read keeps nothing of ours paused.
+async fn release_claimed(
+    settings: &Settings,
+    fence: &Arc<Fence>,
+    term: Term,
+    open: Open,
+    args: &ResumeArgs,
+    printer: Printer,
+) -> Result<Resumed, Stop> {
     open.unreadable.iter().for_each(|fault| printer.fault(fault));
-    let left = Left { inherited: inherited::of(&journal, &open.runs).await, runs: open.runs };
+    let left = Left { inherited: inherited::of(fence, &open.runs).await, runs: open.runs };
+    let lost = async || fence.standing_lost().await;
+    let by_the_brokers =
+        async |owner| unless_superseded(lost, by_the_brokers(settings, args, owner, printer)).await;
     if !left.has_hold() {
-        let unread = if open.unreadable.is_empty() { Owner::NotUs } else { Owner::Unknown };
-        let owner = if beside_other_names(settings, args, printer).await? { Owner::Sure } else { unread };
-        return by_the_brokers(settings, args, owner, printer).await;
+        let owner = match beside_other_names(settings, args, printer).await? {
+            true => Owner::Sure,
+            false if !open.unreadable.is_empty() => Owner::Unknown,
+            false if fence.unclaimed().is_some() => Owner::Unclaimed,
+            false => Owner::NotUs,
+        };
+        return by_the_brokers(owner).await;
     }
-    let as_journal: Arc<dyn Journal> = journal.clone();
+    let inherited = left.inherited.clone();
+    let as_journal: Arc<dyn Journal> = fence.clone();
     let world = match identify(settings, &as_journal, args, printer).await? {
         Ok(world) => world,
-        Err(fault) => return without_identity(settings, args, &fault, printer).await,
+        Err(fault) => {
+            let releasing = without_identity(settings, args, &fault, printer);
+            let resumed = unless_superseded(lost, releasing).await?;
+            // Whoever says yes says that it is this cluster. An open run is ended by the next backup, which can tell.
+            if inherited.is_some() {
+                fence.settle().await;
+            }
+            return Ok(resumed);
+        }
     };
+    let ours = &world.installation.fingerprint;
+    let known = left.runs.iter().any(|(run, _)| run.hold().is_open() && run.plan().fingerprint() == ours);
     let (release_wait, force) = (args.release_wait, args.force);
     let how = How { on_open: Some(OnOpen::Release), term, release_wait, force, printer };
-    match take_over_all(settings, &world, &journal, left, &how).await.1 {
+    match take_over_all(settings, &world, fence, left, &how).await.1 {
         Ok(()) => Ok(RESUMED),
-        // The run is ours and this is its installation; a journal that takes nothing more changes neither.
-        Err(Stop { fault: Some(fault), .. }) if fault.kind == FaultKind::Storage => {
-            printer.fault(&fault);
-            by_the_brokers(settings, args, Owner::Sure, printer).await
+        // The pause is ours; a journal or a claim that takes nothing more does not change that.
+        Err(Stop { unwritten: true, fault: Some(fault), .. }) if known || args.yes => {
+            // Its hint is for whoever stops here.
+            printer.say(&format!(
+                "nothing can be written down any more, resuming exporting all the same: {fault}"
+            ));
+            let resumed = by_the_brokers(Owner::Sure).await?;
+            if inherited.is_some_and(|held| held.fingerprint == *ours) {
+                fence.settle().await;
+            }
+            Ok(resumed)
         }
         Err(stop) => Err(stop),
+    }
+}
+
+/// Whoever is seen to have taken over meanwhile keeps its window. Claims that cannot be read stop nothing. `lost`: ends when this
+/// process is not sure of its claim any more, again and again.
+async fn unless_superseded<T>(
+    lost: impl AsyncFn() -> Fault,
+    releasing: impl Future<Output = Result<T, Stop>>,
+) -> Result<T, Stop> {
+    let superseded = async {
+        loop {
+            let lost = lost().await;
+            if lost.kind == FaultKind::Locked {
+                return lost;
+            }
+        }
+    };
+    tokio::select! {
+        released = releasing => released,
+        lost = superseded => Err(lost.into()),
     }
 }
 
@@ -214,11 +282,10 @@ async fn without_identity(
 ) -> Result<Resumed, Stop> {
     printer.fault(fault);
     if !args.yes {
-        printer.problem(
-            "c8keep paused exporting, but cannot tell whether what answers now is the same installation",
-            "if it is, run `c8keep resume-exporting --yes`",
-        );
-        return Err(Stop::with(exit::MAY_BE_PAUSED));
+        let what =
+            "c8keep paused exporting, but cannot tell whether what answers now is the same installation";
+        printer.problem(what, "if it is, run `c8keep resume-exporting --yes`");
+        return Err(Stop::told(exit::MAY_BE_PAUSED, what));
     }
     by_the_brokers(settings, args, Owner::Sure, printer).await
 }
@@ -266,8 +333,8 @@ async fn by_the_brokers(
             return Err(unseen(fault.with_hint(hint)));
         }
     };
-    for (broker, partition, phase) in paused.iter().flatten() {
-        printer.say(&format!("paused: {broker}, partition {partition}: {phase}"));
+    for line in paused_lines(paused.as_deref().unwrap_or_default()) {
+        printer.say(&line);
     }
     if !args.yes && !sure {
         return Err(Stop::from(not_known_to_be_ours(settings, &management, owner).await).while_paused());
@@ -277,6 +344,18 @@ async fn by_the_brokers(
     let patience = args.release_wait.or(nobody_knows.then_some(SignedDuration::ZERO));
     resume(&management, patience, nobody_knows, printer).await?;
     Ok(RESUMED)
+}
+
+/// One line a partition and state; its replicas are counted.
+fn paused_lines(paused: &[(String, u32, String)]) -> Vec<String> {
+    let mut replicas: BTreeMap<(u32, &str), usize> = BTreeMap::new();
+    for (_, partition, phase) in paused {
+        *replicas.entry((*partition, phase)).or_default() += 1;
+    }
+    let line = |((partition, phase), count)| {
+        format!("paused: partition {partition}: {phase} on {}", counted(count, "replica", "replicas"))
+    };
+    replicas.into_iter().map(line).collect()
 }
 
 async fn not_known_to_be_ours(settings: &Settings, management: &Management, owner: Owner) -> Fault {
@@ -289,16 +368,22 @@ async fn not_known_to_be_ours(settings: &Settings, management: &Management, owne
         Owner::NotUs => {
             format!("c8keep did not make this pause: {place} knows no open one of installation {name}")
         }
+        Owner::Unclaimed => format!(
+            "exporting is paused; {place} knows no open pause of installation {name}, and the claims in the vault cannot be \
+             read, which may tell of one that c8keep made on another host"
+        ),
         Owner::Sure | Owner::Unknown => {
             format!("exporting is paused, and {place} does not tell whether c8keep made the pause")
         }
     };
-    Fault::precondition(
-        "resuming exporting",
-        &management.address,
-        told,
-        "find out who did (another backup may be running); then run `c8keep resume-exporting --yes`",
-    )
+    let hint = match owner {
+        Owner::Unclaimed => {
+            "make the vault answer, and run `c8keep resume-exporting` again; or find out who paused (another backup may be \
+             running), then run `c8keep resume-exporting --yes`"
+        }
+        _ => "find out who did (another backup may be running); then run `c8keep resume-exporting --yes`",
+    };
+    Fault::precondition(RESUMING, &management.address, told, hint)
 }
 
 /// Resumes, again and again, until it is confirmed or the patience ends.
@@ -365,4 +450,49 @@ async fn resume_once(management: &Management) -> Result<(), Fault> {
     let target = format!("{broker}, partition {partition}");
     let answer = format!("the call was accepted, but the partition still says {phase}");
     Err(Fault::new(FaultKind::Refused, "resuming exporting", target, answer).with_retry())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// A vault that is away stops nothing; somebody who has taken over does.
+    #[tokio::test]
+    async fn only_a_successor_ends_a_release() {
+        let asked = Cell::new(0);
+        let lost = async || {
+            tokio::task::yield_now().await;
+            asked.set(asked.get() + 1);
+            let kind = if asked.get() < 3 { FaultKind::Unreachable } else { FaultKind::Locked };
+            Fault::new(kind, "renewing the claim", "/vault", "said")
+        };
+        let stop = unless_superseded(lost, std::future::pending::<Result<(), Stop>>()).await.unwrap_err();
+        assert_eq!((stop.code, asked.get()), (11, 3));
+        asked.set(0);
+        let releasing = async {
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            Ok(())
+        };
+        unless_superseded(lost, releasing).await.unwrap();
+    }
+
+    #[test]
+    fn replicas_are_counted() {
+        let paused = |broker: &str, partition, phase: &str| (broker.to_owned(), partition, phase.to_owned());
+        let lines = paused_lines(&[
+            paused("broker 0", 1, "SOFT_PAUSED"),
+            paused("broker 0", 2, "SOFT_PAUSED"),
+            paused("broker 1", 1, "SOFT_PAUSED"),
+            paused("broker 1", 2, "PAUSED"),
+        ]);
+        let expected = [
+            "paused: partition 1: SOFT_PAUSED on 2 replicas",
+            "paused: partition 2: PAUSED on 1 replica",
+            "paused: partition 2: SOFT_PAUSED on 1 replica",
+        ];
+        assert_eq!(lines, expected);
+    }
 }

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use c8keep_core::claim::{Held, WATCH_FOR};
 use c8keep_core::facts::Positions;
-use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::fault::Fault;
 use c8keep_core::installation::Fingerprint;
 use c8keep_core::run::Hold;
 use c8keep_core::words::counted;
@@ -113,9 +112,6 @@ struct LastBackup {
     witness: String,
 }
 
-/// How long the vault is waited for.
-const VAULT_WITHIN: Duration = Duration::from_secs(15);
-
 /// A journal or a manifest that cannot be read must not blind it: the brokers are asked whatever happens.
 pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
@@ -143,10 +139,10 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         (claim, catalog::read_all(vault, journal.clone(), settings.name()).await)
     };
     // Whoever watches has not much patience, and the brokers say what matters most.
-    let (exporting, kept_there) = tokio::join!(exporting(&settings), timeout(VAULT_WITHIN, kept(&vault)));
+    let (exporting, kept_there) = tokio::join!(exporting(&settings), timeout(catalog::SOON, kept(&vault)));
     let (claim, catalog) = match kept_there {
         Ok(told) => told,
-        Err(_) => kept(&Err(too_slow(vault))).await,
+        Err(_) => kept(&Err(catalog::too_slow(vault))).await,
     };
     let not_in_vault = catalog.lost().map(BackupId::get);
     for fault in catalog.faults {
@@ -202,16 +198,6 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     };
     printer.result(&text(&status, now), &status);
     Ok(code(&status, now))
-}
-
-fn too_slow(vault: Result<Arc<dyn Vault>, Fault>) -> Fault {
-    let place = match vault {
-        Ok(vault) => vault.place(),
-        Err(fault) => return fault,
-    };
-    let answer = format!("nothing that can be used within {} s", VAULT_WITHIN.as_secs());
-    Fault::new(FaultKind::Unreachable, "reading the vault", place, answer)
-        .with_hint("see whether the vault can be reached; `c8keep list` waits for it longer")
 }
 
 async fn exporting(settings: &Settings) -> Exporting {

@@ -13,6 +13,7 @@ use c8keep_engine::open_runs::{self, Taking};
 use c8keep_engine::ports::Term;
 use jiff::SignedDuration;
 
+use super::drive::Begun;
 use super::status::has_been_resumed;
 use super::{inherited, other_names};
 use crate::cli::OnOpen;
@@ -93,8 +94,9 @@ async fn take_over_runs(
         }
     }
     if finished.is_none() && signals::have_come() {
-        how.printer.say("stopped by a signal; what was open is ended, and exporting runs");
-        return (None, Err(Stop::with(exit::INTERRUPTED)));
+        let what = "stopped by a signal; what was open is ended, and exporting runs";
+        how.printer.say(what);
+        return (None, Err(Stop::told(exit::INTERRUPTED, what)));
     }
     (finished, Ok(()))
 }
@@ -136,7 +138,8 @@ async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How) -> Result<
     match chosen.map_err(|stop| left_alone(stop, "as a signal came before you chose"))? {
         OnOpen::Fail => {
             let why = if how.on_open.is_some() { "as --on-open fail asks" } else { "as you chose" };
-            Err(left_alone(Stop::with(exit::FAILED), why))
+            let what = format!("an open run was found and left alone, {why}");
+            Err(left_alone(Stop::told(exit::FAILED, &what), why))
         }
         OnOpen::Finish if Taking::Finish.allowed(why_not.as_deref()) == Taking::Finish => {
             let driven = adopt_and_drive(world, run, seq, how, Taking::Finish).await?;
@@ -151,16 +154,10 @@ async fn take_over(world: &Arc<World>, run: Run, seq: u64, how: &How) -> Result<
                 End::Closed(_) => Ok(Taken::Released),
                 End::JournalLost { fault, released: true } => {
                     printer.say(&summary::without_journal(&driven.run));
-                    Err(fault.clone().into())
+                    Err(Stop::from(fault.clone()).unwritten())
                 }
-                End::LeftOpen => {
-                    tell_left_open(&driven, printer);
-                    Err(Stop::with(exit::INTERRUPTED))
-                }
-                _ => {
-                    tell_unreleased(&driven, printer);
-                    Err(Stop::with(exit::of(&driven, false)))
-                }
+                End::LeftOpen => Err(Stop::told(exit::INTERRUPTED, tell_left_open(&driven, printer))),
+                _ => Err(Stop::told(exit::of(&driven, false), tell_unreleased(&driven, printer))),
             }
         }
     }
@@ -195,8 +192,9 @@ async fn adopt_and_drive(
     let taken =
         signals::or_stop(code, open_runs::take(world, &mut run, &mut seq, &by, how.term, taking)).await;
     let taken = taken.map_err(|stop| interrupted(stop.code, "taking over a run", how.printer))?;
-    taken.map_err(|fault| if is_open { may_be_paused(fault) } else { fault.into() })?;
-    Ok(Box::pin(super::drive::drive(world, run, seq, how.term, how.release_wait, how.printer)).await)
+    let not_taken = |fault| if is_open { may_be_paused(fault) } else { Stop::from(fault).unwritten() };
+    let from = Begun { run, seq, untold: taken.map_err(not_taken)? };
+    Ok(Box::pin(super::drive::drive(world, from, how.term, how.release_wait, how.printer)).await)
 }
 
 /// Whether somebody may leave an open run as it is.
@@ -237,7 +235,7 @@ pub(super) fn may_be_paused(fault: Fault) -> Stop {
     }
     let first = if fault.hint.is_empty() { String::new() } else { format!("{}; then ", fault.hint) };
     let hint = format!("exporting may still be PAUSED: {first}run `c8keep resume-exporting`");
-    Stop::from(fault.with_hint(hint)).while_paused()
+    Stop::from(fault.with_hint(hint)).while_paused().unwritten()
 }
 
 /// An open run in one line, with what it means for exporting; `resumed`: its pause is known to be over.
@@ -262,8 +260,8 @@ pub(super) fn is_at_work(run: &Run, holder: Option<&str>) -> bool {
     holder.is_some_and(by)
 }
 
-/// What is said when a process that was asked to stop could not wait for what was under way.
-pub(super) fn tell_left_open(driven: &Driven, printer: Printer) {
+/// Says that a process which was asked to stop could not wait for what was under way; returns what it has said.
+pub(super) fn tell_left_open(driven: &Driven, printer: Printer) -> String {
     let run = &driven.run;
     let busy: Vec<String> =
         run.steps().filter(|(_, state)| is_under_way(state)).map(|(step, _)| step.name.to_string()).collect();
@@ -280,7 +278,9 @@ pub(super) fn tell_left_open(driven: &Driven, printer: Printer) {
     } else {
         "the same command goes on: it finds the run and ends it"
     };
-    printer.problem(&format!("run {} was left open after a signal{waited}; {exporting}", run.id()), next);
+    let what = format!("run {} was left open after a signal{waited}; {exporting}", run.id());
+    printer.problem(&what, next);
+    what
 }
 
 fn is_under_way(state: &StepState) -> bool {
@@ -299,8 +299,8 @@ pub(super) fn what_to_do(hold: Hold) -> &'static str {
     }
 }
 
-/// What is said when a release could not be confirmed: what kept it, and what to do about that.
-pub(super) fn tell_unreleased(driven: &Driven, printer: Printer) {
+/// Says that a release could not be confirmed, what kept it and what to do about that; returns what it has said.
+pub(super) fn tell_unreleased(driven: &Driven, printer: Printer) -> String {
     if let End::JournalLost { fault, .. } = &driven.end {
         printer.fault(fault);
     }
@@ -318,7 +318,7 @@ pub(super) fn tell_unreleased(driven: &Driven, printer: Printer) {
         Some(Unreleased::NotWrittenDown) => {
             let what = "exporting was resumed, and the brokers confirm it; but that could not be written down in time";
             printer.problem(what, "`c8keep status` shows it; the next `c8keep backup` ends the run");
-            return;
+            return what.into();
         }
         None => "it was not confirmed in time".into(),
     };
@@ -329,7 +329,9 @@ pub(super) fn tell_unreleased(driven: &Driven, printer: Printer) {
         (_, hint) => &format!("{hint}; then "),
     };
     let next = format!("{first}run `c8keep resume-exporting`; until then the brokers' disks fill up");
-    printer.problem(&format!("exporting may still be PAUSED: {why}"), &next);
+    let what = format!("exporting may still be PAUSED: {why}");
+    printer.problem(&what, &next);
+    what
 }
 
 /// A signal came before anything was begun: where that leaves exporting. The code tells whether a pause of ours is known.
@@ -339,10 +341,11 @@ pub(super) fn interrupted(code: u8, doing: &str, printer: Printer) -> Stop {
             "exporting may still be PAUSED: resuming it was never sent, because a signal came while c8keep was {doing}"
         );
         printer.problem(&what, "run `c8keep resume-exporting`; until then the brokers' disks fill up");
-    } else {
-        printer.say(&format!("stopped by a signal while c8keep was {doing}; exporting was not touched"));
+        return Stop::told(code, what);
     }
-    Stop::with(code)
+    let what = format!("stopped by a signal while c8keep was {doing}; exporting was not touched");
+    printer.say(&what);
+    Stop::told(code, what)
 }
 
 #[cfg(test)]
@@ -357,7 +360,7 @@ mod tests {
         for kind in [FaultKind::Unreachable, FaultKind::Storage, FaultKind::Unauthorised, FaultKind::Damaged]
         {
             let stop = may_be_paused(fault(kind));
-            assert_eq!(stop.code, exit::MAY_BE_PAUSED);
+            assert!((stop.code, stop.unwritten) == (exit::MAY_BE_PAUSED, true), "{stop:?}");
             let hint = stop.fault.unwrap().hint;
             assert_eq!(
                 hint,
@@ -365,6 +368,7 @@ mod tests {
             );
         }
         let superseded = may_be_paused(fault(FaultKind::Locked));
-        assert_eq!((superseded.code, superseded.fault.unwrap().hint.as_str()), (11, "see to the vault"));
+        assert!((superseded.code, superseded.unwritten) == (11, false), "{superseded:?}");
+        assert_eq!(superseded.fault.unwrap().hint, "see to the vault");
     }
 }

@@ -90,6 +90,10 @@ pub fn plain(lines: &[Line]) -> String {
 
 impl Reporter for Live {
     fn event(&self, run: &Run, event: &Event) {
+        // The first event of its process, so no picture is there yet that the line would tear.
+        if let Event::Adopted { by, .. } = event {
+            self.printer.say(&log::taken_over(run, by));
+        }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.run = Some(run.clone());
         drop(state);

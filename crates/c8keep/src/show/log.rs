@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use c8keep_core::fault::Fault;
 use c8keep_core::plan::{Kind, StepName};
-use c8keep_core::run::{Answer, Event, Hold, Mark, Run, StepState};
+use c8keep_core::run::{Answer, Event, Hold, Mark, Run, StepState, StopReason};
 use c8keep_engine::progress::Reporter;
 use jiff::{SignedDuration, Timestamp};
 
@@ -118,6 +118,11 @@ impl State {
     }
 }
 
+/// Who drives the run from here on.
+pub(super) fn taken_over(run: &Run, by: &str) -> String {
+    format!("run {} taken over by {by}", run.id())
+}
+
 /// What a journal that takes nothing more means.
 pub(super) fn lost(run: &Run, fault: &Fault) -> String {
     let then = if run.hold().is_open() { "resuming exporting without it" } else { "stopping" };
@@ -137,7 +142,7 @@ fn line(run: &Run, event: &Event) -> Option<String> {
     };
     Some(match event {
         Event::Opened { plan, .. } => format!("backup {} of {}: started", plan.backup(), plan.installation()),
-        Event::Adopted { by, .. } => format!("run {} taken over by {by}", run.id()),
+        Event::Adopted { by, .. } => taken_over(run, by),
         Event::Intended { step, attempt, .. } => {
             let is_effect = run.plan().step(step).is_some_and(|s| s.kind != Kind::Probe);
             match attempt {
@@ -173,7 +178,11 @@ fn line(run: &Run, event: &Event) -> Option<String> {
         }
         Event::StopAsked { reason, .. } => {
             let releasing = if run.hold().is_open() { "; resuming exporting" } else { "" };
-            format!("stopping: {reason}{releasing}")
+            match reason {
+                // For those who read it later, that process is another one; here it is the one that speaks.
+                StopReason::TakenOver => format!("it is ended, not gone on with{releasing}"),
+                reason => format!("stopping: {reason}{releasing}"),
+            }
         }
         Event::Closed { outcome, .. } => format!("run {} is {}", run.id(), outcome.name()),
     })

@@ -88,6 +88,20 @@ impl Modelers {
     }
 }
 
+/// What is in the backup is not named as left out, and what is not in it is.
+#[test]
+fn identity_is_left_out_unless_a_database_stands_for_it() {
+    for (name, is_in) in [("web-modeler", false), ("camunda-identity", true), ("keycloak", true)] {
+        let modelers = Modelers::new();
+        let text = fs::read_to_string(&modelers.file).unwrap().replace("web-modeler", name);
+        fs::write(&modelers.file, text).unwrap();
+        let plan = modelers.theatre.run(&["plan", "-o", "json"]).expect(0, &[]).json();
+        let left_out = plan["installation"]["not_covered"].to_string();
+        assert_eq!(left_out.contains("Keycloak"), !is_in, "{name}: {left_out}");
+        assert!(left_out.contains(&format!("databases other than {name}")), "{left_out}");
+    }
+}
+
 #[test]
 fn a_database_is_a_part_of_the_backup() {
     let modelers = Modelers::new();

@@ -34,7 +34,7 @@ pub fn signal(child: &Child, name: &str) {
     assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
 }
 
-fn finish(child: Child) -> Ended {
+pub fn finish(child: Child) -> Ended {
     ended(child.wait_with_output().unwrap())
 }
 
@@ -51,7 +51,7 @@ fn copy_run(theatre: &Theatre, from: &str, to: &str) {
 }
 
 /// A cluster that answers nothing for as long as the last value is kept, and tells when it was asked.
-fn silent(theatre: &mut Theatre) -> (Guard, Arc<AtomicBool>, Sender<()>) {
+pub fn silent(theatre: &mut Theatre) -> (Guard, Arc<AtomicBool>, Sender<()>) {
     let asked = Arc::new(AtomicBool::new(false));
     let is_asked = Arc::clone(&asked);
     let (until, kept) = channel();
@@ -321,7 +321,7 @@ fn a_superseded_process_sends_nothing() {
 }
 
 /// From here on the journal takes no event that looks like this.
-fn lose_journal(theatre: &Theatre, like: &str) {
+pub fn lose_journal(theatre: &Theatre, like: &str) {
     theatre.in_journal(&format!(
         "CREATE TRIGGER lost BEFORE INSERT ON event WHEN NEW.body LIKE '{like}' BEGIN SELECT RAISE(ABORT, 'lost'); END"
     ));

@@ -139,3 +139,17 @@ fn a_pause_of_somebody_else_beside_a_run_without_one() {
     );
     theatre.run(&["status"]).expect(20, &["PAUSED", "no run in this journal did it", "LEFT OPEN"]);
 }
+
+/// One line tells that it is this process now which drives the run, before anything else of it.
+#[test]
+fn whoever_takes_over_is_told() {
+    let theatre = Theatre::new(slow());
+    kill(paused(&theatre, &["backup", "--id", "1000"]));
+    let ended = theatre.run(&["resume-exporting", "-o", "json"]).expect(0, &[]);
+    let first: serde_json::Value = serde_json::from_str(ended.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["event"], &first["run"]), (&"adopted".into(), &"backup-1000".into()), "{first}");
+    assert!(first["by"].as_str().unwrap().contains('@'), "{first}");
+    kill(paused(&theatre, &["backup", "--id", "2000"]));
+    let ended = theatre.run(&["resume-exporting"]).expect(0, &["; resuming exporting"]);
+    assert_eq!(ended.said().matches("run backup-2000 taken over by").count(), 1, "{}", ended.said());
+}

@@ -36,6 +36,12 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// A disk to which others write as well may stand still for longer than a journal may hang; memory does not.
+fn scratch() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { std::env::temp_dir() }
+}
+
 impl Theatre {
     /// Serves a world; the program will be given the page's variables for it.
     pub fn new(config: Config) -> Theatre {
@@ -50,7 +56,7 @@ impl Theatre {
         let served =
             runtime.block_on(serve_watched(Arc::clone(&world), Arc::new(Timestamp::now), watcher)).unwrap();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let home = std::env::temp_dir().join(format!("c8keep-it-{}-{number}", std::process::id()));
+        let home = scratch().join(format!("c8keep-it-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&home).unwrap();
         let mut theatre = Theatre { world, served, asked, home, environment: Vec::new(), runtime };
         theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", &theatre.url(Host::Gateway));
