@@ -1,6 +1,6 @@
 //! A search server with security switched on: what a login may do there and what it may not, and when an operator is told.
 //! The cluster is simulated and has no applications, so that everything which c8keep asks of the search server is asked of the
-//! real one. Elasticsearch alone: the package of OpenSearch has no security plugin.
+//! real one. Elasticsearch alone: the OpenSearch that is used here comes without its security plugin.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -63,7 +63,7 @@ impl Search {
         Self::up_with(kind, false, kit, dir).await
     }
 
-    /// Elasticsearch with security, known to its administrator alone. OpenSearch's packages have no security plugin.
+    /// Elasticsearch with security, known to its administrator alone. The OpenSearch that is used here comes without its security plugin.
     pub async fn up_secured(kit: &Kit, dir: &Path) -> Result<Self> {
         Self::up_with(Kind::Es, true, kit, dir).await
     }

@@ -124,10 +124,9 @@ async fn rights_are_asked_for_only_where_there_are_some() {
     assert_eq!(nobody.lacks(&[]).await.unwrap(), None, "no login");
     let (opensearch, _) = with_login(Opensearch, Scripted::default());
     assert_eq!(opensearch.lacks(&[]).await.unwrap(), None, "no such question");
-    // Without its security (elasticsearch issue 53761).
-    let off =
-        json!({"error": "no handler found for uri [/_security/user/_has_privileges] and method [POST]"});
-    let (search, _) = with_login(Elasticsearch, Scripted::default().on(QUESTION, 400, &off));
+    // With its security switched off there is no such question, whoever asks.
+    let (asked, status, body) = fixture("elasticsearch-8.16.6", "has-privileges-security-off");
+    let (search, _) = with_login(Elasticsearch, Scripted::default().on(&asked, status, &body));
     let fault = search.lacks(&[]).await.unwrap_err();
     assert_eq!((fault.kind, fault.effect), (FaultKind::Refused, Effect::None));
 }
