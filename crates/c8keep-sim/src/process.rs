@@ -11,7 +11,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::StepName;
 use c8keep_core::recipe;
 use c8keep_core::run::{Event, Hold, Mark, Run};
-use c8keep_engine::drive::{Driven, End, Options, drive};
+use c8keep_engine::drive::{Driven, END_AFTER_SIGNAL, End, Options, drive};
 use c8keep_engine::fence::Fence;
 use c8keep_engine::open_runs::{self, Taking};
 use c8keep_engine::ports::{Clock, Journal, NoDatabases, Vault};
@@ -115,7 +115,8 @@ async fn backup(seat: &Seat, fence: &Arc<Fence>) -> Result<Driven, Fault> {
             }
             Taking::Release => Taking::Release,
         };
-        or_stop(&stop, open_runs::take(&world, &mut run, &mut seq, &by, term, taking)).await?;
+        let taken = open_runs::take(&world, &mut run, &mut seq, &by, term, taking);
+        or_end(seat, &stop, taken).await?;
         seat.night().sometimes(match taking {
             Taking::Finish => "an open run was taken over and finished",
             Taking::Release => "an open run was taken over and released",
@@ -194,6 +195,27 @@ async fn while_standing(
 const TRY_EVERY: SignedDuration = SignedDuration::from_secs(2);
 
 /// What need not be finished by a process that is asked to stop.
+/// What a signal does not cut short; the process ends all the same when its time is up.
+async fn or_end<T>(
+    seat: &Seat,
+    stop: &watch::Receiver<bool>,
+    doing: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let mut stop = stop.clone();
+    let over = async {
+        if stop.wait_for(|asked| *asked).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        seat.sleep_until(Clock::now(seat) + END_AFTER_SIGNAL).await;
+    };
+    match select(pin!(doing), pin!(over)).await {
+        Either::Left((done, _)) => done,
+        Either::Right(_) => {
+            Err(Fault::new(FaultKind::Refused, "taking over", "the process", "its time is up"))
+        }
+    }
+}
+
 async fn or_stop<T>(
     stop: &watch::Receiver<bool>,
     doing: impl Future<Output = Result<T, Fault>>,

@@ -188,10 +188,7 @@ async fn adopt_and_drive(
     taking: Taking,
 ) -> Result<Driven, Stop> {
     let is_open = run.hold().is_open();
-    let (by, code) = (actor(), if is_open { exit::MAY_BE_PAUSED } else { exit::INTERRUPTED });
-    let taken =
-        signals::or_stop(code, open_runs::take(world, &mut run, &mut seq, &by, how.term, taking)).await;
-    let taken = taken.map_err(|stop| interrupted(stop.code, "taking over a run", how.printer))?;
+    let taken = open_runs::take(world, &mut run, &mut seq, &actor(), how.term, taking).await;
     let not_taken = |fault| if is_open { may_be_paused(fault) } else { Stop::from(fault).unwritten() };
     let from = Begun { run, seq, untold: taken.map_err(not_taken)? };
     Ok(Box::pin(super::drive::drive(world, from, how.term, how.release_wait, how.printer)).await)
