@@ -82,9 +82,8 @@ fn cluster_problem(world: &World, cluster: &Cluster) -> Option<Fault> {
     ))
 }
 
-/// Exporting must not be paused by anybody. Where no broker can be read, the pause's own check decides.
-/// Brokers that no address leads to are no reason against a backup. One that was reached before must say that exporting runs:
-/// a pause that somebody else has made would be taken for ours.
+/// Exporting must not be paused by anybody. Brokers that no address leads to are no reason against a backup; one that
+/// was reached before must say that exporting runs, or a pause that somebody else has made would be taken for ours.
 pub(super) async fn exporting(world: &World) -> Performed {
     let brokers = &world.installation.brokers;
     let reached = |address: &str| brokers.iter().any(|broker| broker.reached && broker.address == address);

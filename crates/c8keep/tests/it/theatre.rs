@@ -143,6 +143,13 @@ impl Theatre {
 
     /// Every request so far that may have changed something, as method, path and query.
     pub fn asked(&self) -> Vec<String> {
+        let mut asked = self.asked_in_all();
+        asked.retain(|line| !line.starts_with("GET "));
+        asked
+    }
+
+    /// The same with every look.
+    pub fn asked_in_all(&self) -> Vec<String> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -194,7 +201,7 @@ impl Theatre {
 fn watcher(asked: &Arc<Mutex<Vec<String>>>) -> Watcher {
     let asked = Arc::clone(asked);
     Arc::new(move |moment, _, request| {
-        if moment == Moment::Arrived && request.method != "GET" {
+        if moment == Moment::Arrived {
             let query: Vec<_> = request.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
             let line = format!("{} {}?{}", request.method, request.path, query.join("&"));
             asked.lock().unwrap_or_else(PoisonError::into_inner).push(line);
