@@ -174,7 +174,7 @@ fn render(
         let (ours_ratio, theirs_ratio) = (ours_s / own_s, theirs_s / own_s);
         let _ = writeln!(
             page,
-            "| {name} | {ours_s:.2} s | {theirs_s:.2} s | {own_s:.2} s | {ours_ratio:.3} | {theirs_ratio:.3} | ≤ 1.10 |"
+            "| {name} | {ours_s:.2} s | {theirs_s:.2} s | {own_s:.2} s | {ours_ratio:.3} | {theirs_ratio:.3} | ≤ 1.05 |"
         );
     }
     let millis = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1000.0);
