@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 mod backup;
+mod budget;
 mod catalog;
 mod claims;
 mod completions;

@@ -9,6 +9,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_engine::doctor::{Check, Verdict, examine, exporting_alone, one_cause_one_line, vault_of};
 use jiff::{SignedDuration, Timestamp};
 
+use super::budget::{self, Compared};
 use super::catalog::{self, Catalog, LOST};
 use super::whose::{LEFT_PAUSED, Whose};
 use crate::cli::Global;
@@ -17,13 +18,10 @@ use crate::printer::Printer;
 use crate::session::{self, Finding, Session};
 use crate::settings::Settings;
 use crate::show::summary::size;
-use crate::show::time::{ago, span};
+use crate::show::time::ago;
 
 /// Most installations are backed up daily; whoever wants it oftener watches that elsewhere.
 const LAST_BACKUP_MAX: SignedDuration = SignedDuration::from_hours(26);
-
-/// How many of the last runs tell how long a pause takes here.
-const RUNS_COMPARED: usize = 10;
 
 pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
@@ -206,21 +204,13 @@ fn last_backup(catalog: &Catalog, now: Timestamp) -> Check {
     Check::ok("last backup", says)
 }
 
-/// A budget that a healthy run nearly uses up ends the next one that is a little slower.
 fn hold_budget(catalog: &Catalog) -> Option<Check> {
-    let runs = catalog.entries.iter().filter_map(|entry| entry.run.as_ref()).take(RUNS_COMPARED);
-    let pauses = runs.filter(|run| run.outcome().is_some());
-    let (longest, budget) =
-        pauses.filter_map(|run| Some((run.hold().length(run.last_at())?, run.plan().hold_budget()))).max()?;
-    let says = format!("{} at most; the longest of the last pauses took {}", span(budget), span(longest));
-    Some(if longest * 2 > budget {
-        Check::warning(
-            "hold budget",
-            says,
-            "raise `limits.hold_budget`, or find out what is slow while exporting is paused",
-        )
-    } else {
+    let runs = catalog.entries.iter().filter_map(|entry| entry.run.as_ref());
+    let Compared { says, is_enough } = budget::compare(runs, None)?;
+    Some(if is_enough {
         Check::ok("hold budget", says)
+    } else {
+        Check::warning("hold budget", says, budget::ADVICE)
     })
 }
 

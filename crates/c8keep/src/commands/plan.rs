@@ -8,6 +8,7 @@ use c8keep_core::{BackupId, Plan};
 use c8keep_engine::{World, ids, perform};
 use serde::Serialize;
 
+use super::budget::{self, Compared};
 use super::whose::{LEFT_PAUSED, Whose};
 use crate::cli::{Global, PlanArgs};
 use crate::exit::{self, Stop};
@@ -23,6 +24,9 @@ struct Shown<'a> {
     findings: &'a [Finding],
     plan: &'a Plan,
     checks: &'a [Check],
+    /// The budget of the pause beside what the last ones took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold_budget: Option<&'a Compared>,
     /// What keeps a backup from beginning: open runs, a vault that is not there, and checks that failed.
     in_the_way: &'a [Fault],
 }
@@ -66,23 +70,25 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
     let vault = ids::in_vault(&*world.vault, settings.name()).await.err();
     in_the_way.extend(vault.filter(|fault| fault.kind == FaultKind::Precondition));
     in_the_way.extend(checks.iter().filter_map(|check| check.fault.clone()));
+    let budget = budget::by_journal(&*world.journal, settings.name(), plan.hold_budget()).await;
     let shown = Shown {
         first: first.as_deref(),
         installation: &world.installation,
         findings: &findings,
         plan: &plan,
         checks: &checks,
+        hold_budget: budget.as_ref(),
         in_the_way: &in_the_way,
     };
     let beforehand = first.as_ref().map_or_else(String::new, |first| format!("{first}\n\n"));
-    printer.result(&format!("{beforehand}{plan}\n{}\n{last}", text(&checks)), &shown);
+    printer.result(&format!("{beforehand}{plan}\n{}\n{last}", text(&checks, budget.as_ref())), &shown);
     for fault in &in_the_way {
         printer.fault(fault);
     }
     Ok(exit::first_of(in_the_way.iter().map(|fault| fault.kind.exit_code())))
 }
 
-fn text(checks: &[Check]) -> String {
+fn text(checks: &[Check], budget: Option<&Compared>) -> String {
     let mut lines = vec!["checks, made just now".to_owned()];
     for Check { step, fault, note, .. } in checks {
         lines.push(match (fault, note) {
@@ -92,6 +98,11 @@ fn text(checks: &[Check]) -> String {
         });
     }
     lines.push("  -    check-vault           made by the backup itself: it writes".into());
+    lines.extend(budget.map(|Compared { says, is_enough }| {
+        let (sign, advice) =
+            if *is_enough { ("ok  ", String::new()) } else { ("WARN", format!("; {}", budget::ADVICE)) };
+        format!("  {sign} hold budget           {says}{advice}")
+    }));
     lines.join("\n")
 }
 

@@ -240,3 +240,21 @@ fn a_wrong_answer_does_not_hide_the_others() {
     assert_eq!(verdict("repository"), "ok");
     assert_eq!(verdict("vault"), "ok");
 }
+
+/// Both say beforehand whether the next pause may be too long for its budget.
+#[test]
+fn the_budget_is_compared_with_the_last_pauses() {
+    let mut config = Theatre::quick("8.6.0");
+    config.durations.records = 3_000;
+    let theatre = Theatre::new(config);
+    assert!(!theatre.run(&["plan"]).expect(0, &[]).said().contains("hold budget"));
+    theatre.run(&["backup"]).expect(0, &["is complete"]);
+    theatre
+        .run(&["plan"])
+        .expect(0, &["ok   hold budget", "2h 00m at most; the longest of the last pauses took"]);
+    theatre
+        .run(&["plan", "--hold-budget", "4s"])
+        .expect(0, &["WARN hold budget", "raise `limits.hold_budget`"]);
+    let told = theatre.run(&["plan", "--hold-budget", "4s", "-o", "json"]).expect(0, &[]).json();
+    assert_eq!(told["hold_budget"]["is_enough"], false, "{told}");
+}
