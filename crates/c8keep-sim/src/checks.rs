@@ -48,8 +48,8 @@ pub(crate) struct Memory {
     pub(crate) pausing: BTreeSet<usize>,
     /// Processes that have sent a resume, or believe that they have; only mutants ask.
     pub(crate) resuming: BTreeSet<usize>,
-    /// Whether somebody else had paused when the latest run was opened.
-    pub(crate) foreign_at_open: bool,
+    /// Whether somebody else had paused when a run last looked whether that is so.
+    pub(crate) foreign_at_look: bool,
     /// Processes whose journal failed while their window was open: they may release it all the same.
     pub(crate) without_journal: BTreeSet<usize>,
     /// When processes were asked to stop.
@@ -196,7 +196,7 @@ impl Night {
         if change == Change::Pause {
             self.memory.pausing.insert(process);
             let stands = self.weather.foreign_pause && !self.world.paused_replicas().is_empty();
-            if self.memory.foreign_at_open && stands {
+            if self.memory.foreign_at_look && stands {
                 self.violated("S5", "a pause that somebody else made is taken for our own".into());
             }
         }

@@ -387,8 +387,9 @@ impl Night {
     }
 
     fn has_appended(&mut self, me: usize, run: &RunId, events: &[Event]) {
-        if matches!(events, [Event::Opened { .. }, ..]) {
-            self.memory.foreign_at_open =
+        let looks = |event: &Event| matches!(event, Event::Intended { step, .. } if step.0.starts_with("check-exporting"));
+        if events.iter().any(looks) {
+            self.memory.foreign_at_look =
                 self.weather.foreign_pause && !self.world.paused_replicas().is_empty();
         }
         for event in events {
