@@ -9,6 +9,9 @@ use crate::weather::{Trouble, What};
 /// Less than a broker needs to go on, 2 GiB.
 const DISK_LEFT: u64 = 2_000_000_000;
 
+/// By how many seconds brokers' clocks may be wrong.
+const CLOCKS_AHEAD: i64 = 3_600;
+
 impl Night {
     /// A fault's moment has come, at an event of that process.
     pub(crate) fn befall(&mut self, process: usize, what: What) {
@@ -171,6 +174,9 @@ impl Night {
                 Trouble::RecordsGone => faults.records_absent = true,
                 Trouble::SearchPage => _ = faults.html.insert(Host::Search),
                 Trouble::DiskFills => faults.disk_free = Some(DISK_LEFT),
+                Trouble::PauseForgotten => _ = faults.pauses_forgotten.insert(1),
+                Trouble::AppBroken => faults.broken.extend([Host::Operate, Host::Tasklist, Host::Optimize]),
+                Trouble::ClocksAhead => faults.clocks_ahead = CLOCKS_AHEAD,
                 Trouble::ForeignPause => {}
             }
         }

@@ -89,6 +89,12 @@ pub enum Trouble {
     DiskFills,
     /// Somebody else pauses exporting, and resumes it when this is over.
     ForeignPause,
+    /// A partition exports although its status says that it is paused (camunda pull request 60893).
+    PauseForgotten,
+    /// The applications answer 500 to everything.
+    AppBroken,
+    /// The brokers' clocks are ahead.
+    ClocksAhead,
 }
 
 /// What happens.
@@ -150,7 +156,7 @@ pub const WIRES: [Wire; 15] = [
 ];
 
 /// Everything that can happen to the installation.
-pub const TROUBLES: [Trouble; 20] = [
+pub const TROUBLES: [Trouble; 23] = [
     Trouble::BrokerDown(0),
     Trouble::BrokerDown(1),
     Trouble::BrokerDown(2),
@@ -171,6 +177,9 @@ pub const TROUBLES: [Trouble; 20] = [
     Trouble::SearchPage,
     Trouble::DiskFills,
     Trouble::ForeignPause,
+    Trouble::PauseForgotten,
+    Trouble::AppBroken,
+    Trouble::ClocksAhead,
 ];
 
 /// Everything else.
