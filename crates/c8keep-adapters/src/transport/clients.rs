@@ -123,17 +123,20 @@ mod tests {
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 1024]).await.unwrap();
-            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await.unwrap();
         });
         // Nothing listens on the first two, which are loopback as well.
-        let addresses = ["127.0.0.2:0", "127.0.0.3:0", "127.0.0.1:0"].map(|a| a.parse().unwrap());
-        let resolver = Arc::new(Several(addresses.into()));
-        let client = Clients::new(Tls::default()).build(false, Some(resolver)).unwrap();
-        let answer = client.get(format!("http://camunda-gateway:{port}/")).send().await.unwrap();
-        assert_eq!(answer.status(), 204);
+        let addresses: [SocketAddr; 3] =
+            ["127.0.0.2:0", "127.0.0.3:0", "127.0.0.1:0"].map(|a| a.parse().unwrap());
+        let ask = async |addresses: &[SocketAddr]| {
+            let resolver = Arc::new(Several(addresses.into()));
+            let client = Clients::new(Tls::default()).build(false, Some(resolver)).unwrap();
+            client.get(format!("http://camunda-gateway:{port}/")).send().await
+        };
+        assert_eq!(ask(&addresses).await.unwrap().status(), 204);
         server.await.unwrap();
         // And where all refuse, that is the answer, at once.
-        let error = client.get(format!("http://camunda-gateway:{port}/")).send().await.unwrap_err();
+        let error = ask(&addresses[..2]).await.unwrap_err();
         assert!(error.is_connect() && !error.is_timeout(), "{error:?}");
     }
 }
