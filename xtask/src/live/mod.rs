@@ -36,6 +36,7 @@ const UNIFIED_ORDER: &str = "unified-order";
 const LOST_ANSWERS: &str = "lost-answers";
 const CONTROL: &str = "control";
 const WITNESS_OF_ALL: &str = "witness-of-all";
+const LEADER_MOVES: &str = "leader-moves";
 const GONE_BEFORE: &str = "gone-before";
 const GONE_AT_PAUSE: &str = "gone-at-pause";
 const RELEASE_WAIT: &str = "release-wait";
@@ -211,7 +212,14 @@ async fn one_broker(suite: &mut Suite, kind: Kind, dir: &Path, program: &Program
 }
 
 async fn three_brokers(suite: &mut Suite, kind: Kind, dir: &Path, program: &Program) -> Result<()> {
-    if !suite.wants_any(&[WITNESS_OF_ALL, GONE_BEFORE, GONE_AT_PAUSE, RELEASE_WAIT, likeness::NAME]) {
+    if !suite.wants_any(&[
+        WITNESS_OF_ALL,
+        LEADER_MOVES,
+        GONE_BEFORE,
+        GONE_AT_PAUSE,
+        RELEASE_WAIT,
+        likeness::NAME,
+    ]) {
         return Ok(());
     }
     let dir = dir.to_owned();
@@ -222,6 +230,10 @@ async fn three_brokers(suite: &mut Suite, kind: Kind, dir: &Path, program: &Prog
     if suite.wants(WITNESS_OF_ALL) {
         let text = "three brokers, three partitions: the witness is read from all three";
         suite.promise(WITNESS_OF_ALL, kind, text, three::witness_of_all(&cluster, &program)).await;
+    }
+    if suite.wants(LEADER_MOVES) {
+        let text = "a leader is killed in the window: told, released when it is back, complete only where the servers say so";
+        suite.promise(LEADER_MOVES, kind, text, three::leader_moves(&mut cluster, &program)).await;
     }
     if suite.wants(GONE_BEFORE) {
         let text = "one broker gone before the run: refused with the reason (10), before the pause";

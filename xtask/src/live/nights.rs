@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use self::night::{Moment, Night, moment, moments};
+use self::night::{Moment, Night, beginnings, moment, moments};
 use super::program::Program;
 use super::single;
 use super::{Suite, proof};
@@ -75,34 +75,25 @@ impl Stage<'_> {
     async fn of_servers(&mut self) -> Result<()> {
         use Point::{AfterAnswer, BeforeForwarding};
         let long = self.suite.long;
-        let some = |steps: &[(&str, Point)]| -> Result<Vec<Moment>> {
-            let chosen = if long { steps } else { &steps[steps.len() - 1..] };
-            chosen.iter().map(|(step, point)| moment(step, *point)).collect()
-        };
         let in_window = [
-            ("await-operate", BeforeForwarding),
-            ("snapshot-records", BeforeForwarding),
-            ("start-runtime", AfterAnswer),
+            moment("await-operate", BeforeForwarding)?,
+            moment("snapshot-records", BeforeForwarding)?,
+            moment("start-runtime", AfterAnswer)?,
         ];
-        for moment in some(&in_window)? {
+        for moment in if long { &in_window[..] } else { &in_window[2..] } {
             let text = format!("the broker is killed {moment}, and comes back");
-            self.night(BROKER_KILLED, text, async |n, cluster| n.broker_killed(cluster, &moment).await)
+            self.night(BROKER_KILLED, text, async |n, cluster| n.broker_killed(cluster, moment).await)
                 .await?;
         }
-        let with_search = [
-            ("await-operate", BeforeForwarding),
-            ("snapshot-records", BeforeForwarding),
-            ("start-runtime", BeforeForwarding),
-            ("await-records", BeforeForwarding),
-        ];
-        // A minute each, and a frozen server is a dead one that comes back.
-        let frozen = if long { some(&with_search)? } else { Vec::new() };
+        let each = beginnings();
+        let frozen = if long { each.clone() } else { vec![moment("snapshot-records", BeforeForwarding)?] };
         for moment in frozen {
             let text = format!("the search server stands still for a minute {moment}");
             self.night(SEARCH_FROZEN, text, async |n, cluster| n.search_frozen(cluster, &moment).await)
                 .await?;
         }
-        for moment in some(&with_search)? {
+        let killed = if long { each } else { vec![moment("await-records", BeforeForwarding)?] };
+        for moment in killed {
             let text = format!("the search server is killed {moment}");
             self.night(SEARCH_KILLED, text, async |n, cluster| n.search_killed(cluster, &moment).await)
                 .await?;
@@ -110,9 +101,6 @@ impl Stage<'_> {
         let text =
             "the store dies while the partitions are saved, and is back a moment later: never whole".into();
         self.night(STORE_LOST, text, async |night, cluster| night.store_killed(cluster).await).await?;
-        if !long {
-            return Ok(());
-        }
         let text = "the store is full: accepted and never seen".into();
         self.night(STORE_LOST, text, async |night, cluster| night.store_full(cluster).await).await?;
         let text = "the store stands still while the partitions are saved".into();

@@ -98,6 +98,53 @@ pub async fn told_to_stop_waiting(cluster: &mut Cluster, program: &Program) -> R
     single::exports(cluster).await
 }
 
+/// The leader of a partition dies in the window, and another one leads. Whatever the run makes of it: it says so, exporting
+/// runs as soon as the broker is back, and only what the servers say is called complete.
+pub async fn leader_moves(cluster: &mut Cluster, program: &Program) -> Result<()> {
+    let mut gate = gate(cluster).await?;
+    let program = configured(cluster, program, &gate, "leader")?;
+    let victim = leader(cluster).await?;
+    let mut runtime = gate.hold(Point::BeforeForwarding, "POST", "/actuator/backups");
+    let mut running = program.start(&["backup", "--stall", "60s", "-o", "json"])?;
+    running.until(runtime.reached(BACKUP_LIMIT)).await?;
+    cluster.brokers[victim].kill().await?;
+    members(cluster, 2).await?;
+    runtime.go();
+    running.until(gate.seen("POST", RESUME, Instant::now(), STEP_LIMIT)).await?;
+    comes_back(cluster, victim).await?;
+    let done = running.ended(BACKUP_LIMIT).await?;
+    let code = i32::from(done.code != 0);
+    let result = done.with_code(code)?.result()?;
+    say(format_args!("  broker {victim} was gone: exit code {code}"));
+    ensure!(result["exporting_runs"] == true && result["complete"] == (code == 0), "{result}");
+    single::exports(cluster).await?;
+    program.run(&["backup"], BACKUP_LIMIT).await?.with_code(0)?;
+    let listed = program.run(&["list", "-o", "json"], BACKUP_LIMIT).await?.with_code(0)?.json()?;
+    for row in
+        listed.as_array().context("a list without rows")?.iter().filter(|row| row["state"] == "complete")
+    {
+        let id = row["backup"].as_u64().context("a backup without an id")?;
+        Manifest::of(&program.show(id).await?)?.agrees_with(cluster, id, 2).await?;
+    }
+    Ok(())
+}
+
+/// A broker other than the first, through which the run speaks, that leads a partition; asks the cluster for its
+/// preferred leaders where the first one leads them all.
+async fn leader(cluster: &Cluster) -> Result<usize> {
+    let first = cluster.brokers.first().context("no broker")?.management();
+    http::until("a leader beside the first broker", STEP_LIMIT, async || {
+        for (index, broker) in cluster.brokers.iter().enumerate().skip(1) {
+            if broker.partitions().await?.values().any(|one| one["role"] == "LEADER") {
+                return Ok(Some(index));
+            }
+        }
+        http::post(&format!("{first}/actuator/rebalancing"), None).await?.good()?;
+        Ok(None)
+    })
+    .await
+}
+
 /// Starts a backup and kills one broker at the instant at which the pause is on its way. For some seconds the gateway
 /// does not know of the loss: a pause and a resume then reach the other brokers and are answered with 500. The first
 /// resume is held until the gateway knows, and refuses it as a whole: what is paused stays paused.
@@ -136,8 +183,13 @@ async fn paused(cluster: &Cluster) -> Result<Vec<String>> {
 }
 
 async fn back(cluster: &mut Cluster) -> Result<()> {
-    victim(cluster)?.start()?;
-    victim(cluster)?.ready().await?;
+    comes_back(cluster, VICTIM).await
+}
+
+async fn comes_back(cluster: &mut Cluster, broker: usize) -> Result<()> {
+    let gone = cluster.brokers.get_mut(broker).context("no such broker")?;
+    gone.start()?;
+    gone.ready().await?;
     members(cluster, 3).await
 }
 

@@ -56,6 +56,11 @@ const STEPS: [(&str, Server, &str, &str); 8] = [
     ("resume-exporting", Server::Broker, "POST", "/actuator/exporting/resume"),
 ];
 
+/// Every step, before its effect.
+pub fn beginnings() -> Vec<Moment> {
+    moments().into_iter().filter(|one| one.point == Point::BeforeForwarding).collect()
+}
+
 /// Both sides of the effect of every step.
 pub fn moments() -> Vec<Moment> {
     let points = [Point::BeforeForwarding, Point::AfterAnswer];
