@@ -418,6 +418,11 @@ impl Run {
             .then(|| PauseOnItsWay { until: sent + PAUSE_LANDS_WITHIN, attempts })
     }
 
+    /// When the process at hand took the run over, if it did.
+    pub(crate) fn adopted_at(&self) -> Option<Timestamp> {
+        self.gaps.last().map(|(_, adopted)| *adopted)
+    }
+
     /// Time in which a process was alive, from `since` to `now`.
     pub fn alive(&self, since: Timestamp, now: Timestamp) -> SignedDuration {
         let mut alive = now.duration_since(since);

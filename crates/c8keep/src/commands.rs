@@ -43,7 +43,7 @@ pub async fn run(cli: Cli) -> u8 {
         Verb::Show { backup } => show::run(global, backup, printer).await,
         Verb::ResumeExporting(args) => Box::pin(resume_exporting::run(global, args, printer)).await,
         Verb::Demo(args) => demo::run(args, printer).await,
-        Verb::Completions { shell } => Ok(completions::run(*shell)),
+        Verb::Completions { shell } => Ok(completions::run(*shell, printer)),
     };
     let code = match ended {
         Ok(code) => code,
@@ -54,7 +54,11 @@ pub async fn run(cli: Cli) -> u8 {
     };
     // Whoever reads a result may take his time; after a run nobody waits for a reader that has gone.
     Printer::flush(drives.then_some(exit::FLUSH));
-    code
+    let Some(error) = Printer::lost() else { return code };
+    printer.problem(&format!("writing to standard output failed: {error}"), "");
+    Printer::flush(Some(exit::FLUSH));
+    // What a backup has done is as true when nobody could be told; of a reading verb nothing else is left.
+    if drives || code != exit::DONE { code } else { exit::FAILED }
 }
 
 /// A command that ended early, for people and for programs.

@@ -120,6 +120,11 @@ impl Printer {
         }
     }
 
+    /// What kept results from being written to standard output, if anything did; true after [`Printer::flush`].
+    pub fn lost() -> Option<&'static std::io::Error> {
+        LOST.get()
+    }
+
     /// Asks a question on the terminal; the empty answer is the default. Signals are heard meanwhile.
     pub async fn ask(self, question: String) -> String {
         let asking = move || {
@@ -194,10 +199,10 @@ fn sink() -> &'static SyncSender<Piece> {
             for piece in pieces {
                 // A closed pipe ends the output, not the program: a backup must go on when nobody reads any more.
                 match piece {
-                    Piece::Out(text) => drop(std::io::stdout().write_all(text.as_bytes())),
+                    Piece::Out(text) => keep(std::io::stdout().write_all(text.as_bytes())),
                     Piece::Err(text) => drop(std::io::stderr().write_all(text.as_bytes())),
                     Piece::Flushed(done) => {
-                        let _ = std::io::stdout().flush();
+                        keep(std::io::stdout().flush());
                         let _ = done.send(());
                     }
                 }
@@ -205,6 +210,17 @@ fn sink() -> &'static SyncSender<Piece> {
         });
         sender
     })
+}
+
+static LOST: OnceLock<std::io::Error> = OnceLock::new();
+
+/// A reader that has gone has what it wanted; a disk that is full has lost it.
+fn keep(written: std::io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        let _ = LOST.set(error);
+    }
 }
 
 fn out(text: &str) {

@@ -48,6 +48,16 @@ pub fn install(printer: Printer) {
     }
 }
 
+/// Returns with the first signal, for a verb that holds no pause and has nothing to release.
+pub async fn any() {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let mut signals: Vec<Signal> = kinds.map(signal).into_iter().filter_map(Result::ok).collect();
+    if signals.is_empty() {
+        return std::future::pending().await;
+    }
+    futures::future::select_all(signals.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
+}
+
 /// Turns true with the first signal; never, where nobody listens.
 pub fn stopped() -> watch::Receiver<bool> {
     STOPPED.get().cloned().unwrap_or_else(|| watch::channel(false).1)

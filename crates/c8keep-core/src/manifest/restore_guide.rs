@@ -13,6 +13,7 @@ use super::{MISSING, Manifest, Part};
 use crate::backup::Component;
 use crate::capability::Dialect;
 use crate::installation::SearchProduct;
+use crate::words::counted;
 
 /// The guide, as Markdown. The order is that of Camunda's page "Restore a backup" for the backup's version.
 pub fn restore_guide(manifest: &Manifest) -> String {
@@ -63,7 +64,10 @@ fn place(m: &Manifest, part: &Part) -> String {
         ),
         (Component::Runtime, None) => "the brokers' backup store".into(),
         (Component::Database, _) => databases::place(part),
-        _ => format!("{} snapshots in repository {}", part.snapshots.len(), repository(m)),
+        _ => {
+            let snapshots = counted(part.snapshots.len(), "snapshot", "snapshots");
+            format!("{snapshots} in repository {}", repository(m))
+        }
     }
 }
 
@@ -76,12 +80,12 @@ fn prepare(text: &mut String, m: &Manifest) {
     line!(text, "- Install exactly Camunda {}: snapshot names carry the version.", m.versions.camunda);
     if let Some(topology) = &m.topology {
         let told: Vec<String> = [
-            (topology.partitions, "partitions (must be the same)"),
-            (topology.brokers_expected, "brokers"),
-            (topology.replication, "replicas of each partition"),
+            (topology.partitions, "partition (must be the same)", "partitions (must be the same)"),
+            (topology.brokers_expected, "broker", "brokers"),
+            (topology.replication, "replica of each partition", "replicas of each partition"),
         ]
         .into_iter()
-        .filter_map(|(number, what)| Some(format!("{} {what}", number?)))
+        .filter_map(|(number, one, many)| Some(counted(usize::try_from(number?).ok()?, one, many)))
         .collect();
         if !told.is_empty() {
             line!(text, "- Configure {}.", told.join(", "));

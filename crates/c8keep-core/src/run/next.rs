@@ -205,8 +205,12 @@ impl Run {
     }
 
     /// A release that waits for a pause on its way is confirmed as soon as that is over, whatever the back-off says: the
-    /// patience after a signal is short.
+    /// patience after a signal is short. And a back-off is that of the process that failed: whoever takes over may know
+    /// that all is well again, and tries at once.
     fn due_again(&self, step: &Step, failed: Timestamp, attempt: u32) -> Timestamp {
+        if let Some(adopted) = self.adopted_at().filter(|adopted| *adopted > failed) {
+            return adopted;
+        }
         let due = failed + back_off(attempt);
         let over = self.pause_may_land_until().map(|pause| pause.until).filter(|until| *until > failed);
         match over {

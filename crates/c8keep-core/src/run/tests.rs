@@ -345,6 +345,33 @@ fn only_a_pause_without_an_answer_is_on_its_way() {
     assert_eq!(run.next(at(119), &InFlight::default()), Next::Wait { until: Some(at(120)) });
 }
 
+/// A back-off is the patience of the process that failed; its successor tries at once, and backs off by its own failures.
+#[test]
+fn who_takes_a_run_over_tries_the_release_at_once() {
+    let mut run = open_before(&the_plan(), "snapshot-records");
+    let release = StepName::from("resume-exporting");
+    let start = run.last_at();
+    let later = |seconds| start.checked_add(SignedDuration::from_secs(seconds)).unwrap();
+    run.apply(&Event::StopAsked { reason: StopReason::Signal, at: start }).unwrap();
+    let fails = |run: &mut Run, attempt, at| {
+        let fault =
+            Fault::new(FaultKind::Refused, "resuming", "gateway", "HTTP 200, status 500").with_retry();
+        let answer = Answer::Fault { fault, facts: Vec::new() };
+        run.apply(&Event::Intended { step: release.clone(), attempt, at }).unwrap();
+        run.apply(&Event::Answered { step: release.clone(), attempt, answer, at }).unwrap();
+    };
+    for attempt in 1..=8 {
+        fails(&mut run, attempt, start);
+    }
+    assert_eq!(run.next(later(1), &InFlight::default()), Next::Wait { until: Some(later(10)) });
+    run.apply(&Event::Adopted { by: "next".into(), at: later(1) }).unwrap();
+    let order = Order { step: release.clone(), attempt: 9, looks_only: false };
+    assert_eq!(run.next(later(1), &InFlight::default()), Next::Start(vec![order.clone()]));
+    assert_eq!(run.next_release(later(1), &InFlight::default()), Some((order, later(1))));
+    fails(&mut run, 9, later(2));
+    assert_eq!(run.next(later(3), &InFlight::default()), Next::Wait { until: Some(later(12)) });
+}
+
 /// Exporting is paused for two hours at most; then nothing more starts and the release goes out.
 #[test]
 fn the_hold_budget_ends_the_run() {

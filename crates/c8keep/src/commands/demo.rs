@@ -12,11 +12,35 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_twin::LossKind;
 
 use self::stage::{Scene, Stage};
-use crate::cli::DemoArgs;
+use crate::cli::{DemoArgs, Output};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
+use crate::signals;
 
 pub(super) async fn run(args: &DemoArgs, printer: Printer) -> Result<u8, Stop> {
+    if printer.output() != Output::Text {
+        let hint = "leave `--output` away; `c8keep backup -o json` is for programs";
+        return Err(Fault::new(
+            FaultKind::Usage,
+            "starting the demo",
+            "--output",
+            "the demo is told to people",
+        )
+        .with_hint(hint)
+        .into());
+    }
+    tokio::select! {
+        played = Box::pin(play(args, printer)) => played,
+        // Dropped, the stage takes its children and its folder with it.
+        () = signals::any() => {
+            let what = "the demo was stopped; the simulated installation, its pause and its folder are gone with it";
+            printer.say(what);
+            Err(Stop::told(exit::INTERRUPTED, what))
+        }
+    }
+}
+
+async fn play(args: &DemoArgs, printer: Printer) -> Result<u8, Stop> {
     let stage = Stage::set(args.seed, printer).await?;
     let mut announced = Announced { printer, kept: true };
     stage.tell(&[

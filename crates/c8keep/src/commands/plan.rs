@@ -2,7 +2,7 @@
 
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::Installation;
-use c8keep_core::plan::StepName;
+use c8keep_core::plan::{Action, StepName};
 use c8keep_core::recipe::{self, Request};
 use c8keep_core::{BackupId, Plan};
 use c8keep_engine::{World, ids, perform};
@@ -81,14 +81,14 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
         in_the_way: &in_the_way,
     };
     let beforehand = first.as_ref().map_or_else(String::new, |first| format!("{first}\n\n"));
-    printer.result(&format!("{beforehand}{plan}\n{}\n{last}", text(&checks, budget.as_ref())), &shown);
+    printer.result(&format!("{beforehand}{plan}\n{}\n{last}", text(&checks, &plan, budget.as_ref())), &shown);
     for fault in &in_the_way {
         printer.fault(fault);
     }
     Ok(exit::first_of(in_the_way.iter().map(|fault| fault.kind.exit_code())))
 }
 
-fn text(checks: &[Check], budget: Option<&Compared>) -> String {
+fn text(checks: &[Check], plan: &Plan, budget: Option<&Compared>) -> String {
     let mut lines = vec!["checks, made just now".to_owned()];
     for Check { step, fault, note, .. } in checks {
         lines.push(match (fault, note) {
@@ -97,7 +97,14 @@ fn text(checks: &[Check], budget: Option<&Compared>) -> String {
             (None, None) => format!("  ok   {step}"),
         });
     }
-    lines.push("  -    check-vault           made by the backup itself: it writes".into());
+    lines.extend(plan.steps().iter().filter_map(|step| {
+        let why = match step.action {
+            Action::CheckVault => "it writes",
+            Action::AwaitQuiet { .. } => "it waits",
+            _ => return None,
+        };
+        Some(format!("  -    {:<21} made by the backup itself: {why}", step.name))
+    }));
     lines.extend(budget.map(|Compared { says, is_enough }| {
         let (sign, advice) =
             if *is_enough { ("ok  ", String::new()) } else { ("WARN", format!("; {}", budget::ADVICE)) };

@@ -30,6 +30,8 @@ struct Shown<'a> {
     outcome: Option<&'a Outcome>,
     /// Only of a run that has not ended.
     open: Option<OpenShown>,
+    /// Other backups whose runs have not ended.
+    others_open: Vec<BackupId>,
     manifest: Option<&'a Manifest>,
     release: Option<&'a Release>,
     steps: Vec<StepShown<'a>>,
@@ -74,10 +76,14 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
     let run = entry.run.as_ref();
     let holder = session::holder(&settings).unwrap_or_default();
     let open = run.filter(|run| run.outcome().is_none());
+    let is_open = |run: &&Run| run.outcome().is_none() && run.plan().backup() != entry.backup;
+    let others_open: Vec<&Run> =
+        catalog.entries.iter().filter_map(|e| e.run.as_ref()).filter(is_open).collect();
     let shown = Shown {
         backup: entry.backup,
         complete: entry.manifest.as_ref().is_some_and(|manifest| manifest.missing().next().is_none()),
         outcome: run.and_then(Run::outcome),
+        others_open: others_open.iter().map(|run| run.plan().backup()).collect(),
         open: open.map(|run| OpenShown { hold: run.hold(), holder: holder.clone() }),
         manifest: entry.manifest.as_ref(),
         release: entry.release.as_ref(),
@@ -100,6 +106,13 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
         text.push_str(&of_open(run, holder.as_deref()));
     }
     printer.result(&text, &shown);
+    for other in others_open {
+        printer.say(&format!(
+            "backup {}: {}",
+            other.plan().backup(),
+            of_open(other, holder.as_deref()).trim_end()
+        ));
+    }
     let Some(fault) = &entry.fault else { return Ok(exit::DONE) };
     printer.fault(fault);
     Ok(fault.kind.exit_code())

@@ -328,6 +328,10 @@ pub(super) fn tell_unreleased(driven: &Driven, printer: Printer) -> String {
     let next = format!("{first}run `c8keep resume-exporting`; until then the brokers' disks fill up");
     let what = format!("exporting may still be PAUSED: {why}");
     printer.problem(&what, &next);
+    if summary::is_whole(&driven.run) {
+        let id = driven.run.plan().backup();
+        printer.say(&format!("backup {id} itself is whole and published: `c8keep show {id}`"));
+    }
     what
 }
 

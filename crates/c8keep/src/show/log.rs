@@ -180,6 +180,7 @@ fn line(run: &Run, event: &Event) -> Option<String> {
             let releasing = if run.hold().is_open() { "; resuming exporting" } else { "" };
             match reason {
                 // For those who read it later, that process is another one; here it is the one that speaks.
+                StopReason::TakenOver if run.is_past_pivot() => format!("its backup is ended{releasing}"),
                 StopReason::TakenOver => format!("it is ended, not gone on with{releasing}"),
                 reason => format!("stopping: {reason}{releasing}"),
             }

@@ -27,7 +27,7 @@ pub struct Result<'a> {
     pub run: &'a str,
     /// `complete`, `partial`, `failed`, `stopped`, `release-pending`, `left-open`, `superseded` or `journal-lost`.
     pub outcome: &'static str,
-    /// Whether the backup counts.
+    /// Whether the backup is published and whole; whether exporting runs is another question.
     pub complete: bool,
     /// The witness.
     pub witness: Option<&'a Witness>,
@@ -73,7 +73,7 @@ pub fn result<'a>(
         backup: run.plan().backup().get(),
         run: &run.id().0,
         outcome,
-        complete: matches!(driven.end, End::Closed(Outcome::Complete | Outcome::Partial { .. })),
+        complete: is_whole(run),
         witness: run.facts().witness.as_ref(),
         paused_ms: paused(run).and_then(|d| i64::try_from(d.as_millis()).ok()),
         exporting_runs: !run.hold().is_open()
@@ -83,6 +83,11 @@ pub fn result<'a>(
         next_id: next_id(run),
         exit_code,
     }
+}
+
+/// Whether the manifest is published and nothing is missing in it, whatever became of the pause.
+pub fn is_whole(run: &Run) -> bool {
+    run.facts().published.is_some() && manifest::parts(run).iter().all(Part::is_whole)
 }
 
 /// What ended a run whose window lasted too long: which step it was waiting for, how long was allowed, what to do.

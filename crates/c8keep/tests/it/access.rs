@@ -243,8 +243,12 @@ fn whoever_may_pause_and_not_resume_is_told_at_once() {
         let resumes = request.starts_with("POST /actuator/exporting/resume");
         if resumes { Some((403, String::new())) } else { guard(request) }
     });
-    let ended = locked.run(&["backup", "--release-wait", "1s"]).expect(20, &["403"]);
+    let words = ["403", "may still be PAUSED", "itself is whole and published"];
+    let ended = locked.run(&["backup", "--release-wait", "3s"]).expect(20, &words);
     assert!(locked.theatre.is_paused(), "{}", ended.said());
+    // The next one tries at once, however long its predecessor would have waited, and says that it published nothing new.
+    let again = locked.run(&["resume-exporting", "--release-wait", "1s"]).expect(20, &["403"]);
+    assert!(!again.said().contains("never sent"), "{}", again.said());
     locked.management.replace(wants(MANAGEMENT_HEADER));
     locked.run(&["resume-exporting"]).expect(0, &["exporting runs"]);
 }

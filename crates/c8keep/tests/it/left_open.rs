@@ -50,6 +50,20 @@ fn a_run_left_open_whose_pause_is_over() {
     assert!(!status.said().contains("LEFT OPEN"), "{}", status.said());
 }
 
+/// Whoever looks at one backup is told of the pause of another one.
+#[test]
+fn every_backup_that_is_shown_tells_of_a_run_left_open() {
+    let mut config = slow();
+    config.durations.records = 3_000;
+    let theatre = Theatre::new(config);
+    theatre.run(&["backup", "--id", "900"]).expect(0, &[]);
+    killed_in_window(&theatre);
+    let words = ["backup 900", "backup 1000: open: run", "`c8keep resume-exporting` releases it"];
+    theatre.run(&["show", "900"]).expect(0, &words);
+    let shown = theatre.run(&["show", "900", "-o", "json"]).json();
+    assert_eq!(shown["others_open"], serde_json::json!([1000]));
+}
+
 /// The prompt of a takeover: each answer is answered.
 #[test]
 fn who_is_asked_is_told_what_became_of_it() {

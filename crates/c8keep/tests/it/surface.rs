@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use crate::theatre::Theatre;
+
 fn c8keep(arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_c8keep")).args(arguments).env_clear().output().unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
@@ -40,6 +42,45 @@ fn completions_for_every_shell() {
 #[test]
 fn an_unknown_verb_is_usage() {
     assert_eq!(c8keep(&["bakcup"]).0, Some(2));
+}
+
+/// A disk that is full is no reader that has gone.
+#[test]
+fn output_that_cannot_be_written_is_told() {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    for verb in [&["completions", "bash"][..], &["list"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = theatre.command(verb).stdout(full).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("writing to standard output failed"), "{said}");
+    }
+}
+
+/// Its servers live in its own process: what it started must end with it, and nothing stays on the disk.
+#[test]
+fn a_demo_that_is_stopped_leaves_nothing() {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_c8keep"))
+        .args(["demo", "--no-progress"])
+        .env_clear()
+        .env("TMPDIR", theatre.home())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("pause-exporting") || line.contains("exporting is paused")));
+    crate::interrupted::signal(&demo, "-TERM");
+    // Its children write to the same pipe, which ends when all of them have.
+    let (ended, all_ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || ended.send(lines.collect::<Vec<_>>()));
+    let said =
+        all_ended.recv_timeout(std::time::Duration::from_secs(20)).expect("a child is left").join("\n");
+    assert_eq!(demo.wait().unwrap().code(), Some(130), "{said}");
+    assert!(said.contains("the demo was stopped"), "{said}");
+    assert_eq!(std::fs::read_dir(theatre.home()).unwrap().count(), 0);
+    assert_eq!(c8keep(&["demo", "-o", "json"]).0, Some(2));
 }
 
 /// What makes answers harmless for a terminal must not make our own headings unreadable.
