@@ -1,5 +1,8 @@
 //! `status`: whether exporting is paused, runs that are open, the last backup. Reads only.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -92,6 +95,8 @@ struct OpenRun {
     paused_ms: Option<i64>,
     /// Its pause is over although it has not released it: somebody resumed exporting.
     resumed_meanwhile: bool,
+    /// What answers now is another cluster than its own.
+    is_elsewhere: bool,
 }
 
 #[derive(Serialize)]
@@ -186,7 +191,10 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         open_runs: open
             .runs
             .iter()
-            .map(|(run, _)| open_run(run, holder.as_deref(), running.as_ref(), now))
+            .map(|(run, _)| OpenRun {
+                is_elsewhere: cluster.is_some_and(|cluster| cluster != run.plan().fingerprint()),
+                ..open_run(run, holder.as_deref(), running.as_ref(), now)
+            })
             .collect(),
         other_names: others.iter().map(|other| elsewhere(other, running.as_ref(), now)).collect(),
         holder,
@@ -273,6 +281,7 @@ fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now:
         last_event_at: run.last_at(),
         paused_ms,
         resumed_meanwhile: is_resumed(run, running, now),
+        is_elsewhere: false,
     }
 }
 
@@ -427,66 +436,14 @@ fn run_lines(run: &OpenRun, holder: Option<&str>, now: Timestamp) -> Vec<String>
             Some(holder) => {
                 format!("wait until {holder} has ended: if it does not take the run over, the next one does")
             }
+            None if run.is_elsewhere => {
+                "another cluster answers here than the one that it is of: `c8keep resume-exporting` with \
+                 that one's addresses"
+                    .into()
+            }
             None => what_to_do(run.hold).into(),
         };
         lines.push(format!("  next        {next}"));
     }
     lines
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::SignedDuration;
-
-    use super::*;
-
-    /// A pause under a claim that is renewed is somebody's work; under one that is not it is left over.
-    #[test]
-    fn a_claim_that_is_renewed_is_somebody_at_work() {
-        let now = Timestamp::from_second(1_748_937_221).unwrap();
-        let of = |age: i64, held: serde_json::Value, has_ended: bool| {
-            let claim = serde_json::json!({
-                "format": 1, "installation": "default", "term": 1, "renewal": 3, "by": "1@other", "journal": "j",
-                "at": now - SignedDuration::from_secs(age), "held": held, "left": false,
-            });
-            Status {
-                installation: "default".into(),
-                exporting: Exporting::Paused {
-                    short: None,
-                    places: vec!["broker 0, partition 1: SOFT_PAUSED".into()],
-                    leaders: Leaders { read: 1, of: Some(1), unread: Vec::new() },
-                },
-                open_runs: Vec::new(),
-                holder: None,
-                other_names: Vec::new(),
-                claim: Some(Told { claim: serde_json::from_value(claim).unwrap(), has_ended }),
-                claim_is_over: false,
-                last_backup: None,
-                not_in_vault: None,
-                faults: Vec::new(),
-            }
-        };
-        let status = |age| of(age, serde_json::Value::Null, false);
-        let held = serde_json::json!({
-            "run": "backup-7", "since": now, "fingerprint": "uuid/zeebe-record",
-        });
-        assert_eq!(code(&status(20), now), exit::DONE);
-        assert!(text(&status(20), now).contains("next        it is at work on another host: wait"));
-        // A renewal is overdue: nobody may be alive any more, long before a watcher would take over.
-        for age in [50, 120] {
-            assert_eq!(code(&status(age), now), exit::MAY_BE_PAUSED);
-            let silent = format!(
-                "it has not been renewed for {} and may be dead",
-                span(SignedDuration::from_secs(age))
-            );
-            let said = text(&status(age), now);
-            assert!(said.contains(&silent) && said.contains("the next `c8keep backup`"), "{said}");
-        }
-        // One that has ended was renewed just now.
-        let ended = of(1, held, true);
-        assert_eq!(code(&ended, now), exit::MAY_BE_PAUSED);
-        let said = text(&ended, now);
-        assert!(said.contains("run backup-7 of a process that has ended (1@other) holds a pause"), "{said}");
-        assert!(!said.contains("--yes"), "{said}");
-    }
 }

@@ -454,6 +454,8 @@ fn another_cluster_is_not_touched() {
         let ended = other.run(&[verb]).expect(10, &words);
         assert!(!ended.said().contains("left open"), "{}", ended.said());
     }
+    let told = other.run(&["status"]).expect(20, &["backup-1000", "another cluster answers here"]);
+    assert!(!told.said().contains("`backup` takes it over"), "{}", told.said());
     // A pause of somebody else on that one is not this run's.
     other.by_hand(Host::Gateway, "POST", "/actuator/exporting/pause?soft=true");
     for verb in ["plan", "doctor"] {
