@@ -23,8 +23,10 @@ use crate::peers::search::Kind;
 use crate::say::say;
 
 pub const NAME: &str = "likeness";
+pub const OF_THREE: &str = "likeness-of-three";
 const PROMISE: &str = "the twin's situations: the real servers answer as they were recorded";
-const PROMISE_OF_THREE: &str = "the same with three brokers";
+const PROMISE_OF_THREE: &str =
+    "the twin's situations with three brokers: the real ones answer as they were recorded";
 const WARM_UP_LIMIT: Duration = Duration::from_mins(3);
 /// Some states last for moments; whoever misses one tries again.
 const ATTEMPTS_MAX: u32 = 3;
@@ -57,7 +59,7 @@ pub async fn on_one_broker(suite: &mut Suite, cluster: &mut Cluster) {
 /// The cases of three brokers.
 pub async fn on_three_brokers(suite: &mut Suite, cluster: &mut Cluster) {
     let kind = cluster.search.kind;
-    suite.promise(NAME, kind, PROMISE_OF_THREE, three_brokers(cluster)).await;
+    suite.promise(OF_THREE, kind, PROMISE_OF_THREE, three_brokers(cluster)).await;
 }
 
 async fn one_broker(cluster: &mut Cluster) -> Result<()> {

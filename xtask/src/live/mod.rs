@@ -218,7 +218,7 @@ async fn three_brokers(suite: &mut Suite, kind: Kind, dir: &Path, program: &Prog
         GONE_BEFORE,
         GONE_AT_PAUSE,
         RELEASE_WAIT,
-        likeness::NAME,
+        likeness::OF_THREE,
     ]) {
         return Ok(());
     }
@@ -247,7 +247,7 @@ async fn three_brokers(suite: &mut Suite, kind: Kind, dir: &Path, program: &Prog
         let text = "told to stop waiting for the lost broker: exit code 20, and `resume-exporting` mends it";
         suite.promise(RELEASE_WAIT, kind, text, three::told_to_stop_waiting(&mut cluster, &program)).await;
     }
-    if suite.wants(likeness::NAME) {
+    if suite.wants(likeness::OF_THREE) {
         likeness::on_three_brokers(suite, &mut cluster).await;
     }
     cluster.down().await
