@@ -26,7 +26,7 @@ pub(super) struct Observed {
     pub(super) cluster: ClusterSeen,
     /// Brokers that were asked, whether they answered or not; the given management address first.
     pub(super) brokers: Vec<BrokerSeen>,
-    /// Applications whose addresses are known; each has answered, or a backup may do without it.
+    /// Applications whose addresses are known, whether they answered or not.
     pub(super) apps: BTreeMap<HistoryApp, AppSeen>,
     /// Search servers in the order in which they are believed.
     pub(super) searches: Vec<SearchSeen>,
@@ -89,8 +89,8 @@ pub(super) struct AppSeen {
     pub(super) endpoint: Endpoint,
     pub(super) version: Option<String>,
     pub(super) told: Option<Told>,
-    /// Why it cannot be reached, where a backup may do without it.
-    pub(super) unread: Option<String>,
+    /// Why nothing is known of it, if nothing is.
+    pub(super) fault: Option<Fault>,
 }
 
 /// One search server that somebody names.
@@ -339,28 +339,28 @@ impl Asker<'_> {
         seen
     }
 
-    /// A configured application must answer; one that does not is a fault before the pause and not inside it. One without
-    /// which a backup may do is kept all the same: its step fails, and the backup is told to be partial.
+    /// All of them side by side. One that does not answer is kept with the reason: what becomes of it is decided later, and
+    /// it hides none of the others.
     async fn apps(&self, cluster: &ClusterSeen) -> Result<BTreeMap<HistoryApp, AppSeen>, Fault> {
-        let mut apps = BTreeMap::new();
+        let mut given = Vec::new();
+        for (app, address) in self.configured.app_addresses(cluster.dialect) {
+            let access = self.configured.access.apps.get(&app).cloned().unwrap_or_default();
+            given.push((app, Endpoint::parse(address)?.with_access(&access)));
+        }
+        let seen = given.into_iter().map(|(app, endpoint)| async move {
+            let seen = self.app(app, endpoint.clone()).await;
+            let unseen = |fault| {
+                let fault = Some(hints::of_app(app, fault));
+                AppSeen { endpoint, version: None, told: None, fault }
+            };
+            (app, seen.unwrap_or_else(unseen))
+        });
+        let mut apps: BTreeMap<HistoryApp, AppSeen> = join_all(seen).await.into_iter().collect();
         if cluster.dialect == Dialect::UnifiedActuators {
             let endpoint = cluster.management.clone();
             let told = cluster.told.clone();
             let version = Some(cluster.version.to_string());
-            apps.insert(HistoryApp::Webapps, AppSeen { endpoint, version, told, unread: None });
-        }
-        for (app, address) in self.configured.app_addresses(cluster.dialect) {
-            let access = self.configured.access.apps.get(&app).cloned().unwrap_or_default();
-            let endpoint = Endpoint::parse(address)?.with_access(&access);
-            let seen = match self.app(app, endpoint.clone()).await {
-                Err(fault)
-                    if fault.kind == FaultKind::Unreachable && self.configured.optional.contains(&app) =>
-                {
-                    AppSeen { endpoint, version: None, told: None, unread: Some(fault.answer) }
-                }
-                seen => seen.map_err(|fault| hints::of_app(app, fault))?,
-            };
-            apps.insert(app, seen);
+            apps.insert(HistoryApp::Webapps, AppSeen { endpoint, version, told, fault: None });
         }
         Ok(apps)
     }
@@ -397,7 +397,7 @@ impl Asker<'_> {
             Some(prefix) => configuration_of(&**self.transport, &endpoint, prefix).await?,
             None => None,
         };
-        Ok(AppSeen { endpoint, version, told, unread: None })
+        Ok(AppSeen { endpoint, version, told, fault: None })
     }
 
     async fn searches(

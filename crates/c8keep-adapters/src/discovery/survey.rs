@@ -57,12 +57,11 @@ pub enum AppPiece {
     There(AppAddress),
     /// It is left out: switched off, or nothing shows that there is one.
     Out(Option<NotCovered>),
-    /// There is one, and nobody tells its address.
+    /// There is one, and nobody tells its address, or the one that was given leads elsewhere.
     Missing(Fault),
 }
 
-/// Asks the servers. Reads only. A management address that leads nowhere is a fault, and so is an address of an application
-/// that was given and leads elsewhere.
+/// Asks the servers. Reads only. Only a management address that leads nowhere is a fault.
 pub async fn survey(transport: Arc<dyn Transport>, configured: &Configured) -> Result<Survey, Fault> {
     let observed = observe::observe(&transport, configured).await?;
     let Pieces { brokers, brokers_expected, search, records, apps, repository, findings } =

@@ -47,7 +47,7 @@ fn broker(address: &str, node: Option<u32>, from: From) -> BrokerSeen {
 fn app(repository: &str) -> AppSeen {
     let said = ("camunda.operate.backup.repositoryName".to_owned(), repository.to_owned());
     let told = Told { repositories: vec![said], ..Told::default() };
-    AppSeen { endpoint: at("operate:9600"), version: Some("8.6.0".into()), told: Some(told), unread: None }
+    AppSeen { endpoint: at("operate:9600"), version: Some("8.6.0".into()), told: Some(told), fault: None }
 }
 
 /// 8.6, one broker, one Elasticsearch exporter, Operate.
@@ -90,7 +90,9 @@ fn exporting_with(mut observed: Observed, exporters: &[(&str, Exporter, &str)]) 
 }
 
 fn resolved(configured: &Configured, observed: &Observed) -> Result<Resolved, Fault> {
-    resolve(configured, observed)
+    let resolved = resolve(configured, observed);
+    resolved.gaps.first().map_or_else(|| Ok(()), |gap| Err(gap.fault.clone()))?;
+    Ok(resolved)
 }
 
 fn found(observed: &Observed) -> Installation {
