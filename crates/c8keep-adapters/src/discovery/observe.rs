@@ -51,9 +51,17 @@ pub(super) struct ClusterSeen {
     pub(super) topology: Option<Topology>,
     /// The application port, or why there is none.
     pub(super) rest: Result<Endpoint, String>,
+    /// Whether it is there and wants to know who asks.
+    pub(super) rest_wants_login: bool,
     pub(super) told: Option<Told>,
     /// Exporter status by id.
     pub(super) exporters: Option<BTreeMap<String, String>>,
+}
+
+/// Why there is no application port.
+struct NoRest {
+    why: String,
+    wants_login: bool,
 }
 
 /// One gateway among those that answer at an address.
@@ -183,12 +191,13 @@ impl Asker<'_> {
             members,
             topology: None,
             rest: Err(String::new()),
+            rest_wants_login: false,
             told,
             exporters: exporters.and_then(|response| topology::exporters(&Answer::of(&response))),
         };
         match self.rest(&seen).await? {
             Ok((rest, topology)) => (seen.rest, seen.topology) = (Ok(rest), Some(topology)),
-            Err(why) => seen.rest = Err(why),
+            Err(NoRest { why, wants_login }) => (seen.rest, seen.rest_wants_login) = (Err(why), wants_login),
         }
         Ok(seen)
     }
@@ -250,7 +259,8 @@ impl Asker<'_> {
     }
 
     /// The application port: the configured one, or the management host with the port that it tells.
-    async fn rest(&self, seen: &ClusterSeen) -> Result<Result<(Endpoint, Topology), String>, Fault> {
+    async fn rest(&self, seen: &ClusterSeen) -> Result<Result<(Endpoint, Topology), NoRest>, Fault> {
+        let nowhere = |why: String| Ok(Err(NoRest { why, wants_login: false }));
         let candidate = if let Some(address) = &self.configured.rest {
             Endpoint::parse(address)?.with_access(&self.configured.access.rest)
         } else {
@@ -262,14 +272,14 @@ impl Asker<'_> {
             let port = port.unwrap_or(REST_PORT_DEFAULT);
             match with_host_and_port(&seen.management, None, Some(port)) {
                 Some(endpoint) => endpoint.with_access(&self.configured.access.rest),
-                None => return Ok(Err("its address cannot be derived".into())),
+                None => return nowhere("its address cannot be derived".into()),
             }
         };
         let target = candidate.join("/v2/topology");
         let answer =
             match self.transport.send(candidate.get("/v2/topology").with_deadline(PROBE_DEADLINE)).await {
                 Ok(response) => response,
-                Err(error) => return Ok(Err(format!("{target}: {error}"))),
+                Err(error) => return nowhere(format!("{target}: {error}")),
             };
         let answer = Answer::of(&answer);
         let Some(topology) = topology::topology(&answer) else {
@@ -279,10 +289,11 @@ impl Asker<'_> {
                 }
                 _ => answer.told(),
             };
-            return Ok(Err(format!("{target} answered {told}")));
+            let wants_login = matches!(answer.status, 401 | 403);
+            return Ok(Err(NoRest { why: format!("{target} answered {told}"), wants_login }));
         };
         if !fits(&topology, seen) {
-            return Ok(Err(format!("{target} is another cluster's")));
+            return nowhere(format!("{target} is another cluster's"));
         }
         Ok(Ok((candidate, topology)))
     }

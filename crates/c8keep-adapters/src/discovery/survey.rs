@@ -23,6 +23,8 @@ pub struct Survey {
     pub management: String,
     /// The application port that tells the topology, or why there is none.
     pub rest: Result<String, String>,
+    /// Whether it is there and wants to know who asks.
+    pub rest_wants_login: bool,
     /// The brokers that are reached or configured.
     pub brokers: Vec<BrokerAddress>,
     /// How many there are, where that is told.
@@ -72,6 +74,7 @@ pub async fn survey(transport: Arc<dyn Transport>, configured: &Configured) -> R
         dialect: cluster.dialect,
         management: cluster.management.address().to_owned(),
         rest: cluster.rest.as_ref().map(|rest| rest.address().to_owned()).map_err(Clone::clone),
+        rest_wants_login: cluster.rest_wants_login,
         brokers,
         brokers_expected,
         apps: apps?,

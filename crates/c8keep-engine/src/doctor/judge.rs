@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use c8keep_core::backup::BackupId;
 use c8keep_core::database::{DatabaseServer, DatabaseTarget};
-use c8keep_core::disk::{Room, least_room};
+use c8keep_core::disk::{Disk, Room, least_room};
 use c8keep_core::facts::{Cluster, Fact, Positions, Repository};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::run::Answer;
@@ -251,7 +251,7 @@ pub(super) fn disk(machines: &[Machine], budget: SignedDuration) -> Check {
                     disk of their data: management.metrics.system.diskspace.paths";
         return Check::cannot_tell(subject, "no broker tells how much space is free beside its data", todo);
     };
-    let says = format!("{}: {disk}; {}", disk.address, of_room(&room, budget));
+    let says = format!("{}: {disk}; {}", disk.address, of_room(&disk, &room, budget));
     match room {
         Room::None => Check::bad(subject, disk::scarce(&disk)),
         Room::Measured { is_enough: true, .. } | Room::Fixed { is_enough: true } => Check::ok(subject, says),
@@ -259,9 +259,12 @@ pub(super) fn disk(machines: &[Machine], budget: SignedDuration) -> Check {
     }
 }
 
-fn of_room(room: &Room, budget: SignedDuration) -> String {
+fn of_room(disk: &Disk, room: &Room, budget: SignedDuration) -> String {
     match room {
         Room::None => "no room for a pause".into(),
+        Room::Fixed { .. } if disk.written.is_some() => {
+            "it runs too shortly to tell how fast its log grows".into()
+        }
         Room::Fixed { .. } => "how fast its log grows it does not tell".into(),
         Room::Measured { hourly, lasts, is_enough } => {
             let megabytes = hourly.div_ceil(1_000_000);

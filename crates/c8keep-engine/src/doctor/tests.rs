@@ -223,8 +223,13 @@ fn a_gap_takes_the_place_of_what_it_makes_unknown() {
 #[test]
 fn an_application_is_judged_on_its_own() {
     let judged = |required: bool, highest: Result<Option<BackupId>, Fault>| {
-        let app =
-            AppAddress { app: HistoryApp::Operate, address: "http://o".into(), repository: None, required };
+        let app = AppAddress {
+            app: HistoryApp::Operate,
+            address: "http://o".into(),
+            repository: None,
+            index_prefix: None,
+            required,
+        };
         let told = examine::AppTold { app: &app, highest, repository: Ok(None) };
         let ids = judge::ids((Ok(None), Ok("7".parse().ok())), std::slice::from_ref(&told));
         (judge::app(&told).verdict, ids.says)
@@ -263,6 +268,8 @@ fn the_disks_are_judged_by_the_budget() {
     );
     assert!(check.todo.contains("limits.hold_budget"), "{check:?}");
     assert_eq!(judged(machine(2_500_000_000, 1, 48)).verdict, Verdict::Bad);
+    let young = Machine { uptime: Some(SignedDuration::from_secs(9)), ..machine(13_000_000_000, 1, 48) };
+    assert!(judged(young).says.ends_with("it runs too shortly to tell how fast its log grows"));
     let untold = judged(Machine { uptime: None, ..machine(13_000_000_000, 1, 48) });
     assert!(untold.verdict == Verdict::Ok && untold.says.ends_with("it does not tell"), "{untold:?}");
     assert_eq!(judge::disk(&[], SignedDuration::from_hours(2)).verdict, Verdict::CannotTell);

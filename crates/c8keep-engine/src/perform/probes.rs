@@ -234,19 +234,23 @@ pub(crate) async fn census(world: &World, records: Option<&str>) -> Performed {
 
 /// Patterns of the applications' indices.
 fn app_patterns(world: &World) -> Vec<String> {
-    let prefixes = world.installation.apps.iter().flat_map(|a| index_prefixes(a.app));
+    let prefixes = world.installation.apps.iter().flat_map(index_prefixes);
     let patterns: BTreeSet<String> = prefixes.map(|prefix| format!("{prefix}*")).collect();
     patterns.into_iter().collect()
 }
 
 /// What the names of an application's indices begin with (Camunda docs, "Restore": the indices to delete).
-pub(super) fn index_prefixes(app: HistoryApp) -> &'static [&'static str] {
-    match app {
+pub(super) fn index_prefixes(app: &AppAddress) -> Vec<String> {
+    if let Some(prefix) = &app.index_prefix {
+        return vec![format!("{prefix}-")];
+    }
+    let names: &[&str] = match app.app {
         HistoryApp::Operate => &["operate-"],
         HistoryApp::Tasklist => &["tasklist-"],
         HistoryApp::Webapps => &["operate-", "tasklist-", "camunda-"],
         HistoryApp::Optimize => &["optimize-"],
-    }
+    };
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// The highest id seen is told also when it refuses: it says which id comes next.
@@ -306,6 +310,19 @@ async fn by_its_snapshots(world: &World, app: HistoryApp, fault: Fault) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rights are asked for, and indices counted, by the names that they have.
+    #[test]
+    fn indices_are_looked_for_by_their_own_names() {
+        let of = |app, index_prefix: Option<&str>| {
+            let (address, repository) = (String::new(), None);
+            let index_prefix = index_prefix.map(str::to_owned);
+            index_prefixes(&AppAddress { app, address, repository, index_prefix, required: true })
+        };
+        assert_eq!(of(HistoryApp::Operate, None), ["operate-"]);
+        assert_eq!(of(HistoryApp::Operate, Some("mine")), ["mine-"]);
+        assert_eq!(of(HistoryApp::Webapps, None).len(), 3);
+    }
 
     /// Only a busy application is asked about elsewhere: what a broken one does not tell, nobody may make up for.
     #[test]

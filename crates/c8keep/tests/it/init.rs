@@ -159,6 +159,40 @@ fn what_is_missing_is_marked() {
     assert!(!file(&theatre).exists(), "nothing to write");
 }
 
+/// Wrong ones first, as somebody gives them who tries.
+fn several_answers(token_url: &str) -> Vec<(&str, &str)> {
+    let oauth = |secret: &'static str| {
+        vec![
+            ("who c8keep is to search", "oauth"),
+            ("address of the token endpoint", token_url),
+            ("client id", "c8keep"),
+            ("client secret is found at", secret),
+            ("audience", "search"),
+            ("scope", ""),
+        ]
+    };
+    let mut answers = oauth("env:OTHER_SECRET");
+    answers.extend(oauth("env:CLIENT_SECRET"));
+    answers.extend([
+        ("who c8keep is to rest", "bearer:env:NOT_SET_AT_ALL"),
+        ("who c8keep is to rest", "basic:backup:env:CLIENT_SECRET"),
+        ("brokers are reached", ""),
+        ("name of the installation", ""),
+        ("where manifests are kept", ""),
+        ("PostgreSQL database", "Web Modeler"),
+        ("PostgreSQL database", "web-modeler"),
+        ("host of", "db.invalid"),
+        ("port (", "x"),
+        ("port (", "5433"),
+        ("user (", "backup"),
+        ("name of the database", "modeler"),
+        ("password is found at", "hunter2"),
+        ("password is found at", "env:CLIENT_SECRET"),
+        ("PostgreSQL database", ""),
+    ]);
+    answers
+}
+
 /// What takes several answers: a token by client credentials, and a database. What is written is read by a plan at once.
 #[test]
 fn on_a_terminal_it_asks_for_what_takes_several_answers() {
@@ -174,42 +208,27 @@ fn on_a_terminal_it_asks_for_what_takes_several_answers() {
             (401, r#"{"error":"invalid_client"}"#.into())
         }
     });
+    let login = format!("authorization: Basic {}", crate::canaries::base64("backup:canary-secret"));
+    let rest = crate::guard::Guard::before(&theatre.url(Host::Rest), crate::guard::wants(&login));
     let (management, optimize) = (theatre.url(Host::Gateway), theatre.url(Host::Optimize));
     without_variables(&mut theatre);
     theatre.set("CLIENT_SECRET", "canary-secret");
     theatre.set("OTHER_SECRET", "canary-other");
-    let (search, token_url) = (search.url(), idp.url());
-    let oauth = |secret: &'static str| {
-        vec![
-            ("who c8keep is to search", "oauth"),
-            ("address of the token endpoint", token_url.as_str()),
-            ("client id", "c8keep"),
-            ("client secret is found at", secret),
-            ("audience", "search"),
-            ("scope", ""),
-        ]
-    };
-    let mut answers = oauth("env:OTHER_SECRET");
-    answers.extend(oauth("env:CLIENT_SECRET"));
-    answers.extend([
-        ("application address", ""),
-        ("brokers are reached", ""),
-        ("name of the installation", ""),
-        ("where manifests are kept", ""),
-        ("PostgreSQL database", "Web Modeler"),
-        ("PostgreSQL database", "web-modeler"),
-        ("host of", "db.invalid"),
-        ("port (", "x"),
-        ("port (", "5433"),
-        ("user (", "backup"),
-        ("name of the database", "modeler"),
-        ("password is found at", "hunter2"),
-        ("password is found at", "env:CLIENT_SECRET"),
-        ("PostgreSQL database", ""),
-    ]);
+    let (search, rest, token_url) = (search.url(), rest.url(), idp.url());
+    let answers = several_answers(&token_url);
     let file = file(&theatre);
-    let arguments =
-        ["-c", file.to_str().unwrap(), "init", &management, "--optimize", &optimize, "--search", &search];
+    let arguments = [
+        "-c",
+        file.to_str().unwrap(),
+        "init",
+        &management,
+        "--optimize",
+        &optimize,
+        "--search",
+        &search,
+        "--rest",
+        &rest,
+    ];
     let ended =
         typed(&theatre, &arguments, &answers).expect(0, &["wrote", "invalid_client", "lower-case letters"]);
     assert!(!ended.said().contains("canary-token"), "{}", ended.said());

@@ -52,6 +52,7 @@ pub(in crate::discovery) fn choose(
                 app: *app,
                 address: seen.endpoint.address().to_owned(),
                 repository: repository.map(|(_, name)| name.clone()),
+                index_prefix: seen.told.as_ref().and_then(|told| other_index_prefix(*app, told, observed)),
                 required: !optional,
             };
             apps.push((*app, AppPiece::There(there)));
@@ -179,6 +180,14 @@ fn absent(app: HistoryApp, observed: &Observed, findings: &mut Vec<Finding>) -> 
 /// What an application tells of its repository.
 fn own_repository(app: HistoryApp, told: &Told) -> Option<&(String, String)> {
     told.repository_under(crate::camunda::configuration_prefix(app)?)
+}
+
+/// What its indices are called, where that is not what they are called by default. It tells a property of both products.
+fn other_index_prefix(app: HistoryApp, told: &Told, observed: &Observed) -> Option<String> {
+    let product = observed.searches.iter().find_map(|search| Some(search.identity.as_ref().ok()?.product))?;
+    let property = format!("{}.{product}.", crate::camunda::configuration_prefix(app)?).to_lowercase();
+    let own = told.index_prefixes.iter().find(|(name, _)| name.to_lowercase().starts_with(&property));
+    own.map(|(_, prefix)| prefix.clone()).filter(|prefix| *prefix != app.to_string())
 }
 
 /// Which value to change: ours, where the components agree among themselves.

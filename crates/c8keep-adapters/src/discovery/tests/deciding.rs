@@ -69,6 +69,7 @@ fn observed() -> Observed {
             members: Some(members),
             topology: None,
             rest: Err("http://gateway:8080/v2/topology: connection refused".into()),
+            rest_wants_login: false,
             told: Some(told),
             exporters: Some(BTreeMap::from([("es".to_owned(), "ENABLED".to_owned())])),
         },
@@ -372,6 +373,23 @@ fn what_the_login_may_not_see_is_not_called_absent() {
     assert_eq!(said(&observed()), "no optimize: no index optimize-*, no address");
     narrow.indices = Some(vec!["optimize-metadata_v3".into()]);
     assert_eq!(resolved(&Configured::default(), &narrow).unwrap_err().kind.exit_code(), 10, "one was seen");
+}
+
+/// It tells the word for both products; only the one in use counts, and its own name is no other word.
+#[test]
+fn indices_of_other_names_are_known() {
+    let mut observed = observed();
+    let mut told = |of: &[(&str, &str)]| {
+        let prefixes = of
+            .iter()
+            .map(|(product, prefix)| (format!("camunda.operate.{product}.indexPrefix"), (*prefix).into()));
+        observed.apps.get_mut(&HistoryApp::Operate).unwrap().told.as_mut().unwrap().index_prefixes =
+            prefixes.collect();
+        found(&observed).apps[0].index_prefix.clone()
+    };
+    assert_eq!(told(&[("elasticsearch", "mine"), ("opensearch", "operate")]).as_deref(), Some("mine"));
+    assert_eq!(told(&[("elasticsearch", "operate"), ("opensearch", "theirs")]), None);
+    assert_eq!(told(&[]), None);
 }
 
 #[test]

@@ -43,9 +43,16 @@ pub(super) async fn find_out(given: &mut Given, printer: Printer) -> Result<Surv
             printer.fault(&fault);
         }
         *asked.entry(question).or_default() += 1;
-        if let Asked::Nobody = ask(question, surveyed.as_ref().ok(), given, printer).await {
-            printer.say("nobody answers any more; what is missing is left open");
-            return surveyed.map_err(Stop::from);
+        match ask(question, surveyed.as_ref().ok(), given, printer).await {
+            Asked::Nobody => {
+                printer.say("nobody answers any more; what is missing is left open");
+                return surveyed.map_err(Stop::from);
+            }
+            // More than it may be asked: it is not asked again, and was not given up either.
+            Asked::LeftOut if questions::may_be_left_out(question) => {
+                asked.insert(question, TRIES_MAX + 1);
+            }
+            _ => {}
         }
     }
 }

@@ -67,7 +67,8 @@ pub(super) fn given_up(
     asked: &BTreeMap<Question, u32>,
 ) -> Vec<Question> {
     let mut open = open(surveyed, settings);
-    open.retain(|question| asked.get(question).is_some_and(|tries| *tries >= TRIES_MAX));
+    // One that was left out was not asked so often.
+    open.retain(|question| asked.get(question).is_some_and(|tries| *tries == TRIES_MAX));
     open
 }
 
@@ -97,6 +98,14 @@ pub(super) fn why(question: Question, surveyed: &Result<Survey, Fault>) -> Optio
         | Question::Issuers(server)
         | Question::Certificate(server)
         | Question::Name(server) => match app_of(server) {
+            None if server == "rest" => survey.rest.as_ref().err().map(|why| {
+                Fault::new(
+                    FaultKind::Unauthorised,
+                    "looking for the topology",
+                    "the application address",
+                    why,
+                )
+            }),
             Some(app) => of_app(app),
             None => survey.search.as_ref().err().cloned(),
         },
@@ -212,6 +221,11 @@ fn is_optional(question: Question) -> bool {
     matches!(question, Question::Rest | Question::Brokers)
 }
 
+/// The same where an empty answer leaves it out; one that cannot be meant is asked again.
+pub(super) fn may_be_left_out(question: Question) -> bool {
+    is_optional(question) || question == Question::Credential("rest")
+}
+
 fn of_survey(survey: &Survey, settings: &Settings) -> Vec<Question> {
     let mut open = Vec::new();
     if let Err(fault) = &survey.search {
@@ -230,7 +244,8 @@ fn of_survey(survey: &Survey, settings: &Settings) -> Vec<Question> {
         open.push(Question::Prefix);
     }
     if survey.rest.is_err() {
-        open.push(Question::Rest);
+        let wanted = if survey.rest_wants_login { Question::Credential("rest") } else { Question::Rest };
+        open.push(wanted);
     }
     let reached = survey.brokers.iter().filter(|broker| broker.reached).count();
     if settings.brokers.is_empty()
@@ -325,6 +340,7 @@ mod tests {
             dialect: c8keep_core::Dialect::UnifiedActuators,
             management: "http://core:9600".into(),
             rest: Err("refused".into()),
+            rest_wants_login: false,
             brokers: Vec::new(),
             brokers_expected: Some(3),
             apps: vec![(HistoryApp::Optimize, AppPiece::Missing(told("optimize")))],
@@ -389,6 +405,16 @@ mod tests {
         let elsewhere =
             fault(FaultKind::Unreachable, "GET https://found:9200/").with_hint(TlsTrouble::Name.hint());
         assert_eq!(of_server("search", &elsewhere, &settings()), None, "it was found and not given");
+    }
+
+    /// The application port of a cluster with authentication is there, and its topology is told to whoever logs in.
+    #[test]
+    fn an_application_port_that_wants_a_login() {
+        let surveyed = Ok(Survey { rest_wants_login: true, ..survey() });
+        let open = open(&surveyed, &settings());
+        assert!(open.contains(&Credential("rest")) && !open.contains(&Rest), "{open:?}");
+        assert_eq!(why(Credential("rest"), &surveyed).unwrap().answer, "refused");
+        assert!(may_be_left_out(Credential("rest")) && !may_be_left_out(Credential("search")));
     }
 
     #[test]
