@@ -63,6 +63,9 @@ pub struct AppAddress {
     pub address: String,
     /// The repository that the application itself says it uses, if it tells.
     pub repository: Option<String>,
+    /// What the names of its indices begin with, where the application tells another word than its own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_prefix: Option<String>,
     /// Whether a backup without this part is still `partial` rather than failed.
     pub required: bool,
 }

@@ -13,6 +13,7 @@ pub mod backup;
 pub mod capability;
 pub mod claim;
 pub mod database;
+pub mod disk;
 pub mod facts;
 pub mod fault;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 mod backup;
 
-pub use backup::{Request, backup, names};
+pub use backup::{HOLD_BUDGET, Request, backup, names};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,20 +1,22 @@
 //! The doctor: everything that a backup needs, looked at side by side. It changes nothing but what the check of the vault
 //! writes and removes again. What it looks at is judged by pure functions (`judge`).
 
+mod absent;
+mod examine;
 mod judge;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 
-use c8keep_core::database::DatabaseTarget;
+use c8keep_core::HistoryApp;
 use c8keep_core::facts::Positions;
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_core::installation::Records;
 use serde::Serialize;
 
-use crate::World;
-use crate::perform::{databases, probes};
+pub use self::absent::NoSearch;
+pub use self::examine::{Known, databases, examine};
+use crate::perform::probes;
 
 /// One thing that a backup needs, as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -48,72 +50,6 @@ pub enum Verdict {
     Warning,
     /// A backup would be refused, or fail.
     Bad,
-}
-
-/// How much of a cluster is told, as far as discovery found out.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reach {
-    /// How many brokers there are.
-    pub brokers_expected: Option<u32>,
-    /// Why nobody tells which of them are up.
-    pub no_topology: Option<String>,
-}
-
-/// Looks at everything at the same time.
-pub async fn examine(world: &World, reach: &Reach) -> Vec<Check> {
-    let brokers = &world.installation.brokers;
-    let prefix = match &world.installation.records {
-        Records::Prefix { prefix } => Some(prefix.as_str()),
-        Records::Excluded { .. } => None,
-    };
-    let (cluster, positions, store, repository, census, lacks, highest, vault, machines, of_databases) = futures::join!(
-        probes::whole_cluster(world),
-        world.camunda.positions(brokers, world.clock.now()),
-        probes::store(world),
-        probes::repository(world, &world.installation.repository),
-        probes::census(world, prefix),
-        probes::rights(world),
-        probes::highest_id(world),
-        world.vault.check(&world.installation.name),
-        world.camunda.machines(brokers),
-        databases_of(world),
-    );
-    let now = world.clock.now();
-    let reached = brokers.iter().filter(|broker| broker.reached).count();
-    let on_brokers = match &cluster {
-        Ok(cluster) => judge::brokers(cluster, reach, reached),
-        Err(fault) => Check::bad("brokers", fault.clone()),
-    };
-    let silent = |positions: &Positions| positions.brokers.iter().any(|broker| broker.unread.is_some());
-    let leaders = match (&cluster, &positions) {
-        // A broker that is missing cannot be read, either.
-        (Err(_), Ok(positions)) if silent(positions) => Check::not_judged("leaders", "brokers"),
-        (cluster, positions) => judge::leaders(cluster.as_ref().ok(), positions),
-    };
-    let mut checks = vec![
-        on_brokers,
-        leaders,
-        exporting_alone(&world.installation.management, &positions),
-        judge::probed("backup store", store),
-        judge::probed("repository", repository),
-    ];
-    checks.extend(judge::rights(lacks, |lacking| probes::lacking_rights(world, lacking)));
-    checks.extend([
-        judge::probed("indices", census),
-        judge::ids(highest),
-        judge::vault(&world.vault.place(), vault),
-        judge::disk(&machines),
-        judge::clock(&machines, now),
-    ]);
-    checks.extend(of_databases);
-    checks
-}
-
-async fn databases_of(world: &World) -> Vec<Check> {
-    let look = async |target: &DatabaseTarget| {
-        judge::database(target, databases::server(world, &target.name, target.mode).await)
-    };
-    futures::future::join_all(world.installation.databases.iter().map(look)).await
 }
 
 /// Whether exporting runs, where nothing is known but a management address.
@@ -151,12 +87,31 @@ fn is_one_cause(one: &Fault, other: &Fault) -> bool {
     let same_server = || !servers(&one.target).is_disjoint(&servers(&other.target));
     one.kind == other.kind
         && (one.target == other.target && one.answer == other.answer || no_way && same_server())
+        || is_missing_secret(one, other)
+}
+
+/// A secret that is not there is noticed when it is looked up, and again by every request that needs it.
+fn is_missing_secret(one: &Fault, other: &Fault) -> bool {
+    let kinds = [one.kind, other.kind];
+    one.answer == other.answer
+        && kinds.contains(&FaultKind::Usage)
+        && kinds.contains(&FaultKind::Unauthorised)
 }
 
 /// Hosts and ports of the addresses in a text.
 fn servers(target: &str) -> BTreeSet<&str> {
     let after_scheme = target.split("://").skip(1);
     after_scheme.filter_map(|rest| rest.split(['/', ',', ' ']).next()).collect()
+}
+
+/// The line of an application.
+pub fn subject_of(app: HistoryApp) -> &'static str {
+    match app {
+        HistoryApp::Operate => "operate",
+        HistoryApp::Tasklist => "tasklist",
+        HistoryApp::Webapps => "web apps",
+        HistoryApp::Optimize => "optimize",
+    }
 }
 
 impl Check {
@@ -171,6 +126,11 @@ impl Check {
         Check { verdict: Verdict::Warning, todo: todo.into(), ..Check::ok(subject, says) }
     }
 
+    /// The same with what kept it from being as it should be.
+    fn because_of(self, fault: &Fault) -> Check {
+        Check { cause: Some(fault.clone()), ..self }
+    }
+
     /// Nobody tells.
     pub fn cannot_tell(subject: &'static str, says: impl Into<String>, todo: impl Into<String>) -> Check {
         Check { verdict: Verdict::CannotTell, ..Check::warning(subject, says, todo) }
@@ -178,8 +138,7 @@ impl Check {
 
     /// Nobody tells, because of a fault that refuses no backup.
     pub fn untold(subject: &'static str, fault: &Fault) -> Check {
-        let cause = Some(fault.clone());
-        Check { cause, ..Check::cannot_tell(subject, &fault.answer, &fault.hint) }
+        Check::cannot_tell(subject, &fault.answer, &fault.hint).because_of(fault)
     }
 
     /// Nobody tells, because of what another line says.

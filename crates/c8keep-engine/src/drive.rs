@@ -11,6 +11,7 @@ mod without_journal;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use c8keep_core::disk::Disk;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::{Kind, Step, StepName};
 use c8keep_core::run::{Answer, Event, InFlight, Next, Order, Outcome, Run, StepState, StopReason};
@@ -271,7 +272,7 @@ impl Driver<'_> {
     }
 
     /// What is left on a broker's disk belongs to the broker: the window ends.
-    fn spare(&mut self, disk: Option<disk::Disk>) {
+    fn spare(&mut self, disk: Option<Disk>) {
         if let Some(disk) = disk {
             tracing::warn!(broker = %disk.address, "{disk}");
             let at = self.now();

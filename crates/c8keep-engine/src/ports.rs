@@ -69,6 +69,10 @@ pub struct Machine {
     pub stops_at: Option<u64>,
     /// What its clock showed.
     pub time: Option<Timestamp>,
+    /// What it has written into its log since it started, in bytes.
+    pub log_written: Option<u64>,
+    /// How long ago that was.
+    pub uptime: Option<SignedDuration>,
 }
 
 /// Elasticsearch or OpenSearch.

@@ -125,16 +125,17 @@ impl Printer {
         LOST.get()
     }
 
-    /// Asks a question on the terminal; the empty answer is the default. Signals are heard meanwhile.
-    pub async fn ask(self, question: String) -> String {
+    /// Asks a question on the terminal; the empty answer is the default, and nothing comes where the terminal has ended its
+    /// input. Signals are heard meanwhile.
+    pub async fn ask(self, question: String) -> Option<String> {
         let asking = move || {
             self.draw(format!("{question} "));
             Printer::flush(None);
             let mut answer = String::new();
-            let _ = std::io::stdin().read_line(&mut answer);
-            answer.trim().to_owned()
+            let read = std::io::stdin().read_line(&mut answer);
+            matches!(read, Ok(1..)).then(|| answer.trim().to_owned())
         };
-        tokio::task::spawn_blocking(asking).await.unwrap_or_default()
+        tokio::task::spawn_blocking(asking).await.ok().flatten()
     }
 
     /// A text as it is, for standard output: a file that somebody wants to see or to pipe.

@@ -6,19 +6,22 @@ use std::time::Duration;
 
 use c8keep_adapters::camunda::CamundaClient;
 use c8keep_adapters::clock::SystemClock;
-use c8keep_adapters::discovery::{self, Accesses, Configured, Discovered, RecordsChoice, Survey, Topic};
+use c8keep_adapters::discovery::{
+    self, Accesses, Configured, Discovered, Gap, Looked, Piece, RecordsChoice, Survey, Topic,
+};
 use c8keep_adapters::journal::{JournalPlace, SqliteJournal};
 use c8keep_adapters::postgres::Postgres;
-use c8keep_adapters::transport::{Endpoint, HttpTransport, Method, Transport};
+use c8keep_adapters::transport::{Access, Endpoint, HttpTransport, Method, Transport};
 use c8keep_adapters::vault::{FolderVault, UnopenedVault};
 use c8keep_core::database::DatabaseTarget;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{BrokerAddress, Installation, NotCovered};
 use c8keep_core::{Dialect, HistoryApp};
 use c8keep_engine::World;
-use c8keep_engine::doctor::Reach;
+use c8keep_engine::doctor::NoSearch;
 use c8keep_engine::fence::Fence;
-use c8keep_engine::ports::{Camunda, Clock, Journal, Vault};
+use c8keep_engine::ports::{Camunda, Clock, Journal, SearchStore, Vault};
+use futures::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -30,8 +33,20 @@ use crate::settings::{App, Place, Settings};
 pub struct Session {
     pub world: Arc<World>,
     pub findings: Vec<Finding>,
-    /// How much of the cluster is told.
-    pub reach: Reach,
+}
+
+/// An installation in which something may be missing, with everything that can be asked of it. It is for looking only.
+pub struct Patient {
+    pub world: World,
+    pub findings: Vec<Finding>,
+    /// How many brokers there are, where that is told.
+    pub brokers_expected: Option<u32>,
+    /// Why nobody tells which of them are up.
+    pub no_topology: Option<String>,
+    /// What is missing of it.
+    pub gaps: Vec<Gap>,
+    /// Secrets that are not where the configuration says.
+    pub secrets: Vec<Fault>,
 }
 
 /// One thing that was found, and where.
@@ -58,6 +73,13 @@ impl From<discovery::Finding> for Finding {
     }
 }
 
+impl Patient {
+    /// Whether this is missing of it.
+    pub fn lacks(&self, piece: Piece) -> bool {
+        self.gaps.iter().any(|gap| gap.piece == piece)
+    }
+}
+
 /// What can be reached with nothing but the management address.
 pub struct Management {
     pub camunda: Arc<dyn Camunda>,
@@ -67,6 +89,9 @@ pub struct Management {
 
 /// How long an address derived from the Helm release's name may take to answer.
 const DERIVED_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Whoever asks how things stand waits for no answer as long as a backup would.
+const LOOK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Finds out what there is, and wires it.
 pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
@@ -98,22 +123,57 @@ async fn wire(
     let transport = transport(settings)?;
     let configured = configured(settings, access, &*transport).await;
     let found = discovery::discover(transport, &configured).await;
-    let Discovered { mut installation, camunda, search, findings, brokers_expected, no_topology } =
-        found.map_err(out_of_reach)?;
-    let reach = Reach { brokers_expected, no_topology };
-    let (targets, connections) = settings.databases()?;
+    let Discovered { mut installation, camunda, search, findings, .. } = found.map_err(out_of_reach)?;
+    let (targets, databases) = databases(settings)?;
     add_databases(&mut installation, targets);
     let world = World {
         installation,
         camunda: Arc::new(camunda),
         search: Arc::new(search),
-        databases: Arc::new(Postgres::new(connections)),
+        databases: Arc::new(databases),
         vault,
         journal,
         clock: Arc::new(SystemClock::new()),
         c8keep: env!("CARGO_PKG_VERSION").into(),
     };
-    Ok(Session { world: Arc::new(world), findings: findings.into_iter().map(Finding::from).collect(), reach })
+    Ok(Session { world: Arc::new(world), findings: findings.into_iter().map(Finding::from).collect() })
+}
+
+/// The same as far as it goes, for whoever wants to see all that is wrong at once. Only where the cluster itself is out of
+/// reach, or the configuration cannot be used, there is nothing to look at.
+pub async fn look(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Patient, Fault> {
+    let access = settings.access.accesses()?;
+    let checked = join_all(access.all().map(Access::check)).await;
+    let transport: Arc<dyn Transport> = Arc::new(network(settings)?.with_patience(LOOK_PATIENCE));
+    let configured = configured(settings, access, &*transport).await;
+    let looked = discovery::look(transport, &configured).await.map_err(out_of_reach)?;
+    let Looked { mut installation, camunda, search, findings, brokers_expected, no_topology, gaps } = looked;
+    let (targets, databases) = databases(settings)?;
+    add_databases(&mut installation, targets);
+    let search: Arc<dyn SearchStore> = match search {
+        Ok(search) => Arc::new(search),
+        Err(fault) => Arc::new(NoSearch(out_of_reach(fault))),
+    };
+    let world = World {
+        installation,
+        camunda: Arc::new(camunda),
+        search,
+        databases: Arc::new(databases),
+        vault: vault_if_it_opens(settings).await,
+        journal,
+        clock: Arc::new(SystemClock::new()),
+        c8keep: env!("CARGO_PKG_VERSION").into(),
+    };
+    let findings = findings.into_iter().map(Finding::from).collect();
+    let gaps = gaps.into_iter().map(|gap| Gap { fault: out_of_reach(gap.fault), ..gap }).collect();
+    let secrets = checked.into_iter().filter_map(Result::err).collect();
+    Ok(Patient { world, findings, brokers_expected, no_topology, gaps, secrets })
+}
+
+/// The databases that are configured, and the way to them.
+pub fn databases(settings: &Settings) -> Result<(Vec<DatabaseTarget>, Postgres), Fault> {
+    let (targets, connections) = settings.databases()?;
+    Ok((targets, Postgres::new(connections)))
 }
 
 /// Asks the servers what there is, for whoever writes a configuration.
@@ -311,7 +371,11 @@ pub fn say_finding(finding: &Finding, printer: Printer) {
 }
 
 fn transport(settings: &Settings) -> Result<Arc<dyn Transport>, Fault> {
-    Ok(Arc::new(HttpTransport::new().with_connect_to(settings.connect_to()?)))
+    Ok(Arc::new(network(settings)?))
+}
+
+fn network(settings: &Settings) -> Result<HttpTransport, Fault> {
+    Ok(HttpTransport::new().with_connect_to(settings.connect_to()?))
 }
 
 async fn configured(settings: &Settings, access: Accesses, transport: &dyn Transport) -> Configured {

@@ -1,8 +1,10 @@
 //! What is configured: one YAML file, or the variables of the documented procedure, or both. The command line wins over
 //! the environment, the environment over the file.
 
-mod access;
-mod databases;
+pub mod access;
+#[cfg(test)]
+mod canaries;
+pub mod databases;
 mod place;
 mod vault;
 mod words;

@@ -31,6 +31,8 @@ const _: () = assert!(
 static STOPPED: OnceLock<watch::Receiver<bool>> = OnceLock::new();
 static FIRST: OnceLock<Instant> = OnceLock::new();
 static MAY_BE_PAUSED: AtomicBool = AtomicBool::new(false);
+/// Whether what is under way is given up with the first signal, and nothing follows.
+static GIVEN_UP: AtomicBool = AtomicBool::new(false);
 
 /// Begins to listen for Ctrl-C, SIGTERM, and the SIGHUP of a terminal or an ssh session that is lost.
 pub fn install(printer: Printer) {
@@ -82,10 +84,13 @@ pub fn guard(may_be_paused: bool) {
 
 /// Does something that need not be finished, unless a signal comes first; then the command ends with `code`.
 pub async fn or_stop<T>(code: u8, doing: impl Future<Output = T>) -> Result<T, Stop> {
-    tokio::select! {
+    GIVEN_UP.store(true, Ordering::SeqCst);
+    let done = tokio::select! {
         done = doing => Ok(done),
         () = come() => Err(Stop::told(code, "stopped by a signal")),
-    }
+    };
+    GIVEN_UP.store(false, Ordering::SeqCst);
+    done
 }
 
 /// Does something that is good to be done, for as long as a process that was asked to stop may live.
@@ -125,8 +130,11 @@ async fn listen(
             Some(_) => {}
             None => {
                 FIRST.get_or_init(Instant::now);
+                let given_up = GIVEN_UP.load(Ordering::SeqCst);
                 stop.send_replace(true);
-                if !printer.is_live() {
+                if given_up {
+                    printer.say("signal received: stopping");
+                } else if !printer.is_live() {
                     printer.say(
                         "signal received: resuming exporting if it is paused, then stopping, within 25 s (once more to stop at once)",
                     );

@@ -27,6 +27,8 @@ pub struct Told {
     pub searches: Vec<(String, String)>,
     /// Record prefixes that an importing application reads, each with the property that says so.
     pub record_prefixes: Vec<(String, String)>,
+    /// What the names of its own indices begin with, each with the property that says so.
+    pub index_prefixes: Vec<(String, String)>,
     /// The application port, where told.
     pub rest_port: Option<u16>,
     /// Names of properties that hold secrets and are shown as they are. Never a value.
@@ -227,6 +229,8 @@ struct Search {
     url: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     prefix: Option<String>,
+    #[serde(default, deserialize_with = "lenient", rename = "indexPrefix")]
+    index_prefix: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     backup: Option<Backup>,
 }
@@ -409,7 +413,11 @@ impl Told {
             [("elasticsearch", properties.elasticsearch), ("opensearch", properties.opensearch)]
         {
             if used.is_empty() || used.eq_ignore_ascii_case(name) {
-                self.learn_search(format!("{bean}.{name}.url"), search.and_then(|s| s.url));
+                let (url, prefix) = search.map_or((None, None), |search| (search.url, search.index_prefix));
+                self.learn_search(format!("{bean}.{name}.url"), url);
+                let prefix = prefix.filter(|prefix| is_told(prefix));
+                self.index_prefixes
+                    .extend(prefix.map(|prefix| (format!("{bean}.{name}.indexPrefix"), prefix)));
             }
         }
         let sources = [

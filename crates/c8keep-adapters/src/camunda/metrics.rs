@@ -17,7 +17,18 @@ pub fn machine(address: &str, body: &[u8], data: Option<&str>) -> Machine {
         disk_free: data.and_then(|directory| disk_free(body, directory)),
         stops_at: None,
         time,
+        log_written: log_written(body),
+        uptime: uptime.and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok()),
     }
+}
+
+/// Called a rate, it counts KiB since the start, one series a partition (class `JournalMetrics` of 8.6.0, and its successor,
+/// which tells its unit to the registry).
+fn log_written(body: &[u8]) -> Option<u64> {
+    const NAMES: [&str; 2] =
+        ["atomix_journal_append_data_rate_total", "atomix_journal_append_data_rate_KiB_total"];
+    let told = NAMES.into_iter().map(|name| values(body, name)).find(|values| !values.is_empty())?;
+    whole((told.iter().sum::<f64>() * 1_024.0).trunc())
 }
 
 /// The highest value of a gauge over all its series.

@@ -8,6 +8,7 @@
 
 mod candidates;
 mod hints;
+mod look;
 mod observe;
 mod resolve;
 mod survey;
@@ -22,6 +23,7 @@ use c8keep_core::fault::Fault;
 use c8keep_core::installation::{Installation, SearchProduct};
 use c8keep_core::words::message;
 
+pub use look::{Gap, Looked, Piece, look};
 pub use survey::{AppPiece, Sourced, Survey, survey};
 
 use crate::camunda::CamundaClient;
@@ -149,31 +151,14 @@ pub enum Level {
     Contradiction,
 }
 
-/// Asks the servers and resolves the installation. Reads only.
+/// Asks the servers and resolves the installation, the whole of it. Reads only.
 pub async fn discover(transport: Arc<dyn Transport>, configured: &Configured) -> Result<Discovered, Fault> {
-    let observed = observe::observe(&transport, configured).await?;
-    let resolved = resolve::resolve(configured, &observed)?;
-    let apps = observed.apps.iter().map(|(app, seen)| (*app, seen.endpoint.clone())).collect();
-    let camunda = CamundaClient::new(
-        Arc::clone(&transport),
-        resolved.installation.dialect,
-        observed.cluster.management.clone(),
-        observed.cluster.rest.as_ref().ok().cloned(),
-        apps,
-    );
-    let brokers = observed.brokers.iter().map(|broker| broker.endpoint.clone()).collect();
-    let product = resolved.installation.search.product;
-    let client = crate::search::SearchClient::new(transport, resolved.search);
-    let told = observed.cluster.told.as_ref().and_then(|told| told.broker.as_ref());
-    let (data, stops_at) = told.map_or((None, None), |broker| (broker.directory.clone(), broker.stops_at));
-    Ok(Discovered {
-        installation: resolved.installation,
-        camunda: camunda.with_brokers(brokers).with_disk(data, stops_at),
-        search: client.of(product),
-        findings: resolved.findings,
-        brokers_expected: resolved.brokers_expected,
-        no_topology: observed.cluster.rest.err(),
-    })
+    let Looked { installation, camunda, search, findings, brokers_expected, no_topology, gaps } =
+        look(transport, configured).await?;
+    if let Some(gap) = gaps.into_iter().next() {
+        return Err(gap.fault);
+    }
+    Ok(Discovered { installation, camunda, search: search?, findings, brokers_expected, no_topology })
 }
 
 impl Finding {

@@ -26,7 +26,7 @@ pub(super) struct Observed {
     pub(super) cluster: ClusterSeen,
     /// Brokers that were asked, whether they answered or not; the given management address first.
     pub(super) brokers: Vec<BrokerSeen>,
-    /// Applications whose addresses are known; each has answered, or a backup may do without it.
+    /// Applications whose addresses are known, whether they answered or not.
     pub(super) apps: BTreeMap<HistoryApp, AppSeen>,
     /// Search servers in the order in which they are believed.
     pub(super) searches: Vec<SearchSeen>,
@@ -51,9 +51,17 @@ pub(super) struct ClusterSeen {
     pub(super) topology: Option<Topology>,
     /// The application port, or why there is none.
     pub(super) rest: Result<Endpoint, String>,
+    /// Whether it is there and wants to know who asks.
+    pub(super) rest_wants_login: bool,
     pub(super) told: Option<Told>,
     /// Exporter status by id.
     pub(super) exporters: Option<BTreeMap<String, String>>,
+}
+
+/// Why there is no application port.
+struct NoRest {
+    why: String,
+    wants_login: bool,
 }
 
 /// One gateway among those that answer at an address.
@@ -89,8 +97,8 @@ pub(super) struct AppSeen {
     pub(super) endpoint: Endpoint,
     pub(super) version: Option<String>,
     pub(super) told: Option<Told>,
-    /// Why it cannot be reached, where a backup may do without it.
-    pub(super) unread: Option<String>,
+    /// Why nothing is known of it, if nothing is.
+    pub(super) fault: Option<Fault>,
 }
 
 /// One search server that somebody names.
@@ -183,12 +191,13 @@ impl Asker<'_> {
             members,
             topology: None,
             rest: Err(String::new()),
+            rest_wants_login: false,
             told,
             exporters: exporters.and_then(|response| topology::exporters(&Answer::of(&response))),
         };
         match self.rest(&seen).await? {
             Ok((rest, topology)) => (seen.rest, seen.topology) = (Ok(rest), Some(topology)),
-            Err(why) => seen.rest = Err(why),
+            Err(NoRest { why, wants_login }) => (seen.rest, seen.rest_wants_login) = (Err(why), wants_login),
         }
         Ok(seen)
     }
@@ -250,7 +259,8 @@ impl Asker<'_> {
     }
 
     /// The application port: the configured one, or the management host with the port that it tells.
-    async fn rest(&self, seen: &ClusterSeen) -> Result<Result<(Endpoint, Topology), String>, Fault> {
+    async fn rest(&self, seen: &ClusterSeen) -> Result<Result<(Endpoint, Topology), NoRest>, Fault> {
+        let nowhere = |why: String| Ok(Err(NoRest { why, wants_login: false }));
         let candidate = if let Some(address) = &self.configured.rest {
             Endpoint::parse(address)?.with_access(&self.configured.access.rest)
         } else {
@@ -262,14 +272,14 @@ impl Asker<'_> {
             let port = port.unwrap_or(REST_PORT_DEFAULT);
             match with_host_and_port(&seen.management, None, Some(port)) {
                 Some(endpoint) => endpoint.with_access(&self.configured.access.rest),
-                None => return Ok(Err("its address cannot be derived".into())),
+                None => return nowhere("its address cannot be derived".into()),
             }
         };
         let target = candidate.join("/v2/topology");
         let answer =
             match self.transport.send(candidate.get("/v2/topology").with_deadline(PROBE_DEADLINE)).await {
                 Ok(response) => response,
-                Err(error) => return Ok(Err(format!("{target}: {error}"))),
+                Err(error) => return nowhere(format!("{target}: {error}")),
             };
         let answer = Answer::of(&answer);
         let Some(topology) = topology::topology(&answer) else {
@@ -279,10 +289,11 @@ impl Asker<'_> {
                 }
                 _ => answer.told(),
             };
-            return Ok(Err(format!("{target} answered {told}")));
+            let wants_login = matches!(answer.status, 401 | 403);
+            return Ok(Err(NoRest { why: format!("{target} answered {told}"), wants_login }));
         };
         if !fits(&topology, seen) {
-            return Ok(Err(format!("{target} is another cluster's")));
+            return nowhere(format!("{target} is another cluster's"));
         }
         Ok(Ok((candidate, topology)))
     }
@@ -339,28 +350,28 @@ impl Asker<'_> {
         seen
     }
 
-    /// A configured application must answer; one that does not is a fault before the pause and not inside it. One without
-    /// which a backup may do is kept all the same: its step fails, and the backup is told to be partial.
+    /// All of them side by side. One that does not answer is kept with the reason: what becomes of it is decided later, and
+    /// it hides none of the others.
     async fn apps(&self, cluster: &ClusterSeen) -> Result<BTreeMap<HistoryApp, AppSeen>, Fault> {
-        let mut apps = BTreeMap::new();
+        let mut given = Vec::new();
+        for (app, address) in self.configured.app_addresses(cluster.dialect) {
+            let access = self.configured.access.apps.get(&app).cloned().unwrap_or_default();
+            given.push((app, Endpoint::parse(address)?.with_access(&access)));
+        }
+        let seen = given.into_iter().map(|(app, endpoint)| async move {
+            let seen = self.app(app, endpoint.clone()).await;
+            let unseen = |fault| {
+                let fault = Some(hints::of_app(app, fault));
+                AppSeen { endpoint, version: None, told: None, fault }
+            };
+            (app, seen.unwrap_or_else(unseen))
+        });
+        let mut apps: BTreeMap<HistoryApp, AppSeen> = join_all(seen).await.into_iter().collect();
         if cluster.dialect == Dialect::UnifiedActuators {
             let endpoint = cluster.management.clone();
             let told = cluster.told.clone();
             let version = Some(cluster.version.to_string());
-            apps.insert(HistoryApp::Webapps, AppSeen { endpoint, version, told, unread: None });
-        }
-        for (app, address) in self.configured.app_addresses(cluster.dialect) {
-            let access = self.configured.access.apps.get(&app).cloned().unwrap_or_default();
-            let endpoint = Endpoint::parse(address)?.with_access(&access);
-            let seen = match self.app(app, endpoint.clone()).await {
-                Err(fault)
-                    if fault.kind == FaultKind::Unreachable && self.configured.optional.contains(&app) =>
-                {
-                    AppSeen { endpoint, version: None, told: None, unread: Some(fault.answer) }
-                }
-                seen => seen.map_err(|fault| hints::of_app(app, fault))?,
-            };
-            apps.insert(app, seen);
+            apps.insert(HistoryApp::Webapps, AppSeen { endpoint, version, told, fault: None });
         }
         Ok(apps)
     }
@@ -397,7 +408,7 @@ impl Asker<'_> {
             Some(prefix) => configuration_of(&**self.transport, &endpoint, prefix).await?,
             None => None,
         };
-        Ok(AppSeen { endpoint, version, told, unread: None })
+        Ok(AppSeen { endpoint, version, told, fault: None })
     }
 
     async fn searches(

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use c8keep_core::backup::HistoryApp;
 use c8keep_core::fault::Fault;
-use c8keep_core::installation::{BrokerAddress, Fingerprint, Installation, NotCovered, Records};
+use c8keep_core::installation::{AppAddress, BrokerAddress, Fingerprint, Installation, NotCovered, Records};
 
 use super::observe::{BrokerSeen, ClusterSeen, From, Observed};
-use super::{AppPiece, Configured, Finding, Level, Sourced, Topic};
+use super::{AppPiece, Configured, Finding, Gap, Level, Piece, Sourced, Topic};
 use crate::transport::Endpoint;
 
 /// An installation with what is to be said about it.
@@ -20,9 +20,11 @@ use crate::transport::Endpoint;
 pub(super) struct Resolved {
     pub(super) installation: Installation,
     /// The search server with its login.
-    pub(super) search: Endpoint,
+    pub(super) search: Result<Endpoint, Fault>,
     pub(super) findings: Vec<Finding>,
     pub(super) brokers_expected: Option<u32>,
+    /// What keeps it from being backed up, the first reason first. In the installation there is nothing in its place.
+    pub(super) gaps: Vec<Gap>,
 }
 
 const DOING: &str = "resolving the installation";
@@ -66,42 +68,63 @@ pub(super) fn pieces(configured: &Configured, observed: &Observed) -> Pieces {
     Pieces { brokers, brokers_expected, search, records, apps, repository, findings }
 }
 
-pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Result<Resolved, Fault> {
-    refuse_own_ids(&observed.cluster)?;
+/// The installation, as far as it is told.
+pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Resolved {
+    let cluster = &observed.cluster;
+    let mut gaps = Vec::new();
+    keep(&mut gaps, Piece::Ids, refuse_own_ids(cluster));
     let pieces = pieces(configured, observed);
     let Pieces { brokers, brokers_expected, search, records, apps, repository, findings } = pieces;
-    let (search, records) = (search?, records?.value);
-    let mut not_covered = Vec::new();
-    let mut there = Vec::new();
-    for (_, piece) in apps? {
-        match piece {
-            AppPiece::There(app) => there.push(app),
-            AppPiece::Out(left_out) => not_covered.extend(left_out),
-            AppPiece::Missing(fault) => return Err(fault),
-        }
-    }
-    let (apps, repository) = (there, repository?.value);
+    let (address, search) = match search {
+        Ok(search) => (search.address, Ok(search.endpoint)),
+        Err(fault) => (search::unknown(configured), Err(fault)),
+    };
+    keep(&mut gaps, Piece::Search, search.as_ref().map_err(Fault::clone));
+    let records = keep(&mut gaps, Piece::Records, records);
+    let (apps, mut not_covered) = sorted(keep(&mut gaps, Piece::Apps, apps), &mut gaps);
+    let repository = keep(&mut gaps, Piece::Repository, repository);
+    let unknown = || Records::Excluded { reason: "nobody tells where they are".into() };
+    let records = records.map_or_else(unknown, |records| records.value);
     if let Records::Excluded { reason } = &records {
         not_covered.push(NotCovered { what: "exported records".into(), why: reason.clone() });
     }
     let never = NEVER_COVERED.map(|(what, why)| NotCovered { what: what.into(), why: why.into() });
     not_covered.extend(never);
-    let cluster = &observed.cluster;
     let installation = Installation {
         name: configured.name.clone(),
-        fingerprint: fingerprint(cluster, &search.address.cluster_uuid),
+        fingerprint: fingerprint(cluster, &address.cluster_uuid),
         version: cluster.version.clone(),
         dialect: cluster.dialect,
         management: cluster.management.address().to_owned(),
         brokers,
         apps,
-        search: search.address,
-        repository,
+        search: address,
+        repository: repository.map_or_else(String::new, |repository| repository.value),
         records,
         databases: Vec::new(),
         not_covered,
     };
-    Ok(Resolved { installation, search: search.endpoint, findings, brokers_expected })
+    Resolved { installation, search, findings, brokers_expected, gaps }
+}
+
+fn keep<T>(gaps: &mut Vec<Gap>, piece: Piece, told: Result<T, Fault>) -> Option<T> {
+    told.map_err(|fault| gaps.push(Gap { piece, fault })).ok()
+}
+
+/// The applications that are there, and those that are left out.
+fn sorted(
+    apps: Option<Vec<(HistoryApp, AppPiece)>>,
+    gaps: &mut Vec<Gap>,
+) -> (Vec<AppAddress>, Vec<NotCovered>) {
+    let (mut there, mut not_covered) = (Vec::new(), Vec::new());
+    for (app, piece) in apps.into_iter().flatten() {
+        match piece {
+            AppPiece::There(app) => there.push(app),
+            AppPiece::Out(left_out) => not_covered.extend(left_out),
+            AppPiece::Missing(fault) => gaps.push(Gap { piece: Piece::App(app), fault }),
+        }
+    }
+    (there, not_covered)
 }
 
 /// A cluster that makes its own ids would refuse ours inside the pause.

@@ -23,6 +23,8 @@ pub struct Survey {
     pub management: String,
     /// The application port that tells the topology, or why there is none.
     pub rest: Result<String, String>,
+    /// Whether it is there and wants to know who asks.
+    pub rest_wants_login: bool,
     /// The brokers that are reached or configured.
     pub brokers: Vec<BrokerAddress>,
     /// How many there are, where that is told.
@@ -57,12 +59,11 @@ pub enum AppPiece {
     There(AppAddress),
     /// It is left out: switched off, or nothing shows that there is one.
     Out(Option<NotCovered>),
-    /// There is one, and nobody tells its address.
+    /// There is one, and nobody tells its address, or the one that was given leads elsewhere.
     Missing(Fault),
 }
 
-/// Asks the servers. Reads only. A management address that leads nowhere is a fault, and so is an address of an application
-/// that was given and leads elsewhere.
+/// Asks the servers. Reads only. Only a management address that leads nowhere is a fault.
 pub async fn survey(transport: Arc<dyn Transport>, configured: &Configured) -> Result<Survey, Fault> {
     let observed = observe::observe(&transport, configured).await?;
     let Pieces { brokers, brokers_expected, search, records, apps, repository, findings } =
@@ -73,6 +74,7 @@ pub async fn survey(transport: Arc<dyn Transport>, configured: &Configured) -> R
         dialect: cluster.dialect,
         management: cluster.management.address().to_owned(),
         rest: cluster.rest.as_ref().map(|rest| rest.address().to_owned()).map_err(Clone::clone),
+        rest_wants_login: cluster.rest_wants_login,
         brokers,
         brokers_expected,
         apps: apps?,

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -21,6 +22,8 @@ pub struct HttpTransport {
     /// As the platform trusts; an access may bring clients of its own.
     clients: Arc<Clients>,
     connect_to: ConnectTo,
+    /// The longest that any answer is waited for.
+    patience: Duration,
 }
 
 /// What a request carries.
@@ -45,7 +48,18 @@ const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 impl HttpTransport {
     /// The network as it is. Nothing is opened or read before the first request.
     pub fn new() -> HttpTransport {
-        HttpTransport { clients: Arc::new(Clients::new(Tls::default())), connect_to: ConnectTo::default() }
+        HttpTransport {
+            clients: Arc::new(Clients::new(Tls::default())),
+            connect_to: ConnectTo::default(),
+            patience: Duration::MAX,
+        }
+    }
+
+    /// The same, waiting for no answer any longer than this, whatever a request allows.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> HttpTransport {
+        self.patience = patience;
+        self
     }
 
     /// The same, dialling some addresses elsewhere.
@@ -151,7 +165,7 @@ impl Default for HttpTransport {
 #[async_trait]
 impl Transport for HttpTransport {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
-        let deadline = request.deadline;
+        let deadline = request.deadline.min(self.patience);
         match tokio::time::timeout(deadline, self.authorised(request)).await {
             Ok(result) => result,
             Err(_) => Err(arrived(format!("no whole answer within {deadline:?}"))),

@@ -175,8 +175,23 @@ impl TlsTrouble {
         }
     }
 
+    /// The trouble that a fault tells of, for whoever can do something about it.
+    pub fn told_by(fault: &Fault) -> Option<TlsTrouble> {
+        const ALL: [TlsTrouble; 8] = [
+            TlsTrouble::Name,
+            TlsTrouble::Issuer,
+            TlsTrouble::Expired,
+            TlsTrouble::NotYet,
+            TlsTrouble::PlainHttp,
+            TlsTrouble::ClientCertificate,
+            TlsTrouble::ClientCertificateRefused,
+            TlsTrouble::Other,
+        ];
+        ALL.into_iter().find(|trouble| trouble.hint() == fault.hint)
+    }
+
     /// What to do next.
-    pub(super) fn hint(self) -> &'static str {
+    pub fn hint(self) -> &'static str {
         match self {
             TlsTrouble::Name => {
                 "use the name of its certificate in the address, and `connect_to` for where it is really reached, as \

@@ -18,7 +18,7 @@ use object_store::client::{
 use object_store::{ClientConfigKey, ClientOptions};
 
 use super::OBJECT_BYTES_MAX;
-use crate::transport::{excerpt, mannered};
+use crate::transport::{Scrub, excerpt, mannered};
 
 /// What a store answered when it did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,11 @@ pub(super) struct Wire {
 
 /// How long a machine's own metadata service may take: it is next door, or this is no machine in a cloud.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An error has said what it has to say by then.
+const ANSWER_BYTES_READ: usize = 64 * 1024;
+
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 #[derive(Debug)]
 struct Service {
@@ -85,10 +90,11 @@ impl HttpService for Service {
             let answer = "plain HTTP beyond this machine would show everything to whoever listens";
             return Err(HttpError::new(HttpErrorKind::Unknown, refused_by_us(answer)));
         }
+        let secrets = secrets_of(&request);
         let (parts, body) = HttpService::call(&self.client, request).await?.into_parts();
         let body = collect(body).await?;
         let status = parts.status.as_u16();
-        match StoreAnswer::of(status, &body) {
+        match StoreAnswer::of(status, &body, &secrets) {
             Some(answer) => Err(HttpError::new(answer.repeat(), answer)),
             None => Ok(HttpResponse::from_parts(parts, body.freeze().into())),
         }
@@ -97,8 +103,11 @@ impl HttpService for Service {
 
 impl StoreAnswer {
     /// An answer that the library has no word for. What it understands passes: 404, 409 and 412 are the words for "there
-    /// is none" and "there is one already", unless it is the bucket itself that is not there.
-    fn of(status: u16, body: &[u8]) -> Option<StoreAnswer> {
+    /// is none" and "there is one already", unless it is the bucket itself that is not there. What was sent and must not come
+    /// back is taken out before anything is cut off.
+    fn of(status: u16, body: &[u8], secrets: &Scrub) -> Option<StoreAnswer> {
+        let body = secrets.apply(&String::from_utf8_lossy(&body[..body.len().min(ANSWER_BYTES_READ)]));
+        let body = body.as_bytes();
         let code = between(body, "Code").unwrap_or_default();
         let no_bucket = matches!(code.as_str(), "NoSuchBucket" | "ContainerNotFound");
         match status {
@@ -125,6 +134,32 @@ pub(super) fn deepest(error: &(dyn Error + 'static)) -> String {
         deepest = source;
     }
     excerpt(deepest.to_string().as_bytes())
+}
+
+/// What a request carries that gives access: some stores repeat what they were sent. A shared access signature of Azure
+/// stands in the address, everything else in a header or, where a token is asked for, in a form.
+fn secrets_of(request: &HttpRequest) -> Scrub {
+    const HEADERS: [&str; 2] = ["authorization", "x-amz-security-token"];
+    const FIELDS: [&str; 5] = ["sig", "X-Amz-Security-Token", "assertion", "client_secret", "refresh_token"];
+    let mut scrub = Scrub::default();
+    for value in HEADERS.into_iter().filter_map(|name| request.headers().get(name)?.to_str().ok()) {
+        scrub.add(&value.into());
+        scrub.add(&value.split_once(' ').map_or(value, |(_, credential)| credential).into());
+    }
+    let form = request.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(FORM));
+    let body =
+        request.body().as_bytes().filter(|_| form).map(|body| String::from_utf8_lossy(body).into_owned());
+    for text in [request.uri().query(), body.as_deref()].into_iter().flatten() {
+        for (name, encoded) in text.split('&').filter_map(|pair| pair.split_once('=')) {
+            if FIELDS.contains(&name) {
+                scrub.add(&encoded.into());
+                let pair = format!("x={encoded}");
+                let decoded = url::form_urlencoded::parse(pair.as_bytes()).next();
+                scrub.add(&decoded.map_or_else(String::new, |(_, value)| value.into_owned()).into());
+            }
+        }
+    }
+    scrub
 }
 
 async fn collect(body: HttpResponseBody) -> Result<BytesMut, HttpError> {
@@ -195,6 +230,50 @@ impl Error for TooLong {}
 mod tests {
     use super::*;
 
+    fn request(uri: &str, header: (&'static str, &str), body: &str) -> HttpRequest {
+        let mut request = HttpRequest::new(body.to_owned().into());
+        *request.uri_mut() = uri.parse().unwrap();
+        request.headers_mut().insert(header.0, header.1.parse().unwrap());
+        request
+    }
+
+    /// Some repeat what they were sent, as it was sent or as they read it.
+    #[test]
+    fn what_was_sent_does_not_come_back() {
+        const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+        let plain = ("x", "y");
+        for (request, sent) in [
+            (
+                request("http://s/b?sv=1&sig=canary%2Bsecret%3D", plain, ""),
+                ["canary%2Bsecret%3D", "canary+secret="],
+            ),
+            (
+                request("http://s/b", ("authorization", "Bearer canary-token"), ""),
+                ["Bearer canary-token", "canary-token"],
+            ),
+            (
+                request("http://s/b", ("x-amz-security-token", "canary-lent"), ""),
+                ["canary-lent", "canary-lent"],
+            ),
+            (
+                request("http://s/t", FORM, "grant_type=x&assertion=canary.a.b"),
+                ["canary.a.b", "assertion=canary.a.b"],
+            ),
+        ] {
+            let secrets = secrets_of(&request);
+            for sent in sent {
+                // Cut off in the middle of it, there would be no whole one to take out.
+                let long =
+                    format!("<Error><Code>No</Code><Message>{}{sent}</Message></Error>", "x".repeat(185));
+                for body in [format!("refused: {sent}"), long] {
+                    let answer = StoreAnswer::of(403, body.as_bytes(), &secrets).unwrap().to_string();
+                    assert!(!answer.contains("canary"), "{answer}");
+                }
+            }
+        }
+        assert!(secrets_of(&request("http://s/b?prefix=a&comp=list", plain, "sig=x")).is_empty());
+    }
+
     /// What stores say of themselves when they refuse.
     #[test]
     fn fuzz_store_answers() {
@@ -204,7 +283,8 @@ mod tests {
             br#"{"error": {"code": 403, "message": "denied"}}"#.to_vec(),
         ];
         c8keep_fuzz::feed("store answers", &examples, |input| {
-            let answer = StoreAnswer::of(input.pick(&[301, 403, 404, 500, 507]), &input.bytes);
+            let status = input.pick(&[301, 403, 404, 500, 507]);
+            let answer = StoreAnswer::of(status, &input.bytes, &Scrub::default());
             answer.map(|answer| answer.to_string()).into_iter().collect()
         });
     }

@@ -12,6 +12,9 @@ use crate::fault::Fault;
 use crate::installation::{AppAddress, Installation};
 use crate::plan::{Action, Kind, Limits, NotAPlan, PLAN_FORMAT, Plan, PlanParts, Step, StepName};
 
+/// How long exporting may stay paused, where nobody wishes otherwise.
+pub const HOLD_BUDGET: SignedDuration = SignedDuration::from_hours(2);
+
 /// What is wished for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -30,7 +33,7 @@ impl Request {
     pub fn new(id: BackupId) -> Request {
         Request {
             id,
-            hold_budget: SignedDuration::from_hours(2),
+            hold_budget: HOLD_BUDGET,
             stall: SignedDuration::from_mins(10),
             wait_deadline: SignedDuration::from_hours(12),
         }

@@ -19,6 +19,7 @@ pub(crate) fn installation(
         app: *app,
         address: format!("http://{app}:9600"),
         repository: Some("camunda".into()),
+        index_prefix: None,
         required: true,
     };
     Installation {

@@ -5,17 +5,16 @@ use std::collections::BTreeSet;
 
 use c8keep_core::backup::BackupId;
 use c8keep_core::database::{DatabaseServer, DatabaseTarget};
+use c8keep_core::disk::{Disk, Room, least_room};
 use c8keep_core::facts::{Cluster, Fact, Positions, Repository};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::run::Answer;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Reach};
+use super::examine::AppTold;
+use super::{Check, Known, subject_of};
 use crate::disk;
 use crate::ports::Machine;
-
-/// Room above a broker's limit that a pause may need; how fast its log grows nobody tells.
-const ROOM_WANTED: u64 = 5_000_000_000;
 
 /// Clocks that differ by more make times in manifests misleading, and ids of other hosts run ahead.
 const SKEW_MAX: SignedDuration = SignedDuration::from_secs(5);
@@ -97,7 +96,7 @@ fn of_repository(subject: &'static str, repository: &Repository) -> Check {
 }
 
 /// Which brokers are up only the topology tells; how many are reached from here is another matter.
-pub(super) fn brokers(cluster: &Cluster, reach: &Reach, reached: usize) -> Check {
+pub(super) fn brokers(cluster: &Cluster, known: &Known, reached: usize) -> Check {
     let subject = "brokers";
     let partitions = cluster
         .partitions
@@ -107,8 +106,8 @@ pub(super) fn brokers(cluster: &Cluster, reach: &Reach, reached: usize) -> Check
         let up = cluster.brokers_up.len();
         return Check::ok(subject, format!("{up} of {expected} are up{partitions}{replicas}"));
     }
-    let of = reach.brokers_expected.map_or_else(|| "?".into(), |n| n.to_string());
-    let why = reach.no_topology.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
+    let of = known.brokers_expected.map_or_else(|| "?".into(), |n| n.to_string());
+    let why = known.no_topology.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
     let says = format!("{reached} of {of} are reached from here; whether all are up nobody tells{why}");
     Check::cannot_tell(
         subject,
@@ -211,33 +210,75 @@ pub(super) fn vault(place: &str, checked: Result<(), Fault>) -> Check {
     }
 }
 
-pub(super) fn ids(highest: Result<Option<BackupId>, Fault>) -> Check {
-    match highest {
-        Ok(Some(id)) => Check::ok("ids", format!("the highest that any server has seen is {id}")),
-        Ok(None) => Check::ok("ids", "no server has seen one"),
-        Err(fault) => Check::bad("ids", fault),
+/// An application that answers, or why it does not. One without which a backup may do keeps none from being taken.
+pub(super) fn app(told: &AppTold<'_>) -> Check {
+    let subject = subject_of(told.app.app);
+    let fault = told.highest.as_ref().err().or(told.repository.as_ref().err());
+    match (fault, &told.highest) {
+        (Some(fault), _) if !told.app.required => {
+            let says = format!("a backup would be partial: {}: {}", fault.target, fault.answer);
+            Check::warning(subject, says, &fault.hint).because_of(fault)
+        }
+        (Some(fault), _) => Check::bad(subject, fault.clone()),
+        (None, Ok(Some(id))) => Check::ok(subject, format!("{}: its last backup is {id}", told.app.address)),
+        (None, _) => Check::ok(subject, format!("{}: it has no backups", told.app.address)),
     }
 }
 
-pub(super) fn disk(machines: &[Machine]) -> Check {
+/// By the brokers and the snapshots of the records; what an application does not tell, its own line says.
+pub(super) fn ids(
+    (runtime, records): (Result<Option<BackupId>, Fault>, Result<Option<BackupId>, Fault>),
+    apps: &[AppTold<'_>],
+) -> Check {
+    let highest = match (runtime, records) {
+        (Ok(runtime), Ok(records)) => runtime.max(records),
+        (Err(fault), _) | (_, Err(fault)) => return Check::bad("ids", fault),
+    };
+    let highest = apps.iter().filter_map(|told| *told.highest.as_ref().ok()?).max().max(highest);
+    match highest {
+        Some(id) => Check::ok("ids", format!("the highest that any server has seen is {id}")),
+        None => Check::ok("ids", "no server has seen one"),
+    }
+}
+
+/// The brokers' disks against the longest pause that may be.
+pub(super) fn disk(machines: &[Machine], budget: SignedDuration) -> Check {
+    const MORE: &str = "give the brokers more space, or lower `limits.hold_budget`: while exporting is paused their logs only \
+                        grow, and c8keep ends the pause before a disk is full";
     let subject = "disk";
-    let Some(disk) = disk::tightest(machines) else {
+    let Some((disk, room)) = least_room(disk::told(machines), budget) else {
         let todo = "expose prometheus and configprops on the brokers' management ports, and let the brokers measure the \
                     disk of their data: management.metrics.system.diskspace.paths";
         return Check::cannot_tell(subject, "no broker tells how much space is free beside its data", todo);
     };
-    if disk.is_scarce() {
-        return Check::bad(subject, disk.fault());
+    let says = format!("{}: {disk}; {}", disk.address, of_room(&disk, &room, budget));
+    match room {
+        Room::None => Check::bad(subject, disk::scarce(&disk)),
+        Room::Measured { is_enough: true, .. } | Room::Fixed { is_enough: true } => Check::ok(subject, says),
+        Room::Measured { .. } | Room::Fixed { .. } => Check::warning(subject, says, MORE),
     }
-    let says = format!("{}: {disk}", disk.address);
-    if disk.free < disk.stops_at + ROOM_WANTED {
-        return Check::warning(
-            subject,
-            says,
-            "give the brokers more space: while exporting is paused their logs only grow",
-        );
+}
+
+fn of_room(disk: &Disk, room: &Room, budget: SignedDuration) -> String {
+    match room {
+        Room::None => "no room for a pause".into(),
+        Room::Fixed { .. } if disk.written.is_some() => {
+            "it runs too shortly to tell how fast its log grows".into()
+        }
+        Room::Fixed { .. } => "how fast its log grows it does not tell".into(),
+        Room::Measured { hourly, lasts, is_enough } => {
+            let megabytes = hourly.div_ceil(1_000_000);
+            let minutes = SignedDuration::from_mins(lasts.as_mins());
+            let budget = if *is_enough {
+                String::new()
+            } else {
+                format!(", and busy hours write more; a pause may take {budget:#}")
+            };
+            format!(
+                "its log grows by {megabytes} MB an hour in the mean: room for a pause of {minutes:#}{budget}"
+            )
+        }
     }
-    Check::ok(subject, says)
 }
 
 pub(super) fn clock(machines: &[Machine], now: Timestamp) -> Check {

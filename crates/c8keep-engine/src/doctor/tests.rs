@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
+use c8keep_core::backup::BackupId;
 use c8keep_core::facts::{BrokerReading, Cluster, Fact, PartitionReading, Positions, Repository};
+use c8keep_core::installation::AppAddress;
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
@@ -8,6 +10,15 @@ use crate::ports::Machine;
 
 fn unreachable(target: &str) -> Fault {
     Fault::new(FaultKind::Unreachable, "asking", target, "connection refused").with_hint("see the address")
+}
+
+fn known(gaps: &[(&'static str, Fault)]) -> Known {
+    Known {
+        brokers_expected: Some(3),
+        no_topology: Some("http://x:8080: refused".into()),
+        gaps: gaps.to_vec(),
+        hold_budget: SignedDuration::from_hours(2),
+    }
 }
 
 fn verdicts(checks: &[Check]) -> Vec<(&str, Verdict, &str)> {
@@ -83,14 +94,14 @@ fn positions(brokers: Vec<BrokerReading>) -> Positions {
 
 #[test]
 fn what_is_reached_and_what_is_up_are_two_things() {
-    let reach = Reach { brokers_expected: Some(3), no_topology: Some("http://x:8080: refused".into()) };
-    let check = judge::brokers(&cluster(None), &reach, 1);
+    let known = known(&[]);
+    let check = judge::brokers(&cluster(None), &known, 1);
     assert_eq!(check.verdict, Verdict::CannotTell);
     assert_eq!(
         check.says,
         "1 of 3 are reached from here; whether all are up nobody tells (http://x:8080: refused)"
     );
-    let check = judge::brokers(&cluster(Some(3)), &reach, 1);
+    let check = judge::brokers(&cluster(Some(3)), &known, 1);
     assert_eq!(
         (check.verdict, check.says.as_str()),
         (Verdict::Ok, "3 of 3 are up, 3 partitions, replication factor 3")
@@ -174,4 +185,92 @@ fn a_clock_counts_in_both_directions() {
         [judged(2), judged(-2), judged(9), judged(-9)],
         [Verdict::Ok, Verdict::Ok, Verdict::Warning, Verdict::Warning]
     );
+}
+
+/// What is missing is told in its own line, before those that only miss it, too.
+#[test]
+fn a_gap_takes_the_place_of_what_it_makes_unknown() {
+    let missing = unreachable("GET http://es:9200/");
+    let of_operate = unreachable("operate, GET http://operate:9600/actuator/info");
+    let gaps = [
+        ("search", missing.clone()),
+        ("operate", of_operate),
+        ("ids", Fault::precondition("", "c", "own ids", "")),
+    ];
+    let checks = vec![
+        Check::ok("brokers", ""),
+        Check::bad("repository", missing.clone()),
+        Check::bad("indices", missing),
+        Check::ok("ids", "none"),
+        Check::ok("vault", ""),
+    ];
+    let told = one_cause_one_line(examine::with_gaps(checks, &gaps));
+    let told: Vec<(&str, Verdict)> = told.iter().map(|check| (check.subject, check.verdict)).collect();
+    assert_eq!(
+        told,
+        [
+            ("brokers", Verdict::Ok),
+            ("search", Verdict::Bad),
+            ("operate", Verdict::Bad),
+            ("repository", Verdict::CannotTell),
+            ("indices", Verdict::CannotTell),
+            ("ids", Verdict::Bad),
+            ("vault", Verdict::Ok),
+        ]
+    );
+}
+
+#[test]
+fn an_application_is_judged_on_its_own() {
+    let judged = |required: bool, highest: Result<Option<BackupId>, Fault>| {
+        let app = AppAddress {
+            app: HistoryApp::Operate,
+            address: "http://o".into(),
+            repository: None,
+            index_prefix: None,
+            required,
+        };
+        let told = examine::AppTold { app: &app, highest, repository: Ok(None) };
+        let ids = judge::ids((Ok(None), Ok("7".parse().ok())), std::slice::from_ref(&told));
+        (judge::app(&told).verdict, ids.says)
+    };
+    let of = |id: &str| format!("the highest that any server has seen is {id}");
+    assert_eq!(judged(true, Ok("9".parse().ok())), (Verdict::Ok, of("9")));
+    assert_eq!(judged(true, Ok(None)), (Verdict::Ok, of("7")));
+    assert_eq!(judged(true, Err(unreachable("o"))), (Verdict::Bad, of("7")));
+    assert_eq!(judged(false, Err(unreachable("o"))), (Verdict::Warning, of("7")));
+}
+
+#[test]
+fn the_disks_are_judged_by_the_budget() {
+    let machine = |free, hourly: u64, hours: i64| Machine {
+        address: "http://b0".into(),
+        disk_free: Some(free),
+        stops_at: Some(2_000_000_000),
+        log_written: Some(hourly * u64::try_from(hours).unwrap()),
+        uptime: Some(SignedDuration::from_hours(hours)),
+        ..Machine::default()
+    };
+    let judged = |machine| judge::disk(&[machine], SignedDuration::from_hours(2));
+    let check = judged(machine(13_000_000_000, 500_000_000, 48));
+    assert_eq!(
+        (check.verdict, check.says.as_str()),
+        (
+            Verdict::Ok,
+            "http://b0: 13.0 GB free, and it stops below 2.0 GB; its log grows by 500 MB an hour in the mean: room for a pause of 20h"
+        )
+    );
+    let check = judged(machine(6_000_000_000, 1_000_000_000, 48));
+    assert_eq!(check.verdict, Verdict::Warning);
+    assert!(
+        check.says.ends_with("room for a pause of 3h, and busy hours write more; a pause may take 2h"),
+        "{check:?}"
+    );
+    assert!(check.todo.contains("limits.hold_budget"), "{check:?}");
+    assert_eq!(judged(machine(2_500_000_000, 1, 48)).verdict, Verdict::Bad);
+    let young = Machine { uptime: Some(SignedDuration::from_secs(9)), ..machine(13_000_000_000, 1, 48) };
+    assert!(judged(young).says.ends_with("it runs too shortly to tell how fast its log grows"));
+    let untold = judged(Machine { uptime: None, ..machine(13_000_000_000, 1, 48) });
+    assert!(untold.verdict == Verdict::Ok && untold.says.ends_with("it does not tell"), "{untold:?}");
+    assert_eq!(judge::disk(&[], SignedDuration::from_hours(2)).verdict, Verdict::CannotTell);
 }

@@ -8,20 +8,20 @@ use c8keep_core::run::{Answer, Run};
 
 use super::{Performed, publish};
 use crate::World;
-use crate::ports::DumpRequest;
+use crate::ports::{Databases, DumpRequest};
 
 /// A database that cannot be dumped is better known before the pause, and by the code that says that nothing was touched.
 pub(super) async fn check(world: &World, database: &DatabaseName, mode: DumpMode) -> Performed {
-    server(world, database, mode).await.map(|_| Answer::Done { facts: Vec::new() })
+    server(&*world.databases, database, mode).await.map(|_| Answer::Done { facts: Vec::new() })
 }
 
 /// What a database tells before it is dumped, or why it cannot be.
 pub(crate) async fn server(
-    world: &World,
+    databases: &dyn Databases,
     database: &DatabaseName,
     mode: DumpMode,
 ) -> Result<DatabaseServer, Fault> {
-    let told = world.databases.check(database, mode).await;
+    let told = databases.check(database, mode).await;
     told.map_err(|fault| Fault { kind: FaultKind::Precondition, ..fault })
 }
 

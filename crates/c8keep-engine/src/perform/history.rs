@@ -97,7 +97,7 @@ pub(super) async fn look(
             for name in &names {
                 snapshots.push(evidence(world, app, id, repository, name).await?);
             }
-            match holds_nothing(run, app, &snapshots) {
+            match holds_nothing(world, run, app, &snapshots) {
                 Some(why) => Err(lost(world, app, id, why)),
                 None => Ok(Fact::History { app, snapshots }.into()),
             }
@@ -107,9 +107,15 @@ pub(super) async fn look(
 
 /// Single parts without any index are normal; all of them together, while the application has indices, are a backup of
 /// nothing (seen on OpenSearch: SUCCESS in a repository whose folder has vanished and is made anew, empty).
-fn holds_nothing(run: &Run, app: HistoryApp, snapshots: &[SnapshotEvidence]) -> Option<String> {
+fn holds_nothing(
+    world: &World,
+    run: &Run,
+    app: HistoryApp,
+    snapshots: &[SnapshotEvidence],
+) -> Option<String> {
     let census = run.facts().census.as_ref()?;
-    let belongs = |name: &str| index_prefixes(app).iter().any(|prefix| name.starts_with(prefix));
+    let prefixes = index_prefixes(world.installation.app(app)?);
+    let belongs = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
     let expected = census.apps.iter().filter(|index| belongs(&index.name)).count();
     let empty = snapshots.iter().all(|snapshot| snapshot.indices.is_empty());
     (expected > 0 && empty).then(|| {

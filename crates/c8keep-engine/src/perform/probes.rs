@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use c8keep_core::backup::{BackupId, HistoryApp, PartName, RECORDS_SNAPSHOT_PREFIX};
-use c8keep_core::facts::{BrokerReading, Census, Cluster, Fact, Positions};
+use c8keep_core::disk::{Disk, tightest};
+use c8keep_core::facts::{BrokerReading, Census, Cluster, Fact, Positions, Repository};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::{AppAddress, Records};
 use c8keep_core::plan::{Action, Plan, StepName};
@@ -49,9 +50,9 @@ pub(crate) async fn whole_cluster(world: &World) -> Result<Cluster, Fault> {
 
 pub(super) async fn cluster(world: &World) -> Performed {
     let cluster = whole_cluster(world).await?;
-    let disk = disk::tightest(&world.camunda.machines(&world.installation.brokers).await);
-    match disk.filter(disk::Disk::is_scarce) {
-        Some(disk) => Err(disk.fault()),
+    let machines = world.camunda.machines(&world.installation.brokers).await;
+    match tightest(disk::told(&machines)).filter(Disk::is_scarce) {
+        Some(disk) => Err(disk::scarce(&disk)),
         None => Ok(Fact::Cluster(cluster).into()),
     }
 }
@@ -124,28 +125,40 @@ pub(crate) async fn store(world: &World) -> Performed {
 }
 
 /// Registered, reachable from every node, and the one that every component names.
-pub(crate) async fn repository(world: &World, name: &str) -> Performed {
+async fn repository(world: &World, name: &str) -> Performed {
+    let repository = registered(world, name).await?;
+    for app in &world.installation.apps {
+        let told = unless_away(app, world.camunda.repository_of(app.app).await)?;
+        told.map_or(Ok(()), |told| named_the_same(app, &told, name))?;
+    }
+    Ok(Fact::Repository(repository).into())
+}
+
+/// Registered, and reachable from every node.
+pub(crate) async fn registered(world: &World, name: &str) -> Result<Repository, Fault> {
     let mut repository = world.search.repository(name).await?;
     match world.search.verify_repository(name).await {
         // Verifying needs more rights than snapshotting; being registered already proved it once.
         Err(fault) if fault.kind == FaultKind::Unauthorised => repository.is_unverified = true,
         other => other?,
     }
-    for app in &world.installation.apps {
-        let told = unless_away(app, world.camunda.repository_of(app.app).await)?;
-        if let Some(other) = told.filter(|told| told != name) {
-            return Err(Fault::precondition(
-                "checking the snapshot repository",
-                &app.address,
-                format!("{} uses the repository {other}, the other components {name}", app.app),
-                format!(
-                    "configure the same repository in every component; c8keep used {name}, from ELASTIC_SNAPSHOT_REPOSITORY, \
-                     OPENSEARCH_SNAPSHOT_REPOSITORY or `search.repository`, or because a component says so"
-                ),
-            ));
-        }
+    Ok(repository)
+}
+
+/// An application that keeps its snapshots elsewhere would scatter the parts of a backup.
+pub(crate) fn named_the_same(app: &AppAddress, told: &str, name: &str) -> Result<(), Fault> {
+    if told == name {
+        return Ok(());
     }
-    Ok(Fact::Repository(repository).into())
+    Err(Fault::precondition(
+        "checking the snapshot repository",
+        &app.address,
+        format!("{} uses the repository {told}, the other components {name}", app.app),
+        format!(
+            "configure the same repository in every component; c8keep used {name}, from ELASTIC_SNAPSHOT_REPOSITORY, \
+             OPENSEARCH_SNAPSHOT_REPOSITORY or `search.repository`, or because a component says so"
+        ),
+    ))
 }
 
 /// The repository, and that the login may take a snapshot into it: in the window a refusal comes too late.
@@ -221,19 +234,23 @@ pub(crate) async fn census(world: &World, records: Option<&str>) -> Performed {
 
 /// Patterns of the applications' indices.
 fn app_patterns(world: &World) -> Vec<String> {
-    let prefixes = world.installation.apps.iter().flat_map(|a| index_prefixes(a.app));
+    let prefixes = world.installation.apps.iter().flat_map(index_prefixes);
     let patterns: BTreeSet<String> = prefixes.map(|prefix| format!("{prefix}*")).collect();
     patterns.into_iter().collect()
 }
 
 /// What the names of an application's indices begin with (Camunda docs, "Restore": the indices to delete).
-pub(super) fn index_prefixes(app: HistoryApp) -> &'static [&'static str] {
-    match app {
+pub(super) fn index_prefixes(app: &AppAddress) -> Vec<String> {
+    if let Some(prefix) = &app.index_prefix {
+        return vec![format!("{prefix}-")];
+    }
+    let names: &[&str] = match app.app {
         HistoryApp::Operate => &["operate-"],
         HistoryApp::Tasklist => &["tasklist-"],
         HistoryApp::Webapps => &["operate-", "tasklist-", "camunda-"],
         HistoryApp::Optimize => &["optimize-"],
-    }
+    };
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// The highest id seen is told also when it refuses: it says which id comes next.
@@ -254,16 +271,24 @@ pub(super) async fn id(world: &World, id: BackupId) -> Performed {
 pub async fn highest_id(world: &World) -> Result<Option<BackupId>, Fault> {
     let mut highest = world.camunda.highest_runtime_id().await?;
     for app in &world.installation.apps {
-        let told = match world.camunda.highest_history_id(app.app).await {
-            Err(fault) if is_busy(app.app, &fault) => by_its_snapshots(world, app.app, fault).await,
-            told => told,
-        };
-        highest = highest.max(unless_away(app, told)?);
+        highest = highest.max(unless_away(app, highest_of_app(world, app.app).await)?);
     }
+    Ok(highest.max(highest_of_records(world).await?))
+}
+
+/// The highest id among an application's backups.
+pub(crate) async fn highest_of_app(world: &World, app: HistoryApp) -> Result<Option<BackupId>, Fault> {
+    match world.camunda.highest_history_id(app).await {
+        Err(fault) if is_busy(app, &fault) => by_its_snapshots(world, app, fault).await,
+        told => told,
+    }
+}
+
+/// The highest id among the snapshots of the records.
+pub(crate) async fn highest_of_records(world: &World) -> Result<Option<BackupId>, Fault> {
     let pattern = format!("{RECORDS_SNAPSHOT_PREFIX}*");
     let names = world.search.snapshot_names(&world.installation.repository, &pattern).await?;
-    let ids = names.iter().filter_map(|name| name.strip_prefix(RECORDS_SNAPSHOT_PREFIX)?.parse().ok());
-    Ok(highest.max(ids.max()))
+    Ok(names.iter().filter_map(|name| name.strip_prefix(RECORDS_SNAPSHOT_PREFIX)?.parse().ok()).max())
 }
 
 /// While a snapshot of its own runs, Operate of 8.6 on OpenSearch answers 400 to whoever asks for its list (seen on 8.6.0). A
@@ -285,6 +310,19 @@ async fn by_its_snapshots(world: &World, app: HistoryApp, fault: Fault) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rights are asked for, and indices counted, by the names that they have.
+    #[test]
+    fn indices_are_looked_for_by_their_own_names() {
+        let of = |app, index_prefix: Option<&str>| {
+            let (address, repository) = (String::new(), None);
+            let index_prefix = index_prefix.map(str::to_owned);
+            index_prefixes(&AppAddress { app, address, repository, index_prefix, required: true })
+        };
+        assert_eq!(of(HistoryApp::Operate, None), ["operate-"]);
+        assert_eq!(of(HistoryApp::Operate, Some("mine")), ["mine-"]);
+        assert_eq!(of(HistoryApp::Webapps, None).len(), 3);
+    }
 
     /// Only a busy application is asked about elsewhere: what a broken one does not tell, nobody may make up for.
     #[test]

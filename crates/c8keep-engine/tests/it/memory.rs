@@ -159,8 +159,8 @@ impl Memory {
 
 /// An 8.8 installation of one partition, whose every port is this memory.
 pub fn world(memory: &Memory) -> Arc<World> {
-    let app =
-        AppAddress { app: HistoryApp::Webapps, address: "http://c".into(), repository: None, required: true };
+    let (address, repository, index_prefix) = ("http://c".into(), None, None);
+    let app = AppAddress { app: HistoryApp::Webapps, address, repository, index_prefix, required: true };
     let installation = Installation {
         name: "default".into(),
         fingerprint: Fingerprint("f".into()),

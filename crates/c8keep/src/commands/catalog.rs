@@ -14,6 +14,8 @@ use futures::StreamExt;
 use futures::stream;
 
 use crate::exit;
+use crate::session;
+use crate::settings::Settings;
 
 /// How many runs are looked through.
 const RUNS_MAX: u32 = 1_000;
@@ -21,6 +23,13 @@ const RUNS_MAX: u32 = 1_000;
 const RUNS_LOOKED_FOR: u32 = 20;
 /// Backups that are read side by side: an object store answers each question after milliseconds, and has room for many.
 const READS_AT_ONCE: usize = 8;
+
+/// What is said of a folder that the first backup makes its vault.
+pub(super) fn to_come(place: &str) -> String {
+    format!(
+        "{place} is not there yet, the first backup makes it; if there should be backups in it, is its volume mounted?"
+    )
+}
 
 /// What to do about a backup that the vault has lost.
 pub(super) const LOST: &str =
@@ -33,6 +42,8 @@ pub(super) struct Catalog {
     pub(super) entries: Vec<Entry>,
     /// Why the vault or the journal as a whole could not be read.
     pub(super) faults: Vec<Fault>,
+    /// The folder that the first backup makes its vault.
+    pub(super) vault_to_come: Option<String>,
 }
 
 /// One line of the catalog.
@@ -55,7 +66,7 @@ pub(super) async fn read_all(
     journal: Result<&dyn Journal, Fault>,
     installation: &str,
 ) -> Catalog {
-    let mut catalog = Catalog { entries: Vec::new(), faults: Vec::new() };
+    let mut catalog = Catalog { entries: Vec::new(), faults: Vec::new(), vault_to_come: None };
     match of_whole_vault(vault, installation).await {
         Ok(entries) => catalog.entries = entries,
         Err(fault) => catalog.faults.push(fault),
@@ -164,6 +175,22 @@ impl Entry {
 }
 
 impl Catalog {
+    /// A folder that was named and is not there is no vault that was lost where the journal knows no backup in it, and the first
+    /// one would make it. Where even what holds it is missing, as a volume that is not mounted, it stays a fault.
+    pub(super) async fn before_the_first(mut self, settings: &Settings) -> Catalog {
+        let knows_one = self.entries.iter().any(|entry| entry.run.as_ref().is_some_and(is_published));
+        let is_missing = matches!(self.faults.as_slice(), [fault] if fault.kind == FaultKind::Precondition && fault.doing.contains("vault"));
+        if is_missing
+            && !knows_one
+            && let Ok(vault) = session::vault(settings).await
+            && vault.list(settings.name()).await.is_ok_and(|there| there.is_empty())
+        {
+            self.faults.clear();
+            self.vault_to_come = Some(vault.place());
+        }
+        self
+    }
+
     /// The newest backup that the journal knows as published, where the vault has none of them: it is another place than it was,
     /// or its volume is not mounted. Nothing of it is known of a vault that could not be read.
     pub(super) fn lost(&self) -> Option<BackupId> {

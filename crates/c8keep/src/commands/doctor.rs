@@ -1,21 +1,26 @@
 //! `doctor`: everything that a backup needs, one line each, with what to do. Writes nothing but one object that the check of
 //! the vault removes again.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
-use c8keep_adapters::discovery::Topic;
+use c8keep_adapters::discovery::{Piece, Topic};
 use c8keep_adapters::journal::JournalPlace;
+use c8keep_core::Installation;
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_engine::doctor::{Check, Verdict, examine, exporting_alone, one_cause_one_line, vault_of};
+use c8keep_engine::doctor::{
+    Check, Known, Verdict, databases, examine, exporting_alone, one_cause_one_line, subject_of, vault_of,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::budget::{self, Compared};
 use super::catalog::{self, Catalog, LOST};
+use super::plan;
 use super::whose::{LEFT_PAUSED, Whose};
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
-use crate::session::{self, Finding, Session};
+use crate::session::{self, Finding, Patient};
 use crate::settings::Settings;
 use crate::show::summary::size;
 use crate::show::time::ago;
@@ -47,25 +52,17 @@ async fn examined(settings: &Settings, now: Timestamp) -> Examined {
         Err(fault) => (session::no_journal(settings), Some(fault)),
     };
     let vault = session::vault(settings).await;
-    let assembled = session::assemble(settings, Arc::clone(&journal)).await;
-    let world = assembled.as_ref().ok().map(|session| Arc::clone(&session.world));
-    let world = world.as_deref();
-    let whose = Whose::read(settings, &*journal, &vault, world, now).await;
-    let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
-    let catalog = catalog::read_all(vault, Ok(&*journal), settings.name()).await;
+    let of_vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
+    let looked = Box::pin(session::look(settings, Arc::clone(&journal)));
+    let catalog = catalog::read_all(of_vault, Ok(&*journal), settings.name());
+    let (looked, catalog) = futures::join!(looked, catalog);
+    // Which cluster answers, its search server tells.
+    let known = looked.as_ref().ok().filter(|patient| !patient.lacks(Piece::Search));
+    let world = known.map(|patient| &patient.world);
+    let whose = Whose::read(settings, &*journal, &vault, world, now);
+    let (whose, mut checks) = futures::join!(whose, checks_of(settings, &looked));
     let in_the_way = whose.in_the_way(world);
     let at_work = whose.at_work();
-    let mut checks = match assembled {
-        Err(fault) => without_installation(settings, fault).await,
-        Ok(Session { world, findings, reach }) => {
-            let mut checks = vec![installation(&world.installation)];
-            // How far the brokers are reached has lines of its own.
-            let others = findings.iter().filter(|f| f.level != "found" && f.topic != Topic::Brokers);
-            checks.extend(others.map(told_of));
-            checks.extend(examine(&world, &reach).await);
-            checks
-        }
-    };
     checks = one_cause_one_line(checks);
     let mut faults = checks.iter().filter_map(|check| check.fault.as_ref());
     let left_paused = faults.any(|fault| whose.is_left_paused(fault));
@@ -82,22 +79,53 @@ async fn examined(settings: &Settings, now: Timestamp) -> Examined {
     Examined { checks: one_cause_one_line(checks), at_work, left_paused }
 }
 
-fn installation(installation: &c8keep_core::Installation) -> Check {
-    let search = &installation.search;
-    Check::ok(
-        "installation",
-        format!(
-            "Camunda {} at {}, {} {} at {}",
-            installation.version, installation.management, search.product, search.version, search.address
-        ),
-    )
+async fn checks_of(settings: &Settings, looked: &Result<Patient, Fault>) -> Vec<Check> {
+    let patient = match looked {
+        Ok(patient) => patient,
+        Err(fault) => return Box::pin(without_installation(settings, fault.clone())).await,
+    };
+    let mut checks = vec![installation(patient)];
+    checks.extend(patient.secrets.iter().map(|fault| Check::bad("access", fault.clone())));
+    // How far the brokers are reached has lines of its own.
+    let others = patient.findings.iter().filter(|f| f.level != "found" && f.topic != Topic::Brokers);
+    checks.extend(others.map(told_of));
+    let known = Known {
+        brokers_expected: patient.brokers_expected,
+        no_topology: patient.no_topology.clone(),
+        gaps: patient.gaps.iter().map(|gap| (subject(gap.piece), gap.fault.clone())).collect(),
+        hold_budget: plan::hold_budget(settings),
+    };
+    checks.extend(examine(&patient.world, &known).await);
+    checks
 }
 
-/// What can be judged where the installation cannot be put together: whether exporting runs, and the vault. All else waits
-/// for what is wrong.
+/// The line that a missing piece belongs to.
+fn subject(piece: Piece) -> &'static str {
+    match piece {
+        Piece::Ids => "ids",
+        Piece::Search => "search",
+        Piece::Records => "indices",
+        Piece::Apps => "applications",
+        Piece::App(app) => subject_of(app),
+        Piece::Repository => "repository",
+    }
+}
+
+fn installation(patient: &Patient) -> Check {
+    let Installation { version, management, search, .. } = &patient.world.installation;
+    let mut says = format!("Camunda {version} at {management}");
+    if !patient.lacks(Piece::Search) {
+        let _ = write!(says, ", {} {} at {}", search.product, search.version, search.address);
+    }
+    Check::ok("installation", says)
+}
+
+/// What can be judged where the cluster itself is out of reach: whether exporting runs, the vault and the databases. All else
+/// waits for what is wrong.
 async fn without_installation(settings: &Settings, fault: Fault) -> Vec<Check> {
     let mut checks = vec![Check::bad("installation", fault)];
-    checks.extend(["brokers", "leaders"].map(|subject| Check::not_judged(subject, "installation")));
+    let not_judged = |subject| Check::not_judged(subject, "installation");
+    checks.extend(["brokers", "leaders"].map(not_judged));
     checks.push(match session::management_only(settings).await {
         Ok(management) => {
             let positions = management.camunda.positions(&management.brokers, session::now()).await;
@@ -105,13 +133,16 @@ async fn without_installation(settings: &Settings, fault: Fault) -> Vec<Check> {
         }
         Err(fault) => Check::untold("exporting", &fault),
     });
-    let others = ["backup store", "repository", "indices", "ids"];
-    checks.extend(others.map(|subject| Check::not_judged(subject, "installation")));
+    checks.extend(["backup store", "repository", "indices", "applications", "ids"].map(not_judged));
     checks.push(match session::vault(settings).await {
         Ok(vault) => vault_of(&vault.place(), vault.check(settings.name()).await),
         Err(fault) => Check::bad("vault", fault),
     });
-    checks.extend(["disk", "clock"].map(|subject| Check::not_judged(subject, "installation")));
+    checks.extend(["disk", "clock"].map(not_judged));
+    checks.extend(match session::databases(settings) {
+        Ok((targets, postgres)) => databases(&postgres, &targets).await,
+        Err(fault) => vec![Check::bad("database", fault)],
+    });
     checks
 }
 

@@ -1,22 +1,22 @@
 //! `init`: writes a configuration file from what the servers tell, asks on a terminal for what they do not, and never waits
 //! for an answer without one. It writes one file, over none that exists unless that is asked for, and no secret into it.
 
+mod ask;
 mod compose;
+mod forms;
 mod given;
 mod questions;
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use c8keep_adapters::discovery::Survey;
 use c8keep_core::fault::{Fault, FaultKind};
 use serde::Serialize;
 
+use self::ask::{ask_for_the_rest, find_out};
 use self::compose::{Composed, compose};
 use self::given::Given;
-use self::questions::{Question, TRIES_MAX};
 use crate::cli::{Global, InitArgs, Output};
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
@@ -67,51 +67,6 @@ pub(super) async fn run(global: &Global, args: &InitArgs, printer: Printer) -> R
         printer,
     );
     Ok(code)
-}
-
-/// Asks the servers, and on a terminal the operator for whatever they do not tell, until nothing more can be asked.
-async fn find_out(given: &mut Given, printer: Printer) -> Result<Survey, Stop> {
-    let mut asked: BTreeMap<Question, u32> = BTreeMap::new();
-    loop {
-        let surveyed = session::survey(&given.settings).await;
-        let question = questions::next(&surveyed, &given.settings, &asked).filter(|_| printer.can_ask());
-        let Some(question) = question else { return surveyed.map_err(Stop::from) };
-        if let Some(fault) = questions::why(question, &surveyed) {
-            printer.fault(&fault);
-        }
-        let tries = asked.entry(question).or_default();
-        *tries += 1;
-        let mut answer = printer.ask(questions::prompt(question, surveyed.as_ref().ok())).await;
-        if answer.is_empty() {
-            let Some(default) = questions::default_of(question) else { continue };
-            default.clone_into(&mut answer);
-        }
-        if let Err(why) = given.answer(question, &answer) {
-            printer.say(&why);
-        }
-    }
-}
-
-/// What no server knows.
-async fn ask_for_the_rest(given: &mut Given, printer: Printer) {
-    for question in [Question::Name, Question::Vault] {
-        if given.knows(question) {
-            continue;
-        }
-        for _ in 0..TRIES_MAX {
-            let answer = printer.ask(questions::prompt(question, None)).await;
-            match given.answer(question, &answer) {
-                _ if answer.is_empty() => break,
-                Ok(()) => {
-                    if let (Question::Vault, Some(vault)) = (question, &given.settings.vault) {
-                        printer.say(&format!("manifests will be kept in {}", vault.url));
-                    }
-                    break;
-                }
-                Err(why) => printer.say(&why),
-            }
-        }
-    }
 }
 
 fn warn(settings: &Settings, printer: Printer) {

@@ -40,12 +40,16 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
     let vault = session::vault_to_read(&settings).await?;
     let catalog = catalog::read_all(Ok(&*vault), journal, settings.name()).await;
+    let catalog = catalog.before_the_first(&settings).await;
     let holder = session::holder(&settings).unwrap_or_default();
     let rows: Vec<Row> = catalog.listed().map(|entry| row(entry, holder.as_deref())).collect();
     let others = if rows.is_empty() { session::other_installations(&settings).await } else { Vec::new() };
     // Where something could not be read, that nothing was found says nothing.
     if !rows.is_empty() || catalog.faults.is_empty() || printer.output() != Output::Text {
         printer.result(&text(&rows, settings.name(), &others), &rows);
+    }
+    if let Some(place) = &catalog.vault_to_come {
+        printer.say(&format!("the vault {}", catalog::to_come(place)));
     }
     let damaged = catalog.entries.iter().filter_map(|e| e.fault.as_ref());
     catalog.faults.iter().chain(damaged).for_each(|fault| printer.fault(fault));

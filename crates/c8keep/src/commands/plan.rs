@@ -6,6 +6,7 @@ use c8keep_core::plan::{Action, StepName};
 use c8keep_core::recipe::{self, Request};
 use c8keep_core::{BackupId, Plan};
 use c8keep_engine::{World, ids, perform};
+use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::budget::{self, Compared};
@@ -152,6 +153,11 @@ pub(super) async fn make(world: &World, settings: &Settings, args: &PlanArgs) ->
 
 fn next_id(world: &World, highest: Option<BackupId>) -> Result<BackupId, Fault> {
     BackupId::generate(world.clock.now(), highest).ok_or_else(ids::none_left)
+}
+
+/// How long exporting may stay paused, where no option says otherwise.
+pub(super) fn hold_budget(settings: &Settings) -> SignedDuration {
+    settings.limits.hold_budget.unwrap_or(recipe::HOLD_BUDGET)
 }
 
 fn of_id(world: &World, settings: &Settings, args: &PlanArgs, id: BackupId) -> Result<Plan, Fault> {

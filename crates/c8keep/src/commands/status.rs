@@ -47,6 +47,8 @@ struct Status {
     last_backup: Option<LastBackup>,
     /// One that the journal knows, where the vault has none of those.
     not_in_vault: Option<u64>,
+    /// The folder that the first backup makes its vault.
+    vault_to_come: Option<String>,
     /// What of journal and vault cannot be read.
     faults: Vec<Unread>,
 }
@@ -141,7 +143,8 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
             None => claims::told(&settings, vault, readable, &open).await,
         };
         let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
-        (claim, catalog::read_all(vault, journal.clone(), settings.name()).await)
+        let catalog = catalog::read_all(vault, journal.clone(), settings.name()).await;
+        (claim, catalog.before_the_first(&settings).await)
     };
     // Whoever watches has not much patience, and the brokers say what matters most.
     let (exporting, kept_there) = tokio::join!(exporting(&settings), timeout(catalog::SOON, kept(&vault)));
@@ -149,7 +152,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         Ok(told) => told,
         Err(_) => kept(&Err(catalog::too_slow(vault))).await,
     };
-    let not_in_vault = catalog.lost().map(BackupId::get);
+    let (not_in_vault, vault_to_come) = (catalog.lost().map(BackupId::get), catalog.vault_to_come);
     for fault in catalog.faults {
         unread(
             if fault.doing.contains("vault") || fault.target.starts_with("vault") {
@@ -202,6 +205,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         claim_is_over,
         last_backup,
         not_in_vault,
+        vault_to_come,
         faults,
     };
     printer.result(&text(&status, now), &status);
@@ -387,7 +391,10 @@ fn last_backup(status: &Status, now: Timestamp) -> Vec<String> {
         }
         (None, Some(lost)) => format!("the journal knows backup {lost}, the vault does not have it"),
         (None, None) if unread() => "unknown, as the vault cannot be read".into(),
-        (None, None) => "none".into(),
+        (None, None) => status
+            .vault_to_come
+            .as_ref()
+            .map_or_else(|| "none".into(), |place| format!("none; {}", catalog::to_come(place))),
     };
     let mut lines = vec![format!("last backup   {last}")];
     if let Some(lost) = status.not_in_vault {

@@ -209,7 +209,8 @@ async fn choose(how: &How, why_not: Option<&str>) -> Result<OnOpen, Stop> {
             let question = format!("{finish}[r]elease and end it, then go on, or [q]uit? (r)");
             loop {
                 let asking = how.printer.ask(question.clone());
-                let answer = signals::or_stop(exit::INTERRUPTED, asking).await?;
+                // Who has left leaves the decision to what is done without a terminal.
+                let answer = signals::or_stop(exit::INTERRUPTED, asking).await?.unwrap_or_default();
                 match answer.to_lowercase().as_str() {
                     "f" | "finish" if why_not.is_none() => break OnOpen::Finish,
                     "" | "r" | "release" => break OnOpen::Release,

@@ -1,22 +1,23 @@
 //! How servers are spoken to: the sections `access` and `connect_to` of the file. It holds where secrets are found and
 //! never a secret: one that is written there is refused, and not repeated in the message.
 
+mod reference;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use c8keep_adapters::discovery::Accesses;
 use c8keep_adapters::transport::{
-    Access, AwsKeys, ClientAuth, Command, Credential, Endpoint, Secret, Tls, TokenSource,
+    Access, AwsKeys, ClientAuth, Credential, Endpoint, Secret, Tls, TokenSource,
 };
 use c8keep_core::HistoryApp;
 use c8keep_core::fault::Fault;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
 
+use self::reference::PLAIN_SECRET;
+pub use self::reference::{HeaderText, Reference, reference};
 use super::usage;
 
 /// The section `access`: one entry for each server.
@@ -133,6 +134,15 @@ pub struct TlsSettings {
     pub client_certificate: Option<Pair>,
 }
 
+/// What a file of TLS holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFile {
+    /// Issuers to trust.
+    Issuers,
+    /// Our own certificate, or its key.
+    Own,
+}
+
 /// A certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,26 +151,6 @@ pub struct Pair {
     pub certificate: PathBuf,
     /// Its key, PEM.
     pub key: PathBuf,
-}
-
-/// Where a secret is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reference {
-    /// In a variable.
-    Env(String),
-    /// In a file.
-    File(PathBuf),
-    /// A command prints it.
-    Command(Vec<String>),
-}
-
-/// The value of a header: by reference, or as it is where its name does not sound like a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HeaderText {
-    /// As it is.
-    Plain(String),
-    /// By reference.
-    Reference(Reference),
 }
 
 impl AccessSettings {
@@ -238,6 +228,25 @@ impl AccessSettings {
             .filter_map(|(place, entry)| Some((place, entry?.oauth.as_ref()?.token_url.as_str())))
     }
 
+    /// The server whose section names this file.
+    pub fn of_file(&self, path: &str) -> Option<(&'static str, TlsFile)> {
+        let is = |file: &PathBuf| file.display().to_string() == path;
+        self.entries().into_iter().find_map(|(place, entry)| {
+            let tls = &entry?.tls;
+            let server = place.trim_start_matches("access.");
+            let own = |pair: &Pair| {
+                // Of a pair that does not fit together both are named.
+                is(&pair.certificate)
+                    || is(&pair.key)
+                    || path.starts_with(&pair.certificate.display().to_string())
+            };
+            if tls.ca_file.as_ref().is_some_and(is) {
+                return Some((server, TlsFile::Issuers));
+            }
+            tls.client_certificate.as_ref().is_some_and(own).then_some((server, TlsFile::Own))
+        })
+    }
+
     fn entries(&self) -> [(&'static str, Option<&Entry>); 7] {
         [
             ("access.management", self.management.as_ref()),
@@ -255,7 +264,8 @@ fn build((place, entry): (&'static str, Option<&Entry>)) -> Result<Access, Fault
     entry.map_or_else(|| Ok(Access::at(place)), |entry| entry.access(place))
 }
 
-fn search_service() -> String {
+/// What Amazon OpenSearch Service is called in a signature.
+pub fn search_service() -> String {
     "es".into()
 }
 
@@ -350,150 +360,30 @@ impl TlsSettings {
     }
 }
 
-impl From<&Reference> for Secret {
-    fn from(reference: &Reference) -> Secret {
-        match reference {
-            Reference::Env(name) => Secret::Env(name.clone()),
-            Reference::File(path) => Secret::File(path.clone()),
-            Reference::Command(words) => Secret::Command(Command::new(words.clone()).into()),
-        }
-    }
-}
-
-/// An entry in one line, for whoever is asked for one: `basic:USER:SECRET`, `bearer:SECRET` or `api-key:SECRET`, where the
-/// secret is `env:NAME`, `file:/path` or `command:program argument`. `None` for anything else, which may be a secret.
+/// An entry in one line, for whoever is asked for one: `basic:USER:SECRET`, `bearer:SECRET`, `api-key:SECRET` or
+/// `header:NAME:SECRET`, where the secret is what [`reference`] reads. `None` for anything else, which may be a secret.
 pub fn credential(text: &str) -> Option<Entry> {
     let (way, rest) = text.trim().split_once(':')?;
     let mut entry = Entry::default();
     match way {
         "basic" => {
             let (user, secret) = rest.split_once(':')?;
-            entry.basic = Some(Basic { user: user.to_owned(), password: found(secret)? });
+            entry.basic = Some(Basic { user: user.to_owned(), password: reference(secret)? });
         }
-        "bearer" => entry.bearer = Some(found(rest)?),
-        "api-key" | "api_key" => entry.api_key = Some(found(rest)?),
+        "bearer" => entry.bearer = Some(reference(rest)?),
+        "api-key" | "api_key" => entry.api_key = Some(reference(rest)?),
+        "header" => {
+            let (name, secret) = rest.split_once(':')?;
+            entry.headers.insert(name.trim().to_owned(), HeaderText::Reference(reference(secret)?));
+        }
         _ => return None,
     }
     Some(entry)
 }
-
-fn found(text: &str) -> Option<Reference> {
-    let (place, rest) = text.split_once(':')?;
-    let rest = rest.trim();
-    match place {
-        _ if rest.is_empty() => None,
-        "env" => Some(Reference::Env(rest.into())),
-        "file" => Some(Reference::File(rest.into())),
-        "command" => Some(Reference::Command(rest.split_whitespace().map(str::to_owned).collect())),
-        _ => None,
-    }
-}
-
-const PLAIN_SECRET: &str = "the file holds no secrets: write {env: NAME}, {file: /path} or {command: [program, argument]} instead of the value";
 
 /// Whether a header of this name usually carries something that gives access.
 fn sounds_secret(name: &str) -> bool {
     const SOUNDS: [&str; 7] = ["authorization", "cookie", "token", "secret", "password", "key", "credential"];
     let name = name.to_ascii_lowercase();
     SOUNDS.iter().any(|sound| name.contains(sound))
-}
-
-/// One of the keys of a reference.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Env,
-    File,
-    Command,
-}
-
-struct ReferenceVisitor;
-
-impl<'de> Visitor<'de> for ReferenceVisitor {
-    type Value = Reference;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("where the secret is found: {env: NAME}, {file: /path} or {command: [program, argument]}")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reference, A::Error> {
-        let Some(kind) = map.next_key::<Kind>()? else { return Err(de::Error::custom(PLAIN_SECRET)) };
-        let reference = match kind {
-            Kind::Env => Reference::Env(map.next_value()?),
-            Kind::File => Reference::File(map.next_value()?),
-            Kind::Command => Reference::Command(map.next_value()?),
-        };
-        match map.next_key::<Kind>()? {
-            None => Ok(reference),
-            Some(_) => {
-                Err(de::Error::custom("a secret is found in one place: keep one of env, file and command"))
-            }
-        }
-    }
-
-    // Whatever stands there instead may be the secret itself; the library's own message would repeat it.
-
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<Reference, E> {
-        Err(de::Error::custom(PLAIN_SECRET))
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Reference, E> {
-        Err(de::Error::custom(PLAIN_SECRET))
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Reference, E> {
-        Err(de::Error::custom(PLAIN_SECRET))
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Reference, E> {
-        Err(de::Error::custom(PLAIN_SECRET))
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Reference, E> {
-        Err(de::Error::custom(PLAIN_SECRET))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Reference, E> {
-        Err(de::Error::custom(PLAIN_SECRET))
-    }
-}
-
-impl<'de> Deserialize<'de> for Reference {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Reference, D::Error> {
-        deserializer.deserialize_any(ReferenceVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for HeaderText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HeaderText, D::Error> {
-        struct HeaderVisitor;
-        impl<'de> Visitor<'de> for HeaderVisitor {
-            type Value = HeaderText;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, {env: NAME} or {file: /path}")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<HeaderText, E> {
-                Ok(HeaderText::Plain(text.to_owned()))
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<HeaderText, E> {
-                Ok(HeaderText::Plain(number.to_string()))
-            }
-
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<HeaderText, E> {
-                Ok(HeaderText::Plain(number.to_string()))
-            }
-
-            fn visit_bool<E: de::Error>(self, value: bool) -> Result<HeaderText, E> {
-                Ok(HeaderText::Plain(value.to_string()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HeaderText, A::Error> {
-                ReferenceVisitor.visit_map(map).map(HeaderText::Reference)
-            }
-        }
-        deserializer.deserialize_any(HeaderVisitor)
-    }
 }

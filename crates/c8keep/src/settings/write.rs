@@ -7,9 +7,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
-use super::access::{Basic, Entry, Reference};
-use super::{App, Settings};
+use super::access::{Aws, Basic, ClientAuthText, Entry, HeaderText, OAuth, Pair, Reference, TlsSettings};
+use super::databases::Database;
+use super::{App, Settings, Vault};
 
 /// What is said beside the keys.
 #[derive(Debug, Clone, Default)]
@@ -103,8 +105,8 @@ fn access(page: &mut Page, settings: &Settings) {
         page.key(key, entry.as_ref().map(entry_text), example);
     }
     page.about("Where an address is really dialled, for port-forwards with TLS.");
-    page.section("connect_to", false);
-    page.key("connect_to.camunda-core:9600", None, "127.0.0.1:19600");
+    let ways = settings.connect_to.iter().map(|(name, dialled)| (name.as_str(), scalar(dialled))).collect();
+    page.map("connect_to", ways, "camunda-core:9600: 127.0.0.1:19600");
 }
 
 fn keeping(page: &mut Page, settings: &Settings) {
@@ -113,17 +115,20 @@ fn keeping(page: &mut Page, settings: &Settings) {
          docs/vaults.md. The default is a folder on this machine, which is no place for the only copy, and keeps no \
          other host from starting a backup at the same time.",
     );
-    let vault = settings.vault.as_ref().map(|vault| &vault.url);
-    page.key("vault", text(vault), "s3://backups/camunda");
+    match settings.vault.as_ref().map(vault) {
+        Some(keys) if keys.len() > 1 => page.map("vault", keys, ""),
+        _ => page.key("vault", text(settings.vault.as_ref().map(|vault| &vault.url)), "s3://backups/camunda"),
+    }
     page.about("The journal of all runs, on a local disk. Default: $XDG_STATE_HOME/c8keep/journal.db.");
     let journal = settings.journal.as_ref().map(|path| path.display().to_string());
     page.key("journal", text(journal.as_ref()), "/var/lib/c8keep/journal.db");
     page.about(
         "PostgreSQL databases that belong to a backup, Web Modeler's and any other; no server names them. docs/databases.md.",
     );
-    page.section("databases", false);
-    let example = "{host: modeler-db, user: c8keep, password: {file: /run/secrets/modeler}, dbname: modeler}";
-    page.key("databases.web-modeler", None, example);
+    let databases =
+        settings.databases.iter().map(|(name, database)| (name.as_str(), database_text(database.as_ref())));
+    let example = "web-modeler: {host: modeler-db, user: c8keep, password: {file: /run/secrets/modeler}, dbname: modeler}";
+    page.map("databases", databases.collect(), example);
     let limits = &settings.limits;
     page.about("Limits: the longest that exporting may stay paused, how long a wait may see nothing move, and last in all.");
     let given = [limits.hold_budget, limits.stall, limits.wait_deadline].iter().any(Option::is_some);
@@ -134,17 +139,96 @@ fn keeping(page: &mut Page, settings: &Settings) {
     page.key("limits.wait_deadline", time(limits.wait_deadline), "12h");
 }
 
-/// What `init` can ask for; other ways are written by hand.
 fn entry_text(entry: &Entry) -> String {
+    let Entry { basic, bearer, api_key, oauth, aws, headers, tls } = entry;
     let mut ways = Vec::new();
-    if let Some(Basic { user, password }) = &entry.basic {
+    if let Some(Basic { user, password }) = basic {
         ways.push(format!("basic: {{user: {}, password: {}}}", scalar(user), reference(password)));
     }
-    ways.extend(entry.bearer.iter().map(|token| format!("bearer: {}", reference(token))));
-    ways.extend(entry.api_key.iter().map(|key| format!("api_key: {}", reference(key))));
-    let issuers = entry.tls.ca_file.iter().map(|path| scalar(&path.display().to_string()));
-    ways.extend(issuers.map(|path| format!("tls: {{ca_file: {path}}}")));
-    format!("{{{}}}", ways.join(", "))
+    ways.extend(bearer.iter().map(|token| format!("bearer: {}", reference(token))));
+    ways.extend(api_key.iter().map(|key| format!("api_key: {}", reference(key))));
+    ways.extend(oauth.iter().map(|oauth| format!("oauth: {}", oauth_text(oauth))));
+    ways.extend(aws.iter().map(|aws| format!("aws: {}", aws_text(aws))));
+    if !headers.is_empty() {
+        let text = |(name, text): (&String, &HeaderText)| match text {
+            HeaderText::Plain(text) => format!("{}: {}", scalar(name), scalar(text)),
+            HeaderText::Reference(found) => format!("{}: {}", scalar(name), reference(found)),
+        };
+        ways.push(format!("headers: {}", flow(headers.iter().map(text))));
+    }
+    ways.extend(tls_text(tls));
+    flow(ways)
+}
+
+fn oauth_text(oauth: &OAuth) -> String {
+    let OAuth { token_url, client_id, client_secret, client_auth, scope, audience, resource, tls } = oauth;
+    let mut keys = vec![
+        format!("token_url: {}", scalar(token_url)),
+        format!("client_id: {}", scalar(client_id)),
+        format!("client_secret: {}", reference(client_secret)),
+    ];
+    keys.extend((*client_auth == ClientAuthText::Basic).then(|| "client_auth: basic".to_owned()));
+    let others = [("scope", scope), ("audience", audience), ("resource", resource)];
+    keys.extend(
+        others.into_iter().filter_map(|(key, value)| Some(format!("{key}: {}", scalar(value.as_ref()?)))),
+    );
+    keys.extend(tls_text(tls));
+    flow(keys)
+}
+
+fn aws_text(aws: &Aws) -> String {
+    let Aws { region, service, access_key_id, secret_access_key, session_token } = aws;
+    let mut keys = vec![
+        format!("region: {}", scalar(region)),
+        format!("service: {}", scalar(service)),
+        format!("access_key_id: {}", reference(access_key_id)),
+        format!("secret_access_key: {}", reference(secret_access_key)),
+    ];
+    keys.extend(session_token.iter().map(|token| format!("session_token: {}", reference(token))));
+    flow(keys)
+}
+
+fn tls_text(tls: &TlsSettings) -> Option<String> {
+    let TlsSettings { ca_file, ca_only, client_certificate } = tls;
+    let path = |path: &Path| scalar(&path.display().to_string());
+    let mut keys: Vec<String> = ca_file.iter().map(|file| format!("ca_file: {}", path(file))).collect();
+    keys.extend(ca_only.then(|| "ca_only: true".to_owned()));
+    keys.extend(client_certificate.iter().map(|Pair { certificate, key }| {
+        format!("client_certificate: {{certificate: {}, key: {}}}", path(certificate), path(key))
+    }));
+    (!keys.is_empty()).then(|| format!("tls: {}", flow(keys)))
+}
+
+/// Every key of a vault that says anything.
+fn vault(vault: &Vault) -> Vec<(&'static str, String)> {
+    let Vault { url, endpoint, region, path_style, allow_http, account, access_key, secret } = vault;
+    let mut keys = vec![("url", scalar(url))];
+    let texts =
+        [("endpoint", endpoint), ("region", region), ("account", account), ("access_key", access_key)];
+    keys.extend(texts.into_iter().filter_map(|(key, value)| Some((key, scalar(value.as_ref()?)))));
+    keys.extend(path_style.map(|is_so| ("path_style", is_so.to_string())));
+    keys.extend(allow_http.then(|| ("allow_http", "true".to_owned())));
+    keys.extend(secret.iter().map(|secret| ("secret", reference(secret))));
+    keys
+}
+
+/// What `init` asks for; what it does not is written by hand.
+fn database_text(database: Option<&Database>) -> String {
+    let Some(database) = database else { return "null".into() };
+    let Database { host, port, user, password, dbname, .. } = database;
+    let texts = [("host", host), ("user", user), ("dbname", dbname)];
+    let mut keys: Vec<String> = texts
+        .into_iter()
+        .filter_map(|(key, value)| Some(format!("{key}: {}", scalar(value.as_ref()?))))
+        .collect();
+    keys.extend(port.iter().map(|port| format!("port: {port}")));
+    keys.extend(password.iter().map(|password| format!("password: {}", reference(password))));
+    flow(keys)
+}
+
+/// A map in one line.
+fn flow(keys: impl IntoIterator<Item = String>) -> String {
+    format!("{{{}}}", keys.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 fn reference(reference: &Reference) -> String {
@@ -225,6 +309,17 @@ impl Page<'_> {
             (None, _) => format!("{indent}#{key}: {example}"),
         };
         self.line(path, &line);
+    }
+
+    /// A section whose keys are nobody's but the operator's; an example where there is none.
+    fn map(&mut self, key: &'static str, entries: Vec<(&str, String)>, example: &str) {
+        self.section(key, !entries.is_empty());
+        if entries.is_empty() {
+            let _ = writeln!(self.text, "#  {example}");
+        }
+        for (name, value) in entries {
+            let _ = writeln!(self.text, "  {}: {value}", scalar(name));
+        }
     }
 
     fn list(&mut self, key: &'static str, values: &[String], example: &str) {

@@ -3,7 +3,22 @@
 
 use c8keep_twin::{Config, Host};
 
-use crate::theatre::Theatre;
+use crate::theatre::{Ended, Theatre};
+
+const PAUSE: &str = "POST /actuator/exporting/pause";
+
+/// What holds of every refusal: the code, what happened and where, what to do next, and exporting as it was found, which nobody
+/// has tried to change.
+#[track_caller]
+fn refused(theatre: &Theatre, arguments: &[&str], code: i32, words: &[&str]) -> Ended {
+    let ended = theatre.run(arguments).expect(code, words);
+    let said = ended.said();
+    for part in ["failed: ", "  at   ", "  said ", "  next "] {
+        assert!(said.lines().any(|line| line.starts_with(part)), "{part:?} is not in:\n{said}");
+    }
+    assert!(!theatre.is_paused() && !theatre.has_been_asked(PAUSE), "{said}");
+    ended
+}
 
 fn theatre() -> Theatre {
     Theatre::new(Theatre::quick("8.6.0"))
@@ -102,8 +117,8 @@ fn a_repository_that_differs_between_components() {
         config.repositories.tasklist = "other".into();
         config.repositories.registered.push("other".into());
     });
-    theatre.run(&["backup"]).expect(10, &["other", "camunda"]);
-    assert!(!theatre.is_paused());
+    let words = ["tasklist.backup.repositoryName", "says other", "says camunda", "configure every component"];
+    refused(&theatre, &["backup"], 10, &words);
 }
 
 #[test]
@@ -113,8 +128,7 @@ fn a_repository_that_is_read_only() {
     let request = c8keep_twin::Request::new("PUT", "/_snapshot/camunda").json(&body);
     let answer = c8keep_twin::handle(&mut theatre.world(), Host::Search, &request, jiff::Timestamp::now());
     assert_eq!(answer.answer().unwrap().status, 200);
-    theatre.run(&["backup"]).expect(10, &["camunda", "read-only"]);
-    assert!(!theatre.is_paused());
+    refused(&theatre, &["backup"], 10, &["/_snapshot/camunda", "read-only"]);
 }
 
 /// What c8keep does not know it does not touch.
@@ -122,7 +136,7 @@ fn a_repository_that_is_read_only() {
 fn an_unknown_version_of_camunda() {
     for version in ["8.4.0", "8.11.0", "9.0.0"] {
         let theatre = changed(|config| config.version = version.into());
-        theatre.run(&["backup"]).expect(10, &[version, "8.5"]);
+        refused(&theatre, &["backup"], 10, &[version, "8.5", "/actuator", "see the README"]);
         assert!(theatre.asked().iter().all(|line| !line.contains("/exporting/")), "{:?}", theatre.asked());
     }
 }
@@ -130,8 +144,8 @@ fn an_unknown_version_of_camunda() {
 #[test]
 fn no_backup_store() {
     let theatre = changed(|config| config.store = None);
-    theatre.run(&["backup"]).expect(10, &["ZEEBE_BROKER_DATA_BACKUP_STORE"]);
-    assert!(!theatre.is_paused());
+    refused(&theatre, &["backup"], 10, &["/actuator/backups", "ZEEBE_BROKER_DATA_BACKUP_STORE"]);
+    theatre.run(&["status"]).expect(0, &["exporting     runs"]);
 }
 
 #[test]
@@ -166,8 +180,9 @@ fn no_record_index() {
     let file = theatre.home().join("c8keep.yaml");
     std::fs::write(&file, "records: {prefix: zeebe-record}\n").unwrap();
     let with_file = ["-c", file.to_str().unwrap(), "backup"];
-    theatre.run(&with_file).expect(10, &["zeebe-record*", "records"]);
-    assert!(!theatre.is_paused());
+    let words =
+        [theatre.url(Host::Search), "no index matches zeebe-record*".into(), "set records.prefix".into()];
+    refused(&theatre, &with_file, 10, &words.each_ref().map(String::as_str));
     theatre.run(&["backup"]).expect(0, &["somewhere-else"]);
 }
 
@@ -176,11 +191,41 @@ fn no_record_index() {
 fn optimize_without_an_address() {
     let mut theatre = changed(|config| config.optimize = true);
     theatre.unset("OPTIMIZE_MANAGEMENT_API");
-    theatre.run(&["backup"]).expect(10, &["OPTIMIZE_MANAGEMENT_API"]);
-    assert!(!theatre.is_paused());
+    refused(&theatre, &["backup"], 10, &["indices of optimize exist", "OPTIMIZE_MANAGEMENT_API"]);
     let file = theatre.home().join("c8keep.yaml");
     std::fs::write(&file, "optimize: {enabled: false}\n").unwrap();
     theatre.run(&["-c", file.to_str().unwrap(), "backup"]).expect(0, &["not in it optimize"]);
+}
+
+/// It has an address, and nobody is there.
+#[test]
+fn optimize_that_is_down() {
+    let theatre = changed(|config| config.optimize = true);
+    theatre.world().faults.unreachable.insert(Host::Optimize);
+    let address = theatre.url(Host::Optimize);
+    refused(
+        &theatre,
+        &["backup"],
+        13,
+        &[&address, "optimize (OPTIMIZE_MANAGEMENT_API or `optimize.address`)"],
+    );
+    theatre.run(&["status"]).expect(0, &["exporting     runs"]);
+}
+
+#[test]
+fn wrong_credentials_of_the_search_server() {
+    let mut theatre = theatre();
+    let guard = crate::guard::Guard::before(
+        &theatre.url(Host::Search),
+        crate::guard::wants("authorization: Basic ZWxhc3RpYzpyaWdodA=="),
+    );
+    for (login, words) in
+        [("", "it wants credentials and got none"), ("elastic:wrong-one@", "user elastic was not accepted")]
+    {
+        theatre.set("ELASTIC_ENDPOINT", &guard.url().replace("://", &format!("://{login}")));
+        let ended = refused(&theatre, &["backup"], 12, &[&guard.url(), "401", words, "`access.search`"]);
+        assert!(!ended.said().contains("wrong-one"), "{}", ended.said());
+    }
 }
 
 #[test]

@@ -10,10 +10,15 @@ use crate::theatre::{Theatre, ended};
 /// In nothing that the program says or keeps.
 const CANARY: &str = "canary-database-Pa55";
 
-const ANSWER: &str = r#"{"version": "15.18", "number": 150018, "database": "it's \"a=b\"", "user": "backup", "owner": "modeler",
+/// What a server tells of itself.
+pub const ANSWER: &str = r#"{"version": "15.18", "number": 150018, "database": "it's \"a=b\"", "user": "backup", "owner": "modeler",
  "encoding": "UTF8", "collate": "C", "ctype": "C", "bytes": 8000000, "role_passwords": false, "broken_names": 0}"#;
 
-const ROLES: &str = "echo 'CREATE ROLE modeler;'; echo '-- PostgreSQL database cluster dump complete'";
+/// What a dump of roles is, in short.
+pub const ROLES: &str = "echo 'CREATE ROLE modeler;'; echo '-- PostgreSQL database cluster dump complete'";
+
+/// Plays a tool, from the folder of this package.
+pub const PLAYER: &str = "../c8keep-adapters/fixtures/postgres/tool.sh";
 
 /// An installation, and a folder with tools that do well.
 struct Modelers {
@@ -56,9 +61,7 @@ impl Modelers {
         );
         fs::write(link.with_extension("does"), script).unwrap();
         if !link.exists() {
-            let player =
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("../c8keep-adapters/fixtures/postgres/tool.sh");
-            symlink(player, link).unwrap();
+            symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join(PLAYER), link).unwrap();
         }
     }
 
@@ -194,6 +197,46 @@ fn what_keeps_a_database_from_being_dumped_is_told_before_the_pause() {
     modelers.theatre.run(&["backup"]).expect(10, &["pg_dumpall is not found", "databases.web-modeler.tools"]);
 }
 
+/// The vault and the databases have nothing to do with a cluster that is down.
+#[test]
+fn a_database_is_judged_whatever_else_is_down() {
+    let mut modelers = Modelers::new();
+    modelers.theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", "http://127.0.0.1:1");
+    modelers
+        .theatre
+        .run(&["doctor"])
+        .expect(13, &["BAD   installation", "ok    database      web-modeler", "ok    vault"]);
+}
+
+/// What a database is really called, others have chosen. It moves no cursor, begins no line and names no file.
+#[test]
+fn a_hostile_name_of_a_database_is_harmless() {
+    let modelers = Modelers::new();
+    let name = r#"x\n\u001b[2J$(touch hacked)`touch hacked`'; DROP TABLE a; -- \"../../y"#;
+    let answer = ANSWER.replace(r#"it's \"a=b\""#, name).replace('\'', "'\\''");
+    assert!(answer.contains("hacked"), "{answer}");
+    modelers.tool("psql", &format!("printf '%s' '{answer}'"));
+    modelers.tool("pg_dump", "touch hacked-not; printf PGDMP; seq 1 1000");
+    let words = ["is complete", "exporting"];
+    let taken = modelers.theatre.run(&["backup", "--id", "1000"]).expect(0, &words);
+    let shown = modelers
+        .theatre
+        .run(&["show", "-v"])
+        .expect(0, &["database web-modeler (whole)", "\\n", "DROP TABLE"]);
+    let doctor = modelers.theatre.run(&["doctor"]).expect(0, &["ok    database"]);
+    for said in [taken.said(), shown.said(), doctor.said()] {
+        assert!(!said.contains('\u{1b}') && !said.contains("x\n"), "{said:?}");
+    }
+    let home = modelers.theatre.home();
+    assert!(home.join("hacked-not").exists() && !home.join("hacked").exists(), "no shell read the name");
+    for (path, bytes) in modelers.kept() {
+        let path = path.display().to_string();
+        assert!(!path.contains("DROP") && !path.contains("hacked"), "{path}");
+        assert!(!path.ends_with("RESTORE.md") || !bytes.contains(&0x1b), "{path}");
+    }
+    assert!(!modelers.theatre.is_paused());
+}
+
 /// One without which a backup may do ends no run, neither at its check nor later.
 #[test]
 fn an_optional_database_that_is_down_makes_the_backup_partial() {
@@ -263,6 +306,8 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
     let modelers = Modelers::new();
     for (text, words) in [
         ("databases: {Web Modeler: {}}", &["databases.Web Modeler", "lower-case letters"][..]),
+        ("databases: {'../../etc': {}}", &["databases.../../etc", "lower-case letters"]),
+        ("databases: {'a; rm -rf x': {}}", &["databases.a; rm -rf x", "lower-case letters"]),
         ("databases: {a: {host: 'postgres://u:canary@h/d'}}", &["databases.a.host", "not a host"]),
         ("databases: {a: {pasword: {env: A}}}", &["line 1, column 17", "\"password\"?"]),
         ("databases: {a: {password: canary}}", &["the file holds no secrets"]),

@@ -27,6 +27,8 @@ fn a_healthy_installation_wants_its_first_backup_and_then_nothing() {
         "brokers",
         "leaders",
         "exporting",
+        "operate",
+        "tasklist",
         "backup store",
         "repository",
         "indices",
@@ -78,6 +80,22 @@ fn a_journal_that_could_not_be_written_is_told() {
         .expect(1, &["BAD   journal", "Not a directory", "needs to own the journal", "1 to mend"]);
 }
 
+/// What a broker has written so far says how long its disk lasts; without that, fixed room does.
+#[test]
+fn a_disk_is_judged_by_what_the_log_grows() {
+    let mut config = Theatre::quick("8.6.0");
+    config.warm_up_ms = 600_000;
+    let theatre = Theatre::new(config);
+    theatre.run(&["doctor"]).expect(0, &["ok    disk", "its log grows by", "room for a pause of"]);
+    // The broker's limit and half of it, and a little more than nothing.
+    theatre.world().faults.disk_free = Some(3_221_300_000);
+    let file = theatre.home().join("c8keep.yaml");
+    std::fs::write(&file, "limits: {hold_budget: 30m}\n").unwrap();
+    theatre
+        .run(&["doctor", "-c", file.to_str().unwrap()])
+        .expect(0, &["WARN  disk", "busy hours write more; a pause may take 30m", "`limits.hold_budget`"]);
+}
+
 #[test]
 fn a_disk_without_room_for_a_pause_is_no_place_for_one() {
     let theatre = theatre();
@@ -110,16 +128,113 @@ fn one_cause_is_told_once() {
     let search = theatre.url(Host::Search);
     let ended = theatre.run(&["doctor"]);
     assert_eq!(ended.stdout.matches(&format!("{search}/:")).count(), 1, "{}", ended.said());
-    assert_eq!(ended.stdout.matches("not judged: see installation").count(), 8, "{}", ended.said());
-    let words = ["BAD   installation", "ok    exporting", "ok    vault", "?     indices       not judged"];
-    ended.expect(13, &words).expect(13, &["a backup cannot be taken: 1 to mend"]);
+    assert_eq!(ended.stdout.matches("not judged: see search").count(), 3, "{}", ended.said());
+    let words = [
+        "ok    installation",
+        "BAD   search",
+        "ok    exporting",
+        "ok    vault",
+        "?     indices       not judged",
+    ];
+    let others = [
+        "ok    brokers",
+        "ok    leaders",
+        "ok    backup store",
+        "ok    operate",
+        "ok    disk",
+        "ok    clock",
+    ];
+    ended.expect(13, &words).expect(13, &others).expect(13, &["a backup cannot be taken: 1 to mend"]);
     theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/pause?soft=true");
     theatre.run(&["doctor"]).expect(13, &["BAD   exporting", "2 to mend"]);
     theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", "http://127.0.0.1:1");
     theatre.unset("C8KEEP_CONFIG");
     let ended = theatre.run(&["doctor"]);
     assert_eq!(ended.stdout.matches("refused").count(), 1, "{}", ended.said());
+    assert_eq!(ended.stdout.matches("not judged: see installation").count(), 10, "{}", ended.said());
     ended.expect(13, &["?     exporting     not judged: see installation"]);
+}
+
+/// Whatever is wrong with one application, it is one line, and all else is judged as if nothing were.
+#[test]
+fn a_broken_application_hides_nothing() {
+    // An answer that never comes ends with the test.
+    let (end, never) = std::sync::mpsc::channel::<()>();
+    let never = std::sync::Mutex::new(never);
+    let hangs = move |_: &str| {
+        let _ = never.lock().unwrap().recv();
+        Some((200, String::new()))
+    };
+    let refuses = |status: u16| move |_: &str| Some((status, "{\"message\":\"no\"}".to_owned()));
+    for (what, code, words, judge) in [
+        ("500", 1, "500", Box::new(refuses(500)) as crate::guard::Judge),
+        ("401", 12, "`access.operate`", Box::new(refuses(401))),
+        ("elsewhere", 13, "OPERATE_MANAGEMENT_API", Box::new(refuses(400))),
+        ("nobody", 13, "OPERATE_MANAGEMENT_API", Box::new(refuses(503))),
+        ("hangs", 13, "no whole answer within 10s", Box::new(hangs)),
+    ] {
+        let mut theatre = theatre();
+        let guard = crate::guard::Guard::before(&theatre.url(Host::Operate), judge);
+        theatre.set("OPERATE_MANAGEMENT_API", &guard.url());
+        let ended =
+            theatre.run(&["doctor"]).expect(code, &["BAD   operate", words, "cannot be taken: 1 to mend"]);
+        for subject in [
+            "installation",
+            "brokers",
+            "leaders",
+            "exporting",
+            "backup store",
+            "repository",
+            "indices",
+            "tasklist",
+            "ids",
+            "vault",
+            "disk",
+            "clock",
+            "journal",
+            "runs",
+        ] {
+            assert!(
+                ended.stdout.contains(&format!("ok    {subject}")),
+                "{what}: {subject}: {}",
+                ended.said()
+            );
+        }
+        assert!(!ended.stdout.contains("not judged"), "{what}: {}", ended.said());
+    }
+    drop(end);
+}
+
+/// A secret that is not there concerns the server that wants it.
+#[test]
+fn a_secret_that_is_missing_is_told_once() {
+    let mut theatre = theatre();
+    let file = theatre.home().join("other.yaml");
+    std::fs::write(&file, "access: {operate: {bearer: {env: NOT_SET_AT_ALL}}}\n").unwrap();
+    theatre.set("C8KEEP_CONFIG", file.to_str().unwrap());
+    let ended =
+        theatre.run(&["doctor"]).expect(2, &["BAD   access", "NOT_SET_AT_ALL is not set", "1 to mend"]);
+    ended.expect(2, &["?     operate       not judged: see access", "ok    repository", "ok    tasklist"]);
+}
+
+/// An application without which a backup may do.
+#[test]
+fn a_broken_application_that_is_not_required() {
+    let mut theatre = theatre();
+    let file = theatre.home().join("other.yaml");
+    std::fs::write(&file, "tasklist: {required: false}\n").unwrap();
+    theatre.set("C8KEEP_CONFIG", file.to_str().unwrap());
+    for broken in [true, false] {
+        theatre.world().faults = c8keep_twin::Faults::default();
+        if broken {
+            theatre.world().faults.broken.insert(Host::Tasklist);
+        } else {
+            theatre.world().faults.unreachable.insert(Host::Tasklist);
+        }
+        theatre
+            .run(&["doctor"])
+            .expect(0, &["WARN  tasklist", "a backup would be partial", "ok    repository"]);
+    }
 }
 
 /// A broker that is down is one line, whoever else misses it.
@@ -222,7 +337,7 @@ fn components_that_differ() {
     let theatre = Theatre::new(config);
     theatre
         .run(&["doctor"])
-        .expect(10, &["BAD   installation", "says other", "ok    vault", "ok    exporting"]);
+        .expect(10, &["BAD   repository", "says other", "ok    tasklist", "ok    indices", "1 to mend"]);
 }
 
 #[test]

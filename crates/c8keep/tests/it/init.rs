@@ -159,6 +159,116 @@ fn what_is_missing_is_marked() {
     assert!(!file(&theatre).exists(), "nothing to write");
 }
 
+/// Wrong ones first, as somebody gives them who tries.
+fn several_answers(token_url: &str) -> Vec<(&str, &str)> {
+    let oauth = |secret: &'static str| {
+        vec![
+            ("who c8keep is to search", "oauth"),
+            ("address of the token endpoint", token_url),
+            ("client id", "c8keep"),
+            ("client secret is found at", secret),
+            ("audience", "search"),
+            ("scope", ""),
+        ]
+    };
+    let mut answers = oauth("env:OTHER_SECRET");
+    answers.extend(oauth("env:CLIENT_SECRET"));
+    answers.extend([
+        ("who c8keep is to rest", "bearer:env:NOT_SET_AT_ALL"),
+        ("who c8keep is to rest", "basic:backup:env:CLIENT_SECRET"),
+        ("brokers are reached", ""),
+        ("name of the installation", ""),
+        ("where manifests are kept", ""),
+        ("PostgreSQL database", "Web Modeler"),
+        ("PostgreSQL database", "web-modeler"),
+        ("host of", "db.invalid"),
+        ("port (", "x"),
+        ("port (", "5433"),
+        ("user (", "backup"),
+        ("name of the database", "modeler"),
+        ("password is found at", "hunter2"),
+        ("password is found at", "env:CLIENT_SECRET"),
+        ("PostgreSQL database", ""),
+    ]);
+    answers
+}
+
+/// What takes several answers: a token by client credentials, and a database. What is written is read by a plan at once.
+#[test]
+fn on_a_terminal_it_asks_for_what_takes_several_answers() {
+    let mut theatre = Theatre::new(Theatre::quick("8.8.0"));
+    let search = crate::guard::Guard::before(
+        &theatre.url(Host::Search),
+        crate::guard::wants("authorization: Bearer canary-token"),
+    );
+    let idp = crate::guard::Guard::alone(|request| {
+        if request.contains("client_secret=canary-secret") && request.contains("audience=search") {
+            (200, r#"{"access_token":"canary-token","expires_in":300}"#.into())
+        } else {
+            (401, r#"{"error":"invalid_client"}"#.into())
+        }
+    });
+    let login = format!("authorization: Basic {}", crate::canaries::base64("backup:canary-secret"));
+    let rest = crate::guard::Guard::before(&theatre.url(Host::Rest), crate::guard::wants(&login));
+    let (management, optimize) = (theatre.url(Host::Gateway), theatre.url(Host::Optimize));
+    without_variables(&mut theatre);
+    theatre.set("CLIENT_SECRET", "canary-secret");
+    theatre.set("OTHER_SECRET", "canary-other");
+    let (search, rest, token_url) = (search.url(), rest.url(), idp.url());
+    let answers = several_answers(&token_url);
+    let file = file(&theatre);
+    let arguments = [
+        "-c",
+        file.to_str().unwrap(),
+        "init",
+        &management,
+        "--optimize",
+        &optimize,
+        "--search",
+        &search,
+        "--rest",
+        &rest,
+    ];
+    let ended =
+        typed(&theatre, &arguments, &answers).expect(0, &["wrote", "invalid_client", "lower-case letters"]);
+    assert!(!ended.said().contains("canary-token"), "{}", ended.said());
+    let text = written(&theatre);
+    for line in [
+        "oauth: {token_url: ",
+        "client_secret: {env: CLIENT_SECRET}, audience: search}",
+        "  web-modeler: {host: db.invalid, user: backup, dbname: modeler, port: 5433, password: {env: CLIENT_SECRET}}",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert!(!text.contains("canary") && !text.contains("hunter2"), "{text}");
+    let plan = theatre.run(&["-c", file.to_str().unwrap(), "plan"]);
+    plan.expect(10, &["dump-web-modeler", "BAD  check-database-web-modeler", "ok   check-repository"]);
+}
+
+/// Whoever cannot answer, or answers wrong again and again, is told what becomes of it.
+#[test]
+fn an_end_of_the_answers_is_an_end() {
+    let mut theatre = Theatre::new(Theatre::quick("8.8.0"));
+    let management = theatre.url(Host::Gateway);
+    without_variables(&mut theatre);
+    let path = file(&theatre);
+    let arguments = ["-c", path.to_str().unwrap(), "init"];
+    let ended = typed(&theatre, &arguments, &[("management address of the", "\u{4}")]);
+    ended.expect(2, &["nobody answers any more", "no management address is given"]);
+    assert!(!path.exists());
+    let given_up = typed(&theatre, &arguments, &[("management address of the", "9600"); 5]);
+    given_up.expect(2, &["the management address: asked 5 times, and left open now"]);
+    // Optimize is there, and nobody says where: the file says so.
+    theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", &management);
+    let ended = typed(
+        &theatre,
+        &arguments,
+        &[("address of optimize", "\u{4}"), ("name of the installation", "\u{4}")],
+    );
+    ended.expect(10, &["nobody answers any more", "wrote", "OPTIMIZE_MANAGEMENT_API"]);
+    assert!(written(&theatre).contains("LOOK HERE"), "{}", written(&theatre));
+}
+
 /// Answers on a terminal: who c8keep is, and where.
 #[test]
 fn on_a_terminal_it_asks_for_what_nobody_tells() {
@@ -190,6 +300,12 @@ fn on_a_terminal_it_asks_for_what_nobody_tells() {
         ("name of the installation [default]", "Prod"),
         ("name of the installation", "prod"),
         ("where manifests are kept", "s3://backups"),
+        ("address of the store", "http://127.0.0.1:1"),
+        ("its region", "eu-central-1"),
+        ("access key id", "backup"),
+        ("secret key is found at", "canary-secret"),
+        ("secret key is found at", "env:ES_PASSWORD"),
+        ("PostgreSQL database", ""),
     ];
     let file = file(&theatre);
     let ended = typed(&theatre, &["-c", file.to_str().unwrap(), "init"], &answers);
@@ -197,7 +313,9 @@ fn on_a_terminal_it_asks_for_what_nobody_tells() {
     ended.expect(0, &["wrote"]).expect(0, &["manifests will be kept in s3://backups"]);
     for line in [
         "name: prod",
-        "vault: s3://backups",
+        "  url: s3://backups",
+        "  access_key: backup",
+        "  secret: {env: ES_PASSWORD}",
         "  search: {basic: {user: elastic, password: {env: ES_PASSWORD}}}",
     ] {
         assert!(text.lines().any(|l| l.starts_with(line)), "{line}\n{text}");

@@ -123,7 +123,11 @@ fn a_signal_leaves_none_of_several_open() {
         let mut config = slow();
         config.durations.resume = 1_500;
         let theatre = Theatre::new(config);
-        kill(paused(&theatre, &["backup", "--id", "1000"]));
+        let child = paused(&theatre, &["backup", "--id", "1000"]);
+        // Until every replica has been seen paused, a release waits 20 s of the 25 s that a signal leaves.
+        let line = "PUT /_snapshot/camunda/camunda_zeebe";
+        theatre.until("the records are asked for", |theatre| theatre.has_been_asked(line));
+        kill(child);
         copy_run(&theatre, "backup-1000", "backup-999");
         theatre.run(&["status"]).expect(20, &["backup-1000", "backup-999"]);
         let mut child = theatre.start(&[verb]);

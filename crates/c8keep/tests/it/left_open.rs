@@ -72,7 +72,8 @@ fn who_is_asked_is_told_what_became_of_it() {
     let left = ["has not confirmed that it runs again", "`c8keep resume-exporting` releases it"];
     for (answer, why) in [("q", "as you chose"), (INTERRUPT, "as a signal came before you chose")] {
         let asked = typed(&theatre, &["backup"], &[("elease and end it", answer)]);
-        asked.expect(20, &left).expect(20, &["an open run was found and left alone", why]);
+        let said = asked.expect(20, &left).expect(20, &["an open run was found and left alone", why]).said();
+        assert!(!said.contains("signal received: resuming"), "nothing is resumed here: {said}");
     }
     assert!(theatre.is_paused());
     for verb in ["doctor", "plan"] {

@@ -6,6 +6,7 @@ mod access;
 mod backup;
 mod bad_input;
 mod brokers_down;
+mod canaries;
 mod databases;
 mod doctor;
 mod field;

@@ -10,9 +10,11 @@ fn fails(faults: impl Fn(&mut c8keep_twin::Faults), stall: &str, words: &[&str])
     let theatre = Theatre::new(Theatre::quick("8.6.0"));
     faults(&mut theatre.world().faults);
     let ended = theatre.run(&["backup", "--id", "1000", "--stall", stall]).expect(1, words);
-    assert!(!theatre.is_paused(), "left paused:\n{}", ended.said());
+    let said = ended.said();
+    assert!(!theatre.is_paused(), "left paused:\n{said}");
+    assert!(said.contains("failed at ") && said.lines().any(|line| line.starts_with("  next ")), "{said}");
     assert!(!theatre.home().join(".local/share/c8keep/vault/default/backups/1000/manifest.json").exists());
-    theatre.run(&["status"]).expect(0, &[]);
+    theatre.run(&["status"]).expect(0, &["exporting     runs"]);
     theatre.run(&["list"]).expect(0, &["1000", "failed"]);
     let words = ["not a backup: failed at step", "parts of a failed backup", "operate ("];
     theatre.run(&["show", "1000"]).expect(0, &words);

@@ -181,6 +181,10 @@ fn a_vault_that_is_not_there_is_told() {
     assert!(!mnt.exists() && !theatre.is_paused());
     fs::create_dir(&mnt).unwrap();
     c8keep(&["doctor"]).expect(0, &["ok    vault"]);
+    // Before the first backup there is nothing to miss.
+    let to_come = [vault.as_str(), "is not there yet, the first backup makes it", "mounted?"];
+    c8keep(&["list"]).expect(0, &["no backups yet"]).expect(0, &to_come);
+    c8keep(&["status"]).expect(0, &["last backup   none"]).expect(0, &to_come);
     assert_eq!(fs::read_dir(&mnt).unwrap().count(), 0, "the doctor leaves nothing behind");
     c8keep(&["backup", "--id", "1000"]).expect(0, &["is complete"]);
 }

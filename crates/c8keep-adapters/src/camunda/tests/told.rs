@@ -1,6 +1,7 @@
 //! What servers tell of themselves: topology, metrics, configuration.
 
 use c8keep_engine::ports::Machine;
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::{V86, answered, recorded};
@@ -65,10 +66,11 @@ fn a_broker_tells_of_its_disk_and_its_clock() {
         process_start_time_seconds 1.795396397839E9\n";
     let machine = metrics::machine("b0", text, Some("/data"));
     assert_eq!(machine.disk_free, Some(60_200_235_008));
+    assert_eq!((machine.log_written, machine.uptime), (None, Some(SignedDuration::from_millis(73_637))));
     let time = machine.time.unwrap();
     assert_eq!(time.strftime("%FT%T").to_string(), "2026-11-23T01:14:31");
     assert_eq!(
-        metrics::machine("b0", b"process_uptime_seconds 73.6\nhello\n", None),
+        metrics::machine("b0", b"process_start_time_seconds 73.6\nhello\n", None),
         Machine { address: "b0".into(), ..Machine::default() }
     );
     let free = |data| metrics::machine("b0", text, data).disk_free;
@@ -76,6 +78,19 @@ fn a_broker_tells_of_its_disk_and_its_clock() {
     assert_eq!(free(None), None, "nobody tells where the data are");
     let full = b"disk_free_bytes{path=\"/data\"} 0.0\n";
     assert_eq!(metrics::machine("b0", full, Some("/data/")).disk_free, Some(0), "a full disk is told, too");
+}
+
+/// The metric is called a rate and counts KiB, one series a partition; the histogram beside it is no part of it.
+#[test]
+fn a_broker_tells_what_it_has_written() {
+    let written = |text: &str| metrics::machine("b0", text.as_bytes(), None).log_written;
+    let simple = "atomix_journal_append_data_rate_total{partition=\"1\",} 2048.5\n\
+                  atomix_journal_append_data_rate_total{partition=\"2\",} 1.0E3\natomix_journal_append_rate_total{partition=\"1\",} 9.0\n";
+    assert_eq!(written(simple), Some(3_121_664));
+    let micrometer = simple.replace("data_rate_total", "data_rate_KiB_total");
+    assert_eq!(written(&micrometer), Some(3_121_664));
+    assert_eq!(written("atomix_journal_append_data_rate_total{partition=\"1\",} NaN\n"), None);
+    assert_eq!(written("atomix_journal_append_rate_total 9.0\n"), None);
 }
 
 #[test]

@@ -40,7 +40,11 @@ pub(in crate::discovery) fn choose(
             let why = "switched off in the configuration".into();
             apps.push((*app, AppPiece::Out(Some(NotCovered { what: app.to_string(), why }))));
         } else if let Some(seen) = observed.apps.get(app) {
-            mistaken(*app, observed)?;
+            let optional = configured.optional.contains(app);
+            if let Some(fault) = unusable(*app, seen, optional, observed) {
+                apps.push((*app, AppPiece::Missing(fault)));
+                continue;
+            }
             let repository = seen.told.as_ref().and_then(|told| own_repository(*app, told));
             findings.push(finding_of(*app, seen));
             findings.extend(other_version(*app, seen, &cluster.version));
@@ -48,7 +52,8 @@ pub(in crate::discovery) fn choose(
                 app: *app,
                 address: seen.endpoint.address().to_owned(),
                 repository: repository.map(|(_, name)| name.clone()),
-                required: !configured.optional.contains(app),
+                index_prefix: seen.told.as_ref().and_then(|told| other_index_prefix(*app, told, observed)),
+                required: !optional,
             };
             apps.push((*app, AppPiece::There(there)));
         } else {
@@ -68,9 +73,19 @@ pub(in crate::discovery) fn choose(
     Ok(apps)
 }
 
+/// Why there is no backup with it. One without which a backup may do is kept where it is only out of reach: its step fails,
+/// and the backup is told to be partial.
+fn unusable(app: HistoryApp, seen: &AppSeen, optional: bool, observed: &Observed) -> Option<Fault> {
+    match &seen.fault {
+        Some(fault) if optional && fault.kind == FaultKind::Unreachable => None,
+        Some(fault) => Some(fault.clone()),
+        None => mistaken(app, seen, observed).err(),
+    }
+}
+
 fn finding_of(app: HistoryApp, seen: &AppSeen) -> Finding {
     let address = seen.endpoint.address();
-    if let Some(why) = &seen.unread {
+    if let Some(why) = seen.fault.as_ref().map(|fault| &fault.answer) {
         let what = format!(
             "{app} is out of reach: {why}; it is not required, so a backup without it will be partial"
         );
@@ -95,14 +110,12 @@ fn other_version(app: HistoryApp, seen: &AppSeen, cluster: &CamundaVersion) -> O
 
 /// Operate and Tasklist have the same paths: with their addresses exchanged or the same twice, one of them would be
 /// backed up under the other's name and the other not at all.
-fn mistaken(app: HistoryApp, observed: &Observed) -> Result<(), Fault> {
-    let Some(seen) = observed.apps.get(&app) else { return Ok(()) };
-    let address = seen.endpoint.address();
-    let same = observed.apps.iter().find(|(other, s)| **other != app && s.endpoint.address() == address);
-    if let Some((other, _)) = same {
-        let answer = format!("{app} and {other} have the same address");
-        return Err(Fault::new(FaultKind::Usage, DOING, address, answer).with_hint(hints::elsewhere(app)));
+fn mistaken(app: HistoryApp, seen: &AppSeen, observed: &Observed) -> Result<(), Fault> {
+    // They are where the cluster is; whoever else is said to be there is mistaken.
+    if app == HistoryApp::Webapps {
+        return Ok(());
     }
+    let address = seen.endpoint.address();
     let told = seen.told.iter();
     let properties: Vec<&str> = told
         .flat_map(|t| t.repositories.iter().chain(&t.searches).chain(&t.record_prefixes))
@@ -113,14 +126,16 @@ fn mistaken(app: HistoryApp, observed: &Observed) -> Result<(), Fault> {
         properties.iter().any(|property| property.starts_with(prefix))
     };
     let others = [HistoryApp::Operate, HistoryApp::Tasklist].into_iter().filter(|other| *other != app);
-    match others.into_iter().find(|other| app != HistoryApp::Webapps && !speaks_as(app) && speaks_as(*other))
-    {
-        Some(other) => {
-            Err(Fault::new(FaultKind::Usage, DOING, address, format!("{other} answers there, not {app}"))
-                .with_hint(hints::elsewhere(app)))
-        }
-        None => Ok(()),
-    }
+    let answers = others.into_iter().find(|other| !speaks_as(app) && speaks_as(*other));
+    let same = observed.apps.iter().find(|(other, s)| **other != app && s.endpoint.address() == address);
+    let answer = match (same, answers) {
+        // Whose address it really is, is not the mistaken one.
+        (Some((other, _)), None) if speaks_as(app) && !speaks_as(*other) => return Ok(()),
+        (Some((other, _)), _) => format!("{app} and {other} have the same address"),
+        (None, Some(other)) => format!("{other} answers there, not {app}"),
+        (None, None) => return Ok(()),
+    };
+    Err(Fault::new(FaultKind::Usage, DOING, address, answer).with_hint(hints::elsewhere(app)))
 }
 
 /// No address: fine where there is nothing to back up, a precondition where its indices say otherwise.
@@ -167,6 +182,14 @@ fn own_repository(app: HistoryApp, told: &Told) -> Option<&(String, String)> {
     told.repository_under(crate::camunda::configuration_prefix(app)?)
 }
 
+/// What its indices are called, where that is not what they are called by default. It tells a property of both products.
+fn other_index_prefix(app: HistoryApp, told: &Told, observed: &Observed) -> Option<String> {
+    let product = observed.searches.iter().find_map(|search| Some(search.identity.as_ref().ok()?.product))?;
+    let property = format!("{}.{product}.", crate::camunda::configuration_prefix(app)?).to_lowercase();
+    let own = told.index_prefixes.iter().find(|(name, _)| name.to_lowercase().starts_with(&property));
+    own.map(|(_, prefix)| prefix.clone()).filter(|prefix| *prefix != app.to_string())
+}
+
 /// Which value to change: ours, where the components agree among themselves.
 fn different_repositories(configured: &Configured, said: &[(String, String)]) -> String {
     let told = &said[usize::from(configured.repository.is_some())..];
@@ -197,7 +220,7 @@ pub(in crate::discovery) fn repository(
         let own = seen.told.as_ref().and_then(|told| own_repository(*app, told));
         if let Some((property, name)) = own {
             said.push((format!("{property} at {}", seen.endpoint.address()), name.clone()));
-        } else if seen.unread.is_none() {
+        } else if seen.fault.is_none() {
             let what = format!("{app} does not tell its repository; whether it is the same is not checked");
             findings.push(Finding::new(Level::Note, what, seen.endpoint.address()));
         }

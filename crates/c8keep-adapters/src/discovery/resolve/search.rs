@@ -48,6 +48,16 @@ pub(in crate::discovery) fn choose(
     Ok(Chosen { address, endpoint: seen.endpoint.clone(), source: seen.source.clone() })
 }
 
+/// In the place of one that nobody tells.
+pub(in crate::discovery) fn unknown(configured: &Configured) -> SearchAddress {
+    SearchAddress {
+        product: configured.search_product.unwrap_or(SearchProduct::Elasticsearch),
+        version: String::new(),
+        address: String::new(),
+        cluster_uuid: String::new(),
+    }
+}
+
 fn chosen<'a>(
     configured: &Configured,
     observed: &'a Observed,

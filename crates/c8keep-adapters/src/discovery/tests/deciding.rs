@@ -47,7 +47,7 @@ fn broker(address: &str, node: Option<u32>, from: From) -> BrokerSeen {
 fn app(repository: &str) -> AppSeen {
     let said = ("camunda.operate.backup.repositoryName".to_owned(), repository.to_owned());
     let told = Told { repositories: vec![said], ..Told::default() };
-    AppSeen { endpoint: at("operate:9600"), version: Some("8.6.0".into()), told: Some(told), unread: None }
+    AppSeen { endpoint: at("operate:9600"), version: Some("8.6.0".into()), told: Some(told), fault: None }
 }
 
 /// 8.6, one broker, one Elasticsearch exporter, Operate.
@@ -69,6 +69,7 @@ fn observed() -> Observed {
             members: Some(members),
             topology: None,
             rest: Err("http://gateway:8080/v2/topology: connection refused".into()),
+            rest_wants_login: false,
             told: Some(told),
             exporters: Some(BTreeMap::from([("es".to_owned(), "ENABLED".to_owned())])),
         },
@@ -90,7 +91,9 @@ fn exporting_with(mut observed: Observed, exporters: &[(&str, Exporter, &str)]) 
 }
 
 fn resolved(configured: &Configured, observed: &Observed) -> Result<Resolved, Fault> {
-    resolve(configured, observed)
+    let resolved = resolve(configured, observed);
+    resolved.gaps.first().map_or_else(|| Ok(()), |gap| Err(gap.fault.clone()))?;
+    Ok(resolved)
 }
 
 fn found(observed: &Observed) -> Installation {
@@ -370,6 +373,23 @@ fn what_the_login_may_not_see_is_not_called_absent() {
     assert_eq!(said(&observed()), "no optimize: no index optimize-*, no address");
     narrow.indices = Some(vec!["optimize-metadata_v3".into()]);
     assert_eq!(resolved(&Configured::default(), &narrow).unwrap_err().kind.exit_code(), 10, "one was seen");
+}
+
+/// It tells the word for both products; only the one in use counts, and its own name is no other word.
+#[test]
+fn indices_of_other_names_are_known() {
+    let mut observed = observed();
+    let mut told = |of: &[(&str, &str)]| {
+        let prefixes = of
+            .iter()
+            .map(|(product, prefix)| (format!("camunda.operate.{product}.indexPrefix"), (*prefix).into()));
+        observed.apps.get_mut(&HistoryApp::Operate).unwrap().told.as_mut().unwrap().index_prefixes =
+            prefixes.collect();
+        found(&observed).apps[0].index_prefix.clone()
+    };
+    assert_eq!(told(&[("elasticsearch", "mine"), ("opensearch", "operate")]).as_deref(), Some("mine"));
+    assert_eq!(told(&[("elasticsearch", "operate"), ("opensearch", "theirs")]), None);
+    assert_eq!(told(&[]), None);
 }
 
 #[test]

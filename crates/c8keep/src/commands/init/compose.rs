@@ -17,7 +17,7 @@ pub(super) struct Composed {
 }
 
 pub(super) fn compose(given: &Given, survey: &Survey) -> Composed {
-    let Given { settings, sources } = given;
+    let Given { settings, sources, .. } = given;
     let notes = Notes {
         about: format!("Written by `c8keep init`: {}", who(survey)),
         sources: sources.clone(),
@@ -106,7 +106,7 @@ impl Composed {
             HistoryApp::Operate => ("operate", "operate.address"),
             HistoryApp::Tasklist => ("tasklist", "tasklist.address"),
             HistoryApp::Optimize => ("optimize", "optimize.address"),
-            // It has no address of its own.
+            // They have no address of their own, and what is wrong with them no key mends.
             HistoryApp::Webapps => return,
         };
         match piece {

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use c8keep_adapters::discovery::{AppPiece, Survey};
+use c8keep_adapters::transport::{AwsKeys, TlsTrouble};
 use c8keep_core::HistoryApp;
 use c8keep_core::fault::{Fault, FaultKind};
 
+use super::forms::Form;
+use super::given::SERVERS;
+use crate::settings::access::TlsFile;
 use crate::settings::{NAME_DEFAULT, Settings};
 
 /// How often one thing is asked.
 pub(super) const TRIES_MAX: u32 = 5;
-
-/// Every server that may want to know who we are, as in `access`.
-const SERVERS: [&str; 7] = ["management", "brokers", "rest", "operate", "tasklist", "optimize", "search"];
 
 /// Something that an operator may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,12 @@ pub(super) enum Question {
     Search,
     /// Who we are to a server.
     Credential(&'static str),
+    /// Whom to trust at a server.
+    Issuers(&'static str),
+    /// Our own certificate for a server.
+    Certificate(&'static str),
+    /// The name that a server's certificate is for.
+    Name(&'static str),
     /// The snapshot repository.
     Repository,
     /// The records' index prefix.
@@ -34,9 +41,11 @@ pub(super) enum Question {
     /// All brokers.
     Brokers,
     /// The installation's name.
-    Name,
+    Installation,
     /// The vault.
     Vault,
+    /// A database.
+    Database,
 }
 
 /// The next question, if the servers leave one open that has not been asked too often.
@@ -45,14 +54,29 @@ pub(super) fn next(
     settings: &Settings,
     asked: &BTreeMap<Question, u32>,
 ) -> Option<Question> {
-    let open = match surveyed {
-        Ok(survey) => of_survey(survey, settings),
-        Err(fault) => of_fault(fault, settings).into_iter().collect(),
-    };
-    open.into_iter().find(|question| {
+    open(surveyed, settings).into_iter().find(|question| {
         let max = if is_optional(*question) { 1 } else { TRIES_MAX };
         asked.get(question).copied().unwrap_or(0) < max
     })
+}
+
+/// What is still open and was asked for too often to be asked again.
+pub(super) fn given_up(
+    surveyed: &Result<Survey, Fault>,
+    settings: &Settings,
+    asked: &BTreeMap<Question, u32>,
+) -> Vec<Question> {
+    let mut open = open(surveyed, settings);
+    // One that was left out was not asked so often.
+    open.retain(|question| asked.get(question).is_some_and(|tries| *tries == TRIES_MAX));
+    open
+}
+
+fn open(surveyed: &Result<Survey, Fault>, settings: &Settings) -> Vec<Question> {
+    match surveyed {
+        Ok(survey) => of_survey(survey, settings),
+        Err(fault) => of_fault(fault, settings).into_iter().collect(),
+    }
 }
 
 /// Why it is asked, where something has failed.
@@ -61,13 +85,46 @@ pub(super) fn why(question: Question, surveyed: &Result<Survey, Fault>) -> Optio
         Err(fault) => return Some(fault.clone()),
         Ok(survey) => survey,
     };
-    match question {
-        Question::App(app) => survey.apps.iter().find_map(|(of, piece)| match piece {
+    let of_app = |app: HistoryApp| {
+        survey.apps.iter().find_map(|(of, piece)| match piece {
             AppPiece::Missing(fault) if *of == app => Some(fault.clone()),
             _ => None,
-        }),
-        Question::Search | Question::Credential(_) => survey.search.as_ref().err().cloned(),
+        })
+    };
+    match question {
+        Question::App(app) => of_app(app),
+        Question::Search => survey.search.as_ref().err().cloned(),
+        Question::Credential(server)
+        | Question::Issuers(server)
+        | Question::Certificate(server)
+        | Question::Name(server) => match app_of(server) {
+            None if server == "rest" => survey.rest.as_ref().err().map(|why| {
+                Fault::new(
+                    FaultKind::Unauthorised,
+                    "looking for the topology",
+                    "the application address",
+                    why,
+                )
+            }),
+            Some(app) => of_app(app),
+            None => survey.search.as_ref().err().cloned(),
+        },
         Question::Prefix => survey.records.as_ref().err().cloned(),
+        _ => None,
+    }
+}
+
+/// What is asked in several pieces from the start.
+pub(super) fn form_at_once(question: Question) -> Option<Form> {
+    matches!(question, Question::Certificate(_)).then_some(Form::Certificate)
+}
+
+/// What an answer leads on to: some take several.
+pub(super) fn form_of(question: Question, answer: &str) -> Option<Form> {
+    match question {
+        Question::Credential(_) => Form::of_credential(answer),
+        Question::Vault => Form::of_vault(answer),
+        Question::Database => Some(Form::Database),
         _ => None,
     }
 }
@@ -81,8 +138,17 @@ pub(super) fn prompt(question: Question, survey: Option<&Survey>) -> String {
         Question::App(app) => format!("management address of {app} (`off` leaves it out of backups):"),
         Question::Search => "address of Elasticsearch or OpenSearch:".into(),
         Question::Credential(server) => format!(
-            "who c8keep is to {server}, and where the secret is found: basic:USER:SECRET, bearer:SECRET or api-key:SECRET, \
-             with env:NAME, file:/path or command:program argument for SECRET:"
+            "who c8keep is to {server}, and where the secret is found: basic:USER:SECRET, bearer:SECRET, api-key:SECRET or \
+             header:NAME:SECRET, with env:NAME, file:/path or command:program argument for SECRET; {FORMS}:"
+        ),
+        Question::Issuers(server) => {
+            format!("file with the certificates of the issuers to trust at {server}, PEM:")
+        }
+        Question::Certificate(server) => {
+            format!("{server} wants to see a certificate of c8keep:")
+        }
+        Question::Name(server) => format!(
+            "name, and port, that the certificate of {server} is for; the address that was given is dialled for it:"
         ),
         Question::Repository => {
             let registered = survey.map(|survey| survey.registered.join(", ")).unwrap_or_default();
@@ -100,12 +166,42 @@ pub(super) fn prompt(question: Question, survey: Option<&Survey>) -> String {
                 "{reached} of {of} brokers are reached; management addresses of all, separated by commas (empty: as they are found):"
             )
         }
-        Question::Name => format!("name of the installation [{NAME_DEFAULT}]:"),
+        Question::Installation => format!("name of the installation [{NAME_DEFAULT}]:"),
+        Question::Database => {
+            "PostgreSQL database to back up with it, by a name like web-modeler (empty: none, or no more):".into()
+        }
         Question::Vault => {
             "where manifests are kept: a folder, s3://bucket/prefix, gs:// or az:// (empty: on this machine only):".into()
         }
     }
 }
+
+/// What it is about, where it is left open.
+pub(super) fn topic(question: Question) -> String {
+    match question {
+        Question::Management => "the management address".into(),
+        Question::App(app) => format!("the address of {app}"),
+        Question::Search => "the address of the search server".into(),
+        Question::Credential(server) => format!("who c8keep is to {server}"),
+        Question::Issuers(server) => format!("whom to trust at {server}"),
+        Question::Certificate(server) => format!("the certificate for {server}"),
+        Question::Name(server) => format!("the name in the certificate of {server}"),
+        Question::Repository => "the snapshot repository".into(),
+        Question::Prefix => "the records' index prefix".into(),
+        Question::Rest => "the application address".into(),
+        Question::Brokers => "the brokers".into(),
+        Question::Installation => "the name".into(),
+        Question::Vault => "the vault".into(),
+        Question::Database => "the databases".into(),
+    }
+}
+
+/// Credentials that take several answers.
+const FORMS: &str = if AwsKeys::SUPPORTED {
+    "or `oauth` for a token by client credentials, `aws` for signatures of AWS"
+} else {
+    "or `oauth` for a token by client credentials"
+};
 
 /// Where a port-forward of the documented procedure leads.
 const LOCAL: &str = "http://localhost:9600";
@@ -115,7 +211,7 @@ const LOCAL: &str = "http://localhost:9600";
 pub(super) fn default_of(question: Question) -> Option<&'static str> {
     match question {
         Question::Management => Some(LOCAL),
-        Question::Name => Some(NAME_DEFAULT),
+        Question::Installation => Some(NAME_DEFAULT),
         _ => None,
     }
 }
@@ -125,15 +221,21 @@ fn is_optional(question: Question) -> bool {
     matches!(question, Question::Rest | Question::Brokers)
 }
 
+/// The same where an empty answer leaves it out; one that cannot be meant is asked again.
+pub(super) fn may_be_left_out(question: Question) -> bool {
+    is_optional(question) || question == Question::Credential("rest")
+}
+
 fn of_survey(survey: &Survey, settings: &Settings) -> Vec<Question> {
     let mut open = Vec::new();
-    match &survey.search {
-        Err(fault) if fault.kind == FaultKind::Unauthorised => open.push(Question::Credential("search")),
-        Err(_) => open.push(Question::Search),
-        Ok(_) => {}
+    if let Err(fault) = &survey.search {
+        open.push(of_server("search", fault, settings).unwrap_or(Question::Search));
     }
-    let missing = survey.apps.iter().filter(|(_, piece)| matches!(piece, AppPiece::Missing(_)));
-    open.extend(missing.map(|(app, _)| Question::App(*app)));
+    for (app, piece) in &survey.apps {
+        if let (Some(server), AppPiece::Missing(fault)) = (server_of(*app), piece) {
+            open.push(of_server(server, fault, settings).unwrap_or(Question::App(*app)));
+        }
+    }
     // Components that differ are to be mended, and no answer of ours mends them.
     if matches!(&survey.repository, Err(fault) if fault.kind == FaultKind::Usage) {
         open.push(Question::Repository);
@@ -142,7 +244,8 @@ fn of_survey(survey: &Survey, settings: &Settings) -> Vec<Question> {
         open.push(Question::Prefix);
     }
     if survey.rest.is_err() {
-        open.push(Question::Rest);
+        let wanted = if survey.rest_wants_login { Question::Credential("rest") } else { Question::Rest };
+        open.push(wanted);
     }
     let reached = survey.brokers.iter().filter(|broker| broker.reached).count();
     if settings.brokers.is_empty()
@@ -153,15 +256,54 @@ fn of_survey(survey: &Survey, settings: &Settings) -> Vec<Question> {
     open
 }
 
+/// What a server that was reached wants, if that is what its answer shows; else it is its address that is asked for.
+fn of_server(server: &'static str, fault: &Fault, settings: &Settings) -> Option<Question> {
+    if fault.kind == FaultKind::Unauthorised {
+        return Some(Question::Credential(server));
+    }
+    match TlsTrouble::told_by(fault)? {
+        TlsTrouble::Issuer => Some(Question::Issuers(server)),
+        TlsTrouble::ClientCertificate | TlsTrouble::ClientCertificateRefused => {
+            Some(Question::Certificate(server))
+        }
+        // Only an address that was given can have another name in it.
+        TlsTrouble::Name => settings.address_in(&fault.target).map(|_| Question::Name(server)),
+        _ => None,
+    }
+}
+
+/// An application as in `access`; what is where the cluster is, has no address of its own.
+fn server_of(app: HistoryApp) -> Option<&'static str> {
+    match app {
+        HistoryApp::Operate => Some("operate"),
+        HistoryApp::Tasklist => Some("tasklist"),
+        HistoryApp::Optimize => Some("optimize"),
+        HistoryApp::Webapps => None,
+    }
+}
+
+fn app_of(server: &str) -> Option<HistoryApp> {
+    [HistoryApp::Operate, HistoryApp::Tasklist, HistoryApp::Optimize]
+        .into_iter()
+        .find(|app| server_of(*app) == Some(server))
+}
+
 /// The survey itself failed: at one of the addresses that were given, or for want of one.
 fn of_fault(fault: &Fault, settings: &Settings) -> Option<Question> {
     // A secret that is not where the answer said.
     if let Some(server) = fault.target.strip_prefix("access.") {
         return SERVERS.into_iter().find(|known| *known == server).map(Question::Credential);
     }
+    // A file that is not there, or is none.
+    match settings.access.of_file(&fault.target) {
+        Some((server, TlsFile::Issuers)) => return Some(Question::Issuers(server)),
+        Some((server, TlsFile::Own)) => return Some(Question::Certificate(server)),
+        None => {}
+    }
     let key = settings.address_in(&fault.target);
-    if fault.kind == FaultKind::Unauthorised {
-        return Some(Question::Credential(key?.trim_end_matches(".address")));
+    let server = key.map(|key| key.trim_end_matches(".address"));
+    if let Some(question) = server.and_then(|server| of_server(server, fault, settings)) {
+        return Some(question);
     }
     Some(match key {
         Some("operate.address") => Question::App(HistoryApp::Operate),
@@ -179,6 +321,7 @@ fn of_fault(fault: &Fault, settings: &Settings) -> Option<Question> {
 mod tests {
     use super::Question::{App, Brokers, Credential, Prefix, Repository, Rest};
     use super::*;
+    use crate::settings::access::Pair;
 
     fn fault(kind: FaultKind, target: &str) -> Fault {
         Fault::new(kind, "asking", target, "no")
@@ -197,6 +340,7 @@ mod tests {
             dialect: c8keep_core::Dialect::UnifiedActuators,
             management: "http://core:9600".into(),
             rest: Err("refused".into()),
+            rest_wants_login: false,
             brokers: Vec::new(),
             brokers_expected: Some(3),
             apps: vec![(HistoryApp::Optimize, AppPiece::Missing(told("optimize")))],
@@ -223,17 +367,68 @@ mod tests {
         }
         let app = App(HistoryApp::Optimize);
         assert_eq!(order, [Credential("search"), app, Repository, Prefix, Rest, Brokers]);
+        assert_eq!(given_up(&surveyed, &settings, &asked), [Credential("search"), app, Repository, Prefix]);
         assert_eq!((asked[&app], asked[&Rest]), (TRIES_MAX, 1));
         assert!(why(app, &surveyed).is_some() && why(Rest, &surveyed).is_none());
     }
 
     #[test]
     fn a_default_is_what_the_prompt_says() {
-        for question in [Question::Management, Question::Name] {
+        for question in [Question::Management, Question::Installation] {
             let default = default_of(question).unwrap();
             assert!(prompt(question, None).ends_with(&format!("[{default}]:")));
         }
         assert_eq!(default_of(App(HistoryApp::Operate)), None, "nothing is left out by accident");
+    }
+
+    /// What a server that is there wants is asked for, and not where it is.
+    #[test]
+    fn what_an_answer_shows_is_asked_for() {
+        let optimize = "GET http://optimize:8092/actuator/backups";
+        let trouble = |trouble: TlsTrouble| fault(FaultKind::Unreachable, optimize).with_hint(trouble.hint());
+        for (fault, wanted) in [
+            (fault(FaultKind::Unauthorised, optimize), Credential("optimize")),
+            (trouble(TlsTrouble::Issuer), Question::Issuers("optimize")),
+            (trouble(TlsTrouble::ClientCertificate), Question::Certificate("optimize")),
+            (trouble(TlsTrouble::ClientCertificateRefused), Question::Certificate("optimize")),
+            (trouble(TlsTrouble::Name), Question::Name("optimize")),
+            (trouble(TlsTrouble::PlainHttp), App(HistoryApp::Optimize)),
+            (trouble(TlsTrouble::Expired), App(HistoryApp::Optimize)),
+            (fault(FaultKind::Unreachable, optimize), App(HistoryApp::Optimize)),
+        ] {
+            let missing = vec![(HistoryApp::Optimize, AppPiece::Missing(fault.clone()))];
+            let surveyed = Ok(Survey { apps: missing, ..survey() });
+            let open = open(&surveyed, &settings());
+            assert!(open.contains(&wanted), "{wanted:?} is not in {open:?}");
+            assert_eq!(why(wanted, &surveyed), Some(fault));
+        }
+        let elsewhere =
+            fault(FaultKind::Unreachable, "GET https://found:9200/").with_hint(TlsTrouble::Name.hint());
+        assert_eq!(of_server("search", &elsewhere, &settings()), None, "it was found and not given");
+    }
+
+    /// The application port of a cluster with authentication is there, and its topology is told to whoever logs in.
+    #[test]
+    fn an_application_port_that_wants_a_login() {
+        let surveyed = Ok(Survey { rest_wants_login: true, ..survey() });
+        let open = open(&surveyed, &settings());
+        assert!(open.contains(&Credential("rest")) && !open.contains(&Rest), "{open:?}");
+        assert_eq!(why(Credential("rest"), &surveyed).unwrap().answer, "refused");
+        assert!(may_be_left_out(Credential("rest")) && !may_be_left_out(Credential("search")));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_asked_for_again() {
+        let mut settings = settings();
+        let entry = settings.access.optimize.get_or_insert_default();
+        entry.tls.ca_file = Some("/ca.pem".into());
+        let pair = Pair { certificate: "/c.pem".into(), key: "/k.pem".into() };
+        entry.tls.client_certificate = Some(pair);
+        let ask = |target| of_fault(&fault(FaultKind::Usage, target), &settings);
+        assert_eq!(ask("/ca.pem"), Some(Question::Issuers("optimize")));
+        for target in ["/c.pem", "/k.pem", "/c.pem with /k.pem"] {
+            assert_eq!(ask(target), Some(Question::Certificate("optimize")), "{target}");
+        }
     }
 
     #[test]

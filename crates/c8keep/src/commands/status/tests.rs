@@ -27,6 +27,7 @@ fn a_claim_that_is_renewed_is_somebody_at_work() {
             claim_is_over: false,
             last_backup: None,
             not_in_vault: None,
+            vault_to_come: None,
             faults: Vec::new(),
         }
     };

@@ -44,6 +44,26 @@ fn full() -> Settings {
     settings
 }
 
+/// Every way in that there is, each with all that it takes.
+const EVERYTHING: &str = "vault: {url: 's3://b/p', endpoint: 'https://minio:9000', region: eu-central-1, path_style: true, \
+    allow_http: true, account: a, access_key: AKIA, secret: {env: S3}}\n\
+    connect_to: {'camunda-core:9600': '127.0.0.1:19600'}\n\
+    databases: {web-modeler: {host: db, port: 5433, user: 'b@c', dbname: 'a: b', password: {file: /p}}, keycloak: {}}\n\
+    access:\n  \
+      management: {oauth: {token_url: 'https://idp/token', client_id: 'a, b', client_secret: {env: S}, client_auth: basic, \
+        scope: 'a b', audience: c, resource: 'urn:d', tls: {ca_file: /t.pem, ca_only: true}}}\n  \
+      brokers: {headers: {X-Scope-OrgID: '7', X-Api-Key: {env: K}}, tls: {client_certificate: {certificate: /c.pem, key: /k.pem}}}\n  \
+      search: {aws: {region: eu-central-1, service: aoss, access_key_id: {env: I}, secret_access_key: {env: J}, \
+        session_token: {env: T}}}\n";
+
+#[test]
+fn every_way_in_reads_back() {
+    let settings = parse(EVERYTHING).unwrap();
+    let text = write(&settings, &notes());
+    assert_eq!(parse(&text).unwrap_or_else(|e| panic!("{e:?}\n{text}")), settings, "{text}");
+    assert_eq!(settings.check(), Ok(()));
+}
+
 #[test]
 fn it_reads_back_as_what_it_was_written_from() {
     for settings in [Settings::default(), full()] {
