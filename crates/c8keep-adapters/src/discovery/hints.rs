@@ -11,9 +11,10 @@ pub(super) const MANAGEMENT: &str = "set ORCHESTRATION_CLUSTER_MANAGEMENT_API (f
 pub(super) const UNSUPPORTED: &str = "nothing was paused; upgrade c8keep, or Camunda to a version that it knows, and until then take the \
      backup by Camunda's own page \"Create a backup\" for that version";
 
-/// An endpoint that this version has and does not show.
-pub(super) const NOT_EXPOSED: &str =
-    "expose it (management.endpoints.web.exposure.include); while an upgrade is under way, wait for its end";
+/// An endpoint that this version has and does not show. From 8.8 on brokers and gateways in profiles of their own have the old
+/// path in its place (camunda/camunda, 9aa04023).
+pub(super) const NOT_EXPOSED: &str = "expose it (management.endpoints.web.exposure.include); while an upgrade is under way, wait for its end. From 8.8 on \
+     a broker or gateway in a profile of its own has no such endpoint, and is not backed up by this version of c8keep";
 
 /// Something else answers at the management address.
 pub(super) use crate::camunda::MANAGEMENT_ELSEWHERE;
