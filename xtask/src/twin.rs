@@ -43,6 +43,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_version_that_the_twin_plays_can_be_asked_for() {
+        let command = <Args as clap::Args>::augment_args(clap::Command::new("twin"));
+        let camunda = command.get_arguments().find(|argument| argument.get_id() == "camunda").unwrap();
+        let offered: Vec<String> =
+            camunda.get_possible_values().iter().map(|value| format!("{}.", value.get_name())).collect();
+        let played: Vec<&str> = VERSIONS.iter().filter_map(|version| version.get(..4)).collect();
+        assert_eq!(offered, played);
+    }
+
+    #[test]
     fn every_address_is_told() {
         let stage = Stage::open(&Config::demo_8_6()).unwrap();
         let more = stage.more_addresses();

@@ -4,7 +4,7 @@ use c8keep_twin::{Config, Host, OwnBackups, Product};
 use serde_json::Value;
 
 use crate::guard::Guard;
-use crate::theatre::Theatre;
+use crate::theatre::{Theatre, ended};
 
 const ID: &str = "1748937221";
 
@@ -247,6 +247,19 @@ fn optimize_8_5_on_opensearch_is_refused() {
     std::fs::write(&file, "optimize: {enabled: false}\n").unwrap();
     theatre.set("C8KEEP_CONFIG", file.to_str().unwrap());
     theatre.run(&["backup"]).expect(0, &["not in it optimize"]);
+}
+
+/// From 8.9 on a backup that somebody deletes while it is taken says DELETED: lost at once, not waited for.
+#[test]
+fn a_backup_that_is_deleted_while_it_is_taken() {
+    let theatre = theatre("8.9.0", |config| config.durations.runtime = 60_000);
+    let child = theatre.start(&["backup", "--id", ID]);
+    let one = format!("/actuator/backupRuntime/{ID}");
+    theatre.until("the brokers take it", |theatre| theatre.by_hand(Host::Gateway, "GET", &one) == 200);
+    assert_eq!(theatre.by_hand(Host::Gateway, "DELETE", &one), 204);
+    let ended = ended(child.wait_with_output().unwrap());
+    ended.expect(1, &["await-runtime", "DELETED", "exporting runs again", "do not use id 1748937221 again"]);
+    assert!(!theatre.is_paused());
 }
 
 /// An 8.9 whose web applications write into a relational database: they have no backup of their own.
