@@ -5,7 +5,7 @@ use c8keep_core::BackupId;
 use c8keep_core::recipe::Request;
 use c8keep_engine::open_runs::Taking;
 use c8keep_twin::config::{Durations, Rhythm};
-use c8keep_twin::{Config, Product, Repositories};
+use c8keep_twin::{Config, Contexts, OwnBackups, Product, Repositories};
 use jiff::SignedDuration;
 
 use crate::dice::Dice;
@@ -112,6 +112,9 @@ fn config(topology: usize, seed: u64) -> Config {
         record_prefix: "zeebe-record".to_owned(),
         repositories: Repositories::all("camunda"),
         store: Some("zeebe".to_owned()),
+        own_backups: OwnBackups::default(),
+        contexts: Contexts::default(),
+        gateways_in_turn: false,
         load: 4,
         warm_up_ms: 3_000,
         durations,

@@ -15,8 +15,7 @@ use jiff::Timestamp;
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let version = args.next().unwrap_or_else(|| "8.6.0".to_owned());
-    let mut config = if version.as_str() < "8.8" { Config::demo_8_6() } else { Config::seed_8_8() };
-    config.version = version;
+    let mut config = Config::of(&version);
     let mut seconds = 600;
     while let Some(arg) = args.next() {
         match arg.as_str() {

@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::host::Host;
+
+/// The versions that the twin plays: of each minor version one.
+pub const VERSIONS: [&str; 5] = ["8.5.8", "8.6.0", "8.7.2", "8.8.0", "8.9.0"];
+
 /// The search product behind the web applications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Product {
@@ -11,6 +16,7 @@ pub enum Product {
 
 /// One simulated installation. Everything random in the world comes from `seed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not a state machine")]
 pub struct Config {
     /// Camunda version; decides the dialect (`split` up to 8.7, `unified` from 8.8).
     pub version: String,
@@ -26,6 +32,13 @@ pub struct Config {
     pub repositories: Repositories,
     /// The bucket of the runtime backup store; none means no store is configured.
     pub store: Option<String>,
+    /// From 8.9 on: the backups that the cluster takes by itself.
+    pub own_backups: OwnBackups,
+    /// Below which path each component serves.
+    pub contexts: Contexts,
+    /// The shared management address leads to every broker in turn, as a service with several pods behind it may; otherwise
+    /// to the first one that is up.
+    pub gateways_in_turn: bool,
     /// Process instances created per second of `now`.
     pub load: u32,
     /// How long the installation has been running when the world is first looked at.
@@ -53,6 +66,44 @@ impl Repositories {
             history: name.to_owned(),
             tasklist: name.to_owned(),
             optimize: name.to_owned(),
+        }
+    }
+}
+
+/// `camunda.data.primary-storage.backup.*`: backups that a cluster takes by itself. With any of these it makes the ids, too, and
+/// refuses one that is given (camunda issue 46784; documentation 8.9, "zeebe-backup-and-restore").
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnBackups {
+    pub continuous: bool,
+    pub schedule: Option<String>,
+    pub checkpoint_interval: Option<String>,
+}
+
+impl OwnBackups {
+    pub fn make_ids(&self) -> bool {
+        self.continuous || self.schedule.is_some() || self.checkpoint_interval.is_some()
+    }
+}
+
+/// Context paths, such as `/zeebe`; an empty one is the root. Helm's `contextPath` goes before the actuator's path and before
+/// `/v2`. Optimize's management stays at the root whatever is set (documentation of the management API and of Optimize's
+/// backups, 8.8).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contexts {
+    /// Brokers and gateway, on both ports.
+    pub cluster: String,
+    pub operate: String,
+    pub tasklist: String,
+}
+
+impl Contexts {
+    /// The path below which a host serves.
+    pub fn of(&self, host: Host) -> &str {
+        match host {
+            Host::Broker(_) | Host::Gateway | Host::Rest => &self.cluster,
+            Host::Operate => &self.operate,
+            Host::Tasklist => &self.tasklist,
+            Host::Optimize | Host::Search => "",
         }
     }
 }
@@ -108,6 +159,12 @@ impl Default for Rhythm {
 }
 
 impl Config {
+    /// An installation of that version: the small one up to 8.7, that of the page from 8.8 on.
+    pub fn of(version: &str) -> Self {
+        let small = Self { version: version.to_owned(), ..Self::demo_8_6() };
+        if small.unified() { Self { version: version.to_owned(), ..Self::seed_8_8() } } else { small }
+    }
+
     /// A small 8.6 installation under load, quick enough for a demonstration.
     pub fn demo_8_6() -> Self {
         Self {
@@ -122,6 +179,9 @@ impl Config {
             record_prefix: "zeebe-record".to_owned(),
             repositories: Repositories::all("camunda"),
             store: Some("zeebe".to_owned()),
+            own_backups: OwnBackups::default(),
+            contexts: Contexts::default(),
+            gateways_in_turn: false,
             load: 40,
             warm_up_ms: 5_000,
             durations: Durations {

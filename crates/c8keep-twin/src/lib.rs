@@ -26,7 +26,7 @@ pub mod page;
 pub mod wire;
 pub mod world;
 
-pub use config::{Config, Durations, Product, Repositories};
+pub use config::{Config, Contexts, Durations, OwnBackups, Product, Repositories};
 pub use host::Host;
 pub use wire::{Answer, Request, Response, handle};
 pub use world::World;

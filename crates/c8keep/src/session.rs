@@ -414,8 +414,8 @@ fn apps_where(settings: &Settings, holds: impl Fn(&App) -> bool) -> BTreeSet<His
     apps.into_iter().filter(|(_, app)| holds(app)).map(|(app, _)| app).collect()
 }
 
-/// The page's in-cluster names, for what was not given: `-core` from 8.8, `-zeebe-gateway`, `-operate` and `-tasklist` up
-/// to 8.7. A derived name counts only if it answers, because nothing tells which of them exist.
+/// The page's in-cluster names, for what was not given: `-core` on that of 8.8, `-zeebe-gateway` on those before and on that of
+/// 8.9, `-operate` and `-tasklist` up to 8.7. A derived name counts only if it answers, because nothing tells which of them exist.
 async fn derive(configured: &mut Configured, release: &str, transport: &dyn Transport) {
     let name = |suffix: &str| format!("http://{release}-{suffix}");
     let management = [name("core:9600"), name("zeebe-gateway:9600")];

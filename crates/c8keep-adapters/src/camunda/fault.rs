@@ -21,7 +21,8 @@ const WRONG_PORT: &str = "this is not a management port: 9600 is the management 
                           Operate and Tasklist, 8092 that of Optimize; 8080 is the application";
 /// Something else answers at the management address.
 pub const MANAGEMENT_ELSEWHERE: &str = "set ORCHESTRATION_CLUSTER_MANAGEMENT_API, or `management` in the configuration, to the management port of the \
-     gateway or the orchestration cluster, 9600 by default; 8080 is the application, 9200 the search server";
+     gateway or the orchestration cluster, 9600 by default; 8080 is the application, 9200 the search server; a context path belongs \
+     to the address";
 /// Tomcat, in which these servers run, lets no such name into a request (`HttpParser.DomainParseState`).
 const UNDERSCORE: &str = "the host's name has an underscore, which this server refuses";
 const OTHER_NAME: &str = "give it by a name without an underscore, or by its IP address; in Docker Compose a second name is a \

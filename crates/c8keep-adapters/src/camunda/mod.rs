@@ -33,7 +33,7 @@ use serde_json::json;
 
 pub use fault::{Call, MANAGEMENT_ELSEWHERE};
 
-use crate::transport::{Endpoint, Method, Request, Response, Transport, ask};
+use crate::transport::{Endpoint, Method, Request, Response, Transport, TransportError, ask};
 use configprops::Told;
 use topology::{Members, Topology};
 use wire::Answer;
@@ -153,8 +153,8 @@ impl CamundaClient {
 
     /// The topology, where the application port is known, answers without a login and speaks of this cluster.
     async fn topology(&self, members: Option<&Members>) -> Option<Topology> {
-        let request = self.rest.as_ref()?.get("/v2/topology").with_deadline(PARTITIONS_DEADLINE);
-        let response = self.transport.send(request).await.ok()?;
+        let (_, response) =
+            topology_of(&*self.transport, self.rest.as_ref()?, PARTITIONS_DEADLINE).await.ok()?;
         let topology = topology::topology(&Answer::of(&response))?;
         let same = members.is_none_or(|m| topology.size.is_none_or(|size| size == m.count));
         same.then_some(topology)
@@ -216,6 +216,28 @@ pub(crate) async fn partitions_of(
     Err(call.fault(FaultKind::Strange, answer).with_retry().with_hint(
         "a gateway of its own carries no partitions: the brokers' own management addresses are needed",
     ))
+}
+
+/// Asks the application port who is there, and tells at which address. 8.5 has the first version of that interface only, with
+/// the same answer (Camunda docs 8.5, "Zeebe REST API").
+pub(crate) async fn topology_of(
+    transport: &dyn Transport,
+    rest: &Endpoint,
+    deadline: Duration,
+) -> Result<(String, Response), (String, TransportError)> {
+    const PATHS: [&str; 2] = ["/v2/topology", "/v1/topology"];
+    let [newer, older] = PATHS.map(|path| (rest.join(path), rest.get(path).with_deadline(deadline)));
+    let response = match transport.send(newer.1).await {
+        Ok(response) => response,
+        Err(error) => return Err((newer.0, error)),
+    };
+    if response.status != 404 {
+        return Ok((newer.0, response));
+    }
+    match transport.send(older.1).await {
+        Ok(older_response) if older_response.is_success() => Ok((older.0, older_response)),
+        _ => Ok((newer.0, response)),
+    }
 }
 
 /// Asks a server for its configuration: the named part of it first, so that less than everything travels.

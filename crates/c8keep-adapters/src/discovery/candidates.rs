@@ -50,19 +50,25 @@ pub(super) fn found_brokers(cluster: &ClusterSeen) -> Vec<(Endpoint, Option<u32>
     found
 }
 
-/// The same address with another host or port. Its login goes along: it is the same cluster.
-pub(super) fn with_host_and_port(
-    endpoint: &Endpoint,
-    host: Option<&str>,
-    port: Option<u16>,
-) -> Option<Endpoint> {
+/// Where the application port may be: on the management host, first below the same context path, which Helm's `contextPath`
+/// sets for both ports (Camunda docs 8.8, "Management API"), then without one.
+pub(super) fn rest_candidates(management: &Endpoint, port: u16) -> Vec<Endpoint> {
+    let Some(below) = with_host_and_port(management, None, Some(port)) else { return Vec::new() };
+    let bare = url::Url::parse(below.address()).ok().filter(|url| url.path() != "/").and_then(|mut url| {
+        url.set_path("");
+        Some(Endpoint::parse(url.as_str()).ok()?.with_access(management.access()))
+    });
+    std::iter::once(below).chain(bare).collect()
+}
+
+/// The same address with another host or port. Its login and its context path go along: it is the same cluster.
+fn with_host_and_port(endpoint: &Endpoint, host: Option<&str>, port: Option<u16>) -> Option<Endpoint> {
     let mut url = url::Url::parse(endpoint.address()).ok()?;
     if let Some(host) = host.filter(|h| !h.is_empty()) {
         url.set_host(Some(host)).ok()?;
     }
     if let Some(port) = port {
         url.set_port(Some(port)).ok()?;
-        url.set_path("");
     }
     let found = Endpoint::parse(url.as_str()).ok()?;
     Some(found.with_access(endpoint.access()))

@@ -7,6 +7,15 @@ use c8keep_core::fault::{Fault, FaultKind};
 pub(super) const MANAGEMENT: &str = "set ORCHESTRATION_CLUSTER_MANAGEMENT_API (for example http://localhost:9600) or CAMUNDA_RELEASE_NAME, or \
      `management` in the configuration; for Camunda 8.5–8.7 also OPERATE_MANAGEMENT_API and TASKLIST_MANAGEMENT_API";
 
+/// A version of which nobody knows here what its endpoints mean. Nothing was asked of it but what it is.
+pub(super) const UNSUPPORTED: &str = "nothing was paused; upgrade c8keep, or Camunda to a version that it knows, and until then take the \
+     backup by Camunda's own page \"Create a backup\" for that version";
+
+/// An endpoint that this version has and does not show. From 8.8 on brokers and gateways in profiles of their own have the old
+/// path in its place (camunda/camunda, 9aa04023).
+pub(super) const NOT_EXPOSED: &str = "expose it (management.endpoints.web.exposure.include); while an upgrade is under way, wait for its end. From 8.8 on \
+     a broker or gateway in a profile of its own has no such endpoint, and is not backed up by this version of c8keep";
+
 /// Something else answers at the management address.
 pub(super) use crate::camunda::MANAGEMENT_ELSEWHERE;
 
@@ -43,7 +52,8 @@ pub(super) fn elsewhere(app: HistoryApp) -> String {
     let (variable, key) = names_of(app);
     let port = if app == HistoryApp::Optimize { 8092 } else { 9600 };
     format!(
-        "set {variable}, or `{key}` in the configuration, to the management port of {app} itself, {port} by default"
+        "set {variable}, or `{key}` in the configuration, to the management port of {app} itself, {port} by default{}",
+        if app == HistoryApp::Optimize { "" } else { "; a context path belongs to the address" }
     )
 }
 

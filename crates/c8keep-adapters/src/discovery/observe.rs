@@ -11,12 +11,12 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_engine::ports::SearchStore;
 use futures::future::join_all;
 
-use super::candidates::{fits, found_brokers, search_candidates, with_host_and_port};
+use super::candidates::{fits, found_brokers, rest_candidates, search_candidates};
 use super::{Configured, hints};
 use crate::camunda::configprops::Told;
 use crate::camunda::topology::{self, Members, Topology};
 use crate::camunda::wire::{self, Answer};
-use crate::camunda::{Call, broker_configuration, configuration_of, configuration_prefix};
+use crate::camunda::{Call, broker_configuration, configuration_of, configuration_prefix, topology_of};
 use crate::search::{SearchClient, SearchIdentity};
 use crate::transport::{Endpoint, Response, Transport, ask};
 
@@ -70,6 +70,14 @@ struct Gateway {
     other_version: Option<String>,
     dialect: Dialect,
     endpoints: Vec<String>,
+}
+
+/// Why an address tells no topology.
+enum NoTopology {
+    /// Nobody answers: nor will he at another path.
+    Silent(NoRest),
+    /// Something else answers.
+    Elsewhere(NoRest),
 }
 
 /// One broker's address.
@@ -211,9 +219,7 @@ impl Asker<'_> {
             Some(endpoints) => endpoints,
             None => self.endpoints_by_asking(management).await,
         };
-        let unsupported = |why: String| {
-            Fault::precondition(DOING, &call.target, why, "see the README for the versions that c8keep knows")
-        };
+        let unsupported = |why: String, hint| Fault::precondition(DOING, &call.target, why, hint);
         // Operate and Tasklist have /actuator/backups, too: only the gateway can pause exporting.
         if !endpoints.iter().any(|e| e == "exporting") {
             let answer = format!("Camunda {told}, but without the endpoint exporting");
@@ -226,7 +232,7 @@ impl Asker<'_> {
         let mut other_version = None;
         let mut asked = 1;
         loop {
-            let version: CamundaVersion = told.parse().map_err(unsupported)?;
+            let version: CamundaVersion = told.parse().map_err(|why| unsupported(why, hints::UNSUPPORTED))?;
             match Dialect::detect(&version, &endpoints) {
                 Ok(dialect) => return Ok(Gateway { version, other_version, dialect, endpoints }),
                 Err(Unsupported::EndpointMissing { .. }) if asked < VERSIONS_MAX => {
@@ -236,7 +242,10 @@ impl Asker<'_> {
                         other_version = Some(std::mem::replace(&mut told, again));
                     }
                 }
-                Err(unknown) => return Err(unsupported(unknown.to_string())),
+                Err(missing @ Unsupported::EndpointMissing { .. }) => {
+                    return Err(unsupported(missing.to_string(), hints::NOT_EXPOSED));
+                }
+                Err(unknown) => return Err(unsupported(unknown.to_string(), hints::UNSUPPORTED)),
             }
         }
     }
@@ -260,28 +269,39 @@ impl Asker<'_> {
 
     /// The application port: the configured one, or the management host with the port that it tells.
     async fn rest(&self, seen: &ClusterSeen) -> Result<Result<(Endpoint, Topology), NoRest>, Fault> {
-        let nowhere = |why: String| Ok(Err(NoRest { why, wants_login: false }));
-        let candidate = if let Some(address) = &self.configured.rest {
-            Endpoint::parse(address)?.with_access(&self.configured.access.rest)
+        let access = &self.configured.access.rest;
+        let candidates = if let Some(address) = &self.configured.rest {
+            vec![Endpoint::parse(address)?]
         } else {
             let mut port = seen.told.as_ref().and_then(|told| told.rest_port);
             if port.is_none() {
                 let told = configuration_of(&**self.transport, &seen.management, "server").await?;
                 port = told.and_then(|told| told.rest_port);
             }
-            let port = port.unwrap_or(REST_PORT_DEFAULT);
-            match with_host_and_port(&seen.management, None, Some(port)) {
-                Some(endpoint) => endpoint.with_access(&self.configured.access.rest),
-                None => return nowhere("its address cannot be derived".into()),
-            }
+            rest_candidates(&seen.management, port.unwrap_or(REST_PORT_DEFAULT))
         };
-        let target = candidate.join("/v2/topology");
-        let answer =
-            match self.transport.send(candidate.get("/v2/topology").with_deadline(PROBE_DEADLINE)).await {
-                Ok(response) => response,
-                Err(error) => return nowhere(format!("{target}: {error}")),
-            };
-        let answer = Answer::of(&answer);
+        let mut why = NoRest { why: "its address cannot be derived".into(), wants_login: false };
+        for candidate in candidates {
+            match self.topology_at(candidate.with_access(access), seen).await {
+                Ok(found) => return Ok(Ok(found)),
+                Err(NoTopology::Silent(silent)) => return Ok(Err(silent)),
+                Err(NoTopology::Elsewhere(elsewhere)) => why = elsewhere,
+            }
+        }
+        Ok(Err(why))
+    }
+
+    /// The topology of this cluster, if it is told at that address.
+    async fn topology_at(
+        &self,
+        candidate: Endpoint,
+        seen: &ClusterSeen,
+    ) -> Result<(Endpoint, Topology), NoTopology> {
+        let asked = topology_of(&**self.transport, &candidate, PROBE_DEADLINE).await;
+        let (target, response) = asked.map_err(|(target, error)| {
+            NoTopology::Silent(NoRest { why: format!("{target}: {error}"), wants_login: false })
+        })?;
+        let answer = Answer::of(&response);
         let Some(topology) = topology::topology(&answer) else {
             let told = match answer.status {
                 status @ (401 | 403) => {
@@ -290,12 +310,14 @@ impl Asker<'_> {
                 _ => answer.told(),
             };
             let wants_login = matches!(answer.status, 401 | 403);
-            return Ok(Err(NoRest { why: format!("{target} answered {told}"), wants_login }));
+            let why = format!("{target} answered {told}");
+            return Err(NoTopology::Elsewhere(NoRest { why, wants_login }));
         };
         if !fits(&topology, seen) {
-            return nowhere(format!("{target} is another cluster's"));
+            let why = format!("{target} is another cluster's");
+            return Err(NoTopology::Elsewhere(NoRest { why, wants_login: false }));
         }
-        Ok(Ok((candidate, topology)))
+        Ok((candidate, topology))
     }
 
     async fn brokers(&self, cluster: &ClusterSeen) -> Result<Vec<BrokerSeen>, Fault> {

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use c8keep_core::backup::HistoryApp;
 use c8keep_core::fault::Fault;
-use c8keep_core::installation::{AppAddress, BrokerAddress, Fingerprint, Installation, NotCovered, Records};
+use c8keep_core::installation::{
+    AppAddress, BrokerAddress, Fingerprint, Installation, NotCovered, Records, SearchAddress, SearchProduct,
+};
 
 use super::observe::{BrokerSeen, ClusterSeen, From, Observed};
 use super::{AppPiece, Configured, Finding, Gap, Level, Piece, Sourced, Topic};
@@ -85,6 +87,7 @@ pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Resolved 
     let repository = keep(&mut gaps, Piece::Repository, repository);
     let unknown = || Records::Excluded { reason: "nobody tells where they are".into() };
     let records = records.map_or_else(unknown, |records| records.value);
+    keep(&mut gaps, Piece::Apps, refuse_optimize(cluster, &address, &apps));
     if let Records::Excluded { reason } = &records {
         not_covered.push(NotCovered { what: "exported records".into(), why: reason.clone() });
     }
@@ -138,6 +141,20 @@ fn refuse_own_ids(cluster: &ClusterSeen) -> Result<(), Fault> {
             format!("{property} is set: the cluster takes backups by itself and refuses an id from outside"),
             "switch continuous backups, their schedule and the checkpoint interval off to take backups with c8keep",
         )),
+    }
+}
+
+/// Optimize of 8.5 backs itself up on Elasticsearch only (Camunda docs 8.5, "optimize-backup").
+fn refuse_optimize(cluster: &ClusterSeen, search: &SearchAddress, apps: &[AppAddress]) -> Result<(), Fault> {
+    let optimize = apps.iter().find(|app| app.app == HistoryApp::Optimize && app.required);
+    match optimize.filter(|_| cluster.version.numbers < (8, 6, 0)) {
+        Some(optimize) if search.product == SearchProduct::Opensearch => Err(Fault::precondition(
+            DOING,
+            &optimize.address,
+            format!("Optimize of Camunda {} cannot be backed up on OpenSearch", cluster.version),
+            "leave it out with `optimize: {enabled: false}` in the configuration: the manifest will name it; or upgrade",
+        )),
+        _ => Ok(()),
     }
 }
 

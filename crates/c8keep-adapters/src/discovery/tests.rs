@@ -26,16 +26,21 @@ const SELF: &str = "camunda-8.6.0/self-description";
 
 /// A whole installation of 8.6 on Elasticsearch: the recorded broker 1 of three behind the gateway address.
 fn installation() -> Scene {
+    installation_at(GATEWAY, "http://localhost:18111")
+}
+
+/// The same at another management address and another application address.
+fn installation_at(gateway: &str, rest: &str) -> Scene {
     let scene = Scene::default()
-        .recorded(GATEWAY, &format!("{SELF}/broker-info"))
-        .recorded(GATEWAY, &format!("{SELF}/broker-links"))
-        .recorded(GATEWAY, &format!("{SELF}/broker-cluster"))
-        .recorded(GATEWAY, &format!("{SELF}/broker-exporters"))
-        .missing("GET http://localhost:9600/actuator/configprops/zeebe.broker")
-        .missing("GET http://localhost:9600/actuator/configprops/server")
-        .recorded(GATEWAY, &format!("{SELF}/broker-configprops"))
-        .recorded("http://localhost:18111", &format!("{SELF}/broker-topology"))
-        .recorded(GATEWAY, "camunda-8.6.0/under-load/partitions-paused");
+        .recorded(gateway, &format!("{SELF}/broker-info"))
+        .recorded(gateway, &format!("{SELF}/broker-links"))
+        .recorded(gateway, &format!("{SELF}/broker-cluster"))
+        .recorded(gateway, &format!("{SELF}/broker-exporters"))
+        .missing(&format!("GET {gateway}/actuator/configprops/zeebe.broker"))
+        .missing(&format!("GET {gateway}/actuator/configprops/server"))
+        .recorded(gateway, &format!("{SELF}/broker-configprops"))
+        .recorded(rest, &format!("{SELF}/broker-topology"))
+        .recorded(gateway, "camunda-8.6.0/under-load/partitions-paused");
     let scene = application(scene, OPERATE, "operate");
     search(application(scene, TASKLIST, "tasklist"), SEARCH, "uuid-1", &["operate-list-view-8.3.0_"])
 }
@@ -244,6 +249,35 @@ async fn the_topology_of_another_cluster_is_not_believed() {
     let found = run(scene, &given).await.unwrap();
     assert!(found.camunda.rest().is_none());
     assert!(found.findings.iter().any(|f| f.source.contains("another cluster")), "{:?}", found.findings);
+}
+
+/// Helm's context path stands before the paths of both ports. Where it stands before those of one port only, the other is
+/// found all the same.
+#[tokio::test]
+async fn the_application_port_below_a_context_path() {
+    let given = Configured { management: Some("localhost:9600/zeebe".into()), ..configured() };
+    for rest in ["http://localhost:18111/zeebe", "http://localhost:18111"] {
+        let mut scene = installation_at("http://localhost:9600/zeebe", rest);
+        if !rest.ends_with("/zeebe") {
+            scene = scene.missing("GET http://localhost:18111/zeebe/v2/topology");
+        }
+        let found = run(scene, &given).await.unwrap();
+        assert_eq!(found.camunda.rest().unwrap().address(), rest);
+        assert_eq!(found.installation.management, "http://localhost:9600/zeebe");
+    }
+}
+
+/// 8.5 has the first version of the application's interface and answers 404 to the second.
+#[tokio::test]
+async fn the_topology_of_8_5() {
+    let first = fixture(&format!("{SELF}/broker-topology")).body;
+    let scene = installation_at(GATEWAY, "http://localhost:1")
+        .missing("GET http://localhost:18111/v2/topology")
+        .on("GET http://localhost:18111/v1/topology", 200, &first);
+    let found = run(scene, &configured()).await.unwrap();
+    assert_eq!(found.camunda.rest().unwrap().address(), "http://localhost:18111");
+    let cluster = c8keep_engine::ports::Camunda::cluster(&found.camunda).await.unwrap();
+    assert_eq!((cluster.brokers_expected, cluster.brokers_up), (Some(3), vec![0, 1, 2]));
 }
 
 /// The recorded broker is asked for its S3 store by 8.8's names of the endpoints.

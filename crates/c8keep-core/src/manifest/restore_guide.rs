@@ -11,7 +11,7 @@ use std::fmt::Write;
 
 use super::{MISSING, Manifest, Part};
 use crate::backup::Component;
-use crate::capability::Dialect;
+use crate::capability::{CamundaVersion, Dialect};
 use crate::installation::SearchProduct;
 use crate::words::counted;
 
@@ -159,10 +159,7 @@ fn brokers(text: &mut String, m: &Manifest) {
         "On every broker, with the broker's own configuration (node id, data directory, backup store) and an \
          **empty** data directory:\n"
     );
-    let profile = match m.versions.dialect {
-        Dialect::SplitActuators => "",
-        Dialect::UnifiedActuators => "SPRING_PROFILES_ACTIVE=restore ",
-    };
+    let profile = if restores_by_profile(m) { "SPRING_PROFILES_ACTIVE=restore " } else { "" };
     line!(text, "```bash\n{profile}bin/restore --backupId={}\n```\n", m.backup);
     line!(
         text,
@@ -185,6 +182,12 @@ fn brokers(text: &mut String, m: &Manifest) {
         );
     }
     line!(text, "");
+}
+
+/// From 8.7 on the restore application is a profile of the one for all (Camunda docs 8.7, "Restore").
+fn restores_by_profile(m: &Manifest) -> bool {
+    let version = m.versions.camunda.parse().map(|version: CamundaVersion| version.numbers);
+    version.map_or(m.versions.dialect == Dialect::UnifiedActuators, |numbers| numbers >= (8, 7, 0))
 }
 
 fn after(text: &mut String, m: &Manifest) {

@@ -72,7 +72,7 @@ fn links(world: &World, host: Host) -> Value {
         ("loggers", "loggers"),
         ("loggers-name", "loggers/{name}"),
     ];
-    let base = format!("{}/actuator", address(world, host));
+    let base = format!("{}{}/actuator", address(world, host), world.config.contexts.of(host));
     let own: &[&[(&str, &str)]] = match host {
         Host::Broker(_) if world.config.unified() => &[BROKER, UNIFIED, ALL],
         Host::Broker(_) => &[BROKER, SPLIT, ALL],

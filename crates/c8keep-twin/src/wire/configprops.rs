@@ -24,7 +24,8 @@ pub fn body(world: &World, host: Host, prefix: Option<&str>) -> Value {
 fn all(world: &World, host: Host) -> Vec<(&'static str, &'static str, Value)> {
     let own = address(world, host);
     let port: u64 = own.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(9600);
-    let server = json!({"address": "127.0.0.1", "basePath": "", "port": port, "ssl": {"enabled": false, "protocol": "TLS", "serverNameBundles": []}});
+    let context = world.config.contexts.of(host);
+    let server = json!({"address": "127.0.0.1", "basePath": context, "port": port, "ssl": {"enabled": false, "protocol": "TLS", "serverNameBundles": []}});
     let web = json!({"pathMapping": {}, "exposure": {"include": ["*"], "exclude": []}, "basePath": "/actuator", "discovery": {"enabled": true}});
     let mut beans = vec![
         (
@@ -68,19 +69,8 @@ fn broker(world: &World, node: u32) -> Value {
     let config = &world.config;
     let contacts: Vec<String> =
         (0..config.brokers).map(|node| format!("127.0.0.1:{}", 26_502 + 10 * node)).collect();
-    let backup = match &config.store {
-        Some(bucket) => json!({
-            "store": "S3",
-            "s3": {
-                "bucketName": bucket, "endpoint": "http://127.0.0.1:18333", "region": "us-east-1",
-                "accessKey": "******", "secretKey": "******", "apiCallTimeout": "PT3M", "forcePathStyleAccess": true,
-            },
-            "gcs": {"auth": "AUTO"}, "azure": {},
-        }),
-        None => {
-            json!({"store": "NONE", "s3": {"apiCallTimeout": "PT3M", "forcePathStyleAccess": false}, "gcs": {"auth": "AUTO"}, "azure": {}})
-        }
-    };
+    // From 8.9 on the store has a property of a new name; the old one is there with what it has by default.
+    let backup = store(config.store.as_deref().filter(|_| config.dialect() < (8, 9)));
     json!({
         "cluster": {
             "initialContactPoints": contacts, "partitionIds": world.partition_ids(), "nodeId": node,
@@ -98,6 +88,22 @@ fn broker(world: &World, node: u32) -> Value {
         },
         "exporters": exporters(world),
     })
+}
+
+fn store(bucket: Option<&str>) -> Value {
+    match bucket {
+        Some(bucket) => json!({
+            "store": "S3",
+            "s3": {
+                "bucketName": bucket, "endpoint": "http://127.0.0.1:18333", "region": "us-east-1",
+                "accessKey": "******", "secretKey": "******", "apiCallTimeout": "PT3M", "forcePathStyleAccess": true,
+            },
+            "gcs": {"auth": "AUTO"}, "azure": {},
+        }),
+        None => {
+            json!({"store": "NONE", "s3": {"apiCallTimeout": "PT3M", "forcePathStyleAccess": false}, "gcs": {"auth": "AUTO"}, "azure": {}})
+        }
+    }
 }
 
 fn exporters(world: &World) -> Value {
@@ -135,11 +141,33 @@ fn product(world: &World) -> &'static str {
     }
 }
 
+/// The properties of one name for all components. Their names and defaults are those of the property references of 8.8
+/// (`camunda.data.backup`) and 8.9 (`camunda.data.primary-storage.backup` and `camunda.data.secondary-storage.<product>.backup`).
 fn unified(world: &World) -> Value {
     let search = address(world, Host::Search);
+    let backup = json!({
+        "repositoryName": world.config.repositories.history, "snapshotTimeout": 0, "incompleteCheckTimeout": "PT5M",
+    });
+    let mut used = json!({"url": search, "indexPrefix": ""});
+    if world.config.dialect() < (8, 9) {
+        return json!({"data": {
+            "backup": backup, "secondaryStorage": {"type": product(world), product(world): used},
+        }});
+    }
+    used["backup"] = backup;
+    let own = &world.config.own_backups;
+    let mut primary = store(world.config.store.as_deref());
+    primary["continuous"] = json!(own.continuous);
+    primary["required"] = json!(false);
+    // What has no default is not shown unless it is set.
+    for (name, value) in [("schedule", &own.schedule), ("checkpointInterval", &own.checkpoint_interval)] {
+        if let Some(value) = value {
+            primary[name] = json!(value);
+        }
+    }
     json!({"data": {
-        "backup": {"repositoryName": world.config.repositories.history, "snapshotTimeout": 0, "incompleteCheckTimeout": "PT5M"},
-        "secondaryStorage": {"type": product(world), product(world): {"url": search, "indexPrefix": ""}},
+        "primaryStorage": {"backup": primary},
+        "secondaryStorage": {"type": product(world), product(world): used},
     }})
 }
 

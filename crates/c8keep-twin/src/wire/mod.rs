@@ -14,7 +14,9 @@ pub mod runtime;
 pub mod search;
 pub mod snapshots;
 pub mod status;
+mod tracked;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -158,6 +160,10 @@ pub fn handle(world: &mut World, host: Host, request: &Request, now: Timestamp) 
     if world.faults.broken.contains(&host) {
         return Response::Answer(spring_error(world, 500, "Internal Server Error", &request.path));
     }
+    let Some(inside) = below_context(world.config.contexts.of(host), request) else {
+        return Response::Answer(not_found(world, request));
+    };
+    let request = inside.as_ref();
     let answer = match host {
         Host::Search => search::answer(world, request),
         Host::Rest => management::rest(world, request),
@@ -177,6 +183,15 @@ pub fn handle(world: &mut World, host: Host, request: &Request, now: Timestamp) 
     Response::Answer(answer)
 }
 
+/// The request as the server behind a context path sees it; none if it is not below that path.
+fn below_context<'a>(context: &str, request: &'a Request) -> Option<Cow<'a, Request>> {
+    if context.is_empty() {
+        return Some(Cow::Borrowed(request));
+    }
+    let path = request.path.strip_prefix(context).filter(|path| path.is_empty() || path.starts_with('/'))?;
+    Some(Cow::Owned(Request { path: path.to_owned(), ..request.clone() }))
+}
+
 impl World {
     /// The shared management address leads to one broker that is up, as a Kubernetes service does.
     fn behind(&self, host: Host) -> Host {
@@ -184,8 +199,10 @@ impl World {
         if !shared || self.faults.unreachable.contains(&host) {
             return host;
         }
-        let up = (0..self.config.brokers.max(1)).find(|node| !self.down.contains_key(node));
-        up.map_or(host, Host::Broker)
+        let mut up = (0..self.config.brokers.max(1)).filter(|node| !self.down.contains_key(node));
+        let count = up.clone().count().max(1) as u64;
+        let turn = if self.config.gateways_in_turn { self.answers % count } else { 0 };
+        up.nth(usize::try_from(turn).unwrap_or(0)).map_or(host, Host::Broker)
     }
 }
 

@@ -1,11 +1,14 @@
 //! `/actuator/backups` (up to 8.7) and `/actuator/backupRuntime` (8.8): runtime backups.
+//!
+//! What 8.9 added is of the page "zeebe-backup-and-restore" of its documentation: the id in the answer to a request, ids of the
+//! cluster's own, `firstLogPosition` and `brokerId`, `DELETED`, lists by prefix, and what is tracked (`wire/tracked.rs`).
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::management::message;
-use super::{ACTUATOR, Answer, Request, not_found, spring_error};
+use super::{ACTUATOR, Answer, Request, not_found, spring_error, tracked};
 use crate::world::World;
 use crate::world::draw::draw;
 use crate::world::runtime::{COMMAND_MS, PartitionBackup, Refused, State};
@@ -15,16 +18,21 @@ const NO_STORE: &str = "Cannot process backup requests. No backup store is confi
                         backup in broker configuration.";
 const SCALING: &str =
     "Cannot take backup while scaling is in progress. Please retry after scaling is completed.";
+/// That an id is refused here is documented, the text is not.
+const OWN_IDS: &str = "A backupId must not be provided when continuous backups, a backup schedule or a checkpoint interval are \
+                       configured";
 
 pub fn answer(world: &mut World, request: &Request, rest: &[&str]) -> Answer {
+    let since_8_9 = world.config.dialect() >= (8, 9);
     match (request.method.as_str(), rest) {
         ("POST", []) => create(world, request),
         _ if world.config.store.is_none() => message(400, NO_STORE),
-        ("GET", []) => {
-            let all: Vec<Value> =
-                world.runtime.backups.keys().rev().filter_map(|id| backup(world, *id, false)).collect();
-            Answer::json(200, ACTUATOR, &Value::Array(all))
-        }
+        ("GET", []) => list(world, ""),
+        (_, ["state", rest @ ..]) if since_8_9 => tracked::answer(world, request, rest),
+        ("GET", [id]) if since_8_9 && id.ends_with('*') => match id.trim_end_matches('*') {
+            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => list(world, digits),
+            _ => spring_error(world, 400, "Bad Request", &request.path),
+        },
         ("GET", [id]) => with_id(world, request, id, |world, id| match backup(world, id, true) {
             Some(body) => Answer::json(200, ACTUATOR, &body),
             None => message(404, &format!("Backup with id {id} does not exist")),
@@ -35,6 +43,12 @@ pub fn answer(world: &mut World, request: &Request, rest: &[&str]) -> Answer {
         }),
         _ => not_found(world, request),
     }
+}
+
+/// All backups, or those whose ids begin like this; the newest first.
+fn list(world: &World, prefix: &str) -> Answer {
+    let ids = world.runtime.backups.keys().rev().filter(|id| id.to_string().starts_with(prefix));
+    Answer::json(200, ACTUATOR, &Value::Array(ids.filter_map(|id| backup(world, *id, false)).collect()))
 }
 
 /// An id in a path; what is no number, Spring itself refuses. The applications answer alike.
@@ -61,20 +75,34 @@ pub(crate) fn backup_id(world: &World, request: &Request) -> Result<i64, Answer>
     }
 }
 
+/// The id under which a backup is taken: the one that was asked for, or one of the cluster's own.
+fn id_to_take(world: &World, request: &Request) -> Result<u64, Answer> {
+    if world.config.dialect() >= (8, 9) && world.config.own_backups.make_ids() {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+        let given = !body["backupId"].is_null();
+        return if given { Err(message(400, OWN_IDS)) } else { Ok(world.own_runtime_id()) };
+    }
+    let id = backup_id(world, request)?;
+    let positive = u64::try_from(id).ok().filter(|id| *id > 0);
+    positive.ok_or_else(|| message(400, "A backupId must be provided and it must be > 0"))
+}
+
 fn create(world: &mut World, request: &Request) -> Answer {
-    let id = match backup_id(world, request) {
+    let id = match id_to_take(world, request) {
         Ok(id) => id,
         Err(answer) => return answer,
     };
-    let Some(id) = u64::try_from(id).ok().filter(|id| *id > 0) else {
-        return message(400, "A backupId must be provided and it must be > 0");
-    };
     match world.take_runtime_backup(id) {
         Ok(()) => {
+            // The path in the text is the old one in 8.8 and 8.9, too.
             let text = format!(
                 "A backup with id {id} has been scheduled. Use GET actuator/backups/{id} to monitor the status."
             );
-            message(202, &text).after(world, COMMAND_MS)
+            let mut body = json!({ "message": text });
+            if world.config.dialect() >= (8, 9) {
+                body["backupId"] = json!(id);
+            }
+            Answer::json(202, ACTUATOR, &body).after(world, COMMAND_MS)
         }
         Err(Refused::Scaling) => message(409, SCALING),
         Err(Refused::NoStore) => message(400, NO_STORE),
@@ -120,10 +148,12 @@ fn backup(world: &World, id: u64, whole: bool) -> Option<Value> {
     Some(Value::Object(body))
 }
 
-/// The aggregation of the servers: failed, incomplete, in progress, completed, in this order.
+/// The aggregation of the servers: failed, deleted (from 8.9 on), incomplete, in progress, completed, in this order.
 fn state(shown: &BTreeMap<u32, &PartitionBackup>, partitions: usize) -> &'static str {
     if shown.values().any(|part| matches!(part.state, State::Failed(_))) {
         "FAILED"
+    } else if shown.values().any(|part| part.state == State::Deleted) {
+        "DELETED"
     } else if shown.len() < partitions || shown.values().any(|part| part.state == State::Pending) {
         "INCOMPLETE"
     } else if shown.values().any(|part| part.state == State::InProgress) {
@@ -150,6 +180,7 @@ fn detail(world: &World, backup: u64, partition: u32, part: &PartitionBackup, wh
         State::Pending => "DOES_NOT_EXIST",
         State::InProgress => "IN_PROGRESS",
         State::Completed => "COMPLETED",
+        State::Deleted => "DELETED",
         State::Failed(reason) => {
             put("failureReason", json!(reason));
             "FAILED"
@@ -161,6 +192,12 @@ fn detail(world: &World, backup: u64, partition: u32, part: &PartitionBackup, wh
         put("brokerVersion", version);
         if whole {
             put("checkpointPosition", json!(part.checkpoint));
+        }
+    }
+    if whole && world.config.dialect() >= (8, 9) {
+        put("brokerId", json!(world.partitions.get(&partition).and_then(|partition| partition.leader)));
+        if let Some(before) = part.log_after {
+            put("firstLogPosition", json!(before + 1));
         }
     }
     if whole {

@@ -4,8 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::{ACTUATOR, Answer};
 use crate::world::World;
-use crate::world::draw::below;
+use crate::world::draw::{below, instance_uuid};
 use crate::world::partition::Partition;
+
+/// Which of the seed's identifiers is that of the cluster; others are numbered by answers.
+const CLUSTER_ID: u64 = u64::MAX;
 
 /// Port on which brokers talk to each other; the only one that the topology names.
 pub fn internal_port(broker: u32) -> u32 {
@@ -100,6 +103,10 @@ pub fn cluster(world: &World) -> Value {
         })
         .collect();
     let mut body = json!({"version": 1, "brokers": brokers});
+    if world.config.dialect() >= (8, 9) {
+        // Told from 8.9 on (camunda/camunda, d4a292db).
+        body["clusterId"] = json!(instance_uuid(world.config.seed, CLUSTER_ID));
+    }
     if world.faults.scaling {
         // Shape of the documented answer (camunda-docs 8.6, cluster scaling).
         let started = crate::world::timestamp(world.started).to_string();

@@ -121,10 +121,12 @@ impl App {
         }
     }
 
-    /// Parts of one backup. Parts without an index (nothing is archived yet) are taken all the same.
-    pub fn parts(self) -> u32 {
+    /// Parts of one backup. Parts without an index (nothing is archived yet) are taken all the same. From 8.8 on their number
+    /// is nothing to count on: the example answers of the pages 8.8 to 8.10 show five, six and seven.
+    pub fn parts(self, config: &Config) -> u32 {
         match self {
             Self::Operate | Self::Tasklist => 6,
+            Self::History if config.dialect() >= (8, 9) => 7,
             Self::History => 5,
             Self::Optimize => 2,
         }
@@ -173,7 +175,7 @@ impl World {
     }
 
     pub(crate) fn part_name(&self, app: App, backup: u64, part: u32) -> String {
-        format!("{}{backup}_{}_part_{part}_of_{}", app.prefix(), self.config.version, app.parts())
+        format!("{}{backup}_{}_part_{part}_of_{}", app.prefix(), self.config.version, app.parts(&self.config))
     }
 
     /// Queues the parts of a backup; the first begins soon after.
@@ -194,9 +196,10 @@ impl World {
             return Err(Refused::Busy);
         }
         state.scheduled.insert(backup);
-        state.queue = (1..=app.parts()).map(|part| (backup, part)).collect();
+        let parts = app.parts(&self.config);
+        state.queue = (1..=parts).map(|part| (backup, part)).collect();
         self.plan(begins, Event::PartBegins(app));
-        Ok((1..=app.parts()).map(|part| self.part_name(app, backup, part)).collect())
+        Ok((1..=parts).map(|part| self.part_name(app, backup, part)).collect())
     }
 
     /// The snapshots of a backup that exist, in order of creation.
@@ -251,7 +254,7 @@ impl World {
         // An empty list would mean all indices; the applications never send one.
         let patterns = if patterns.is_empty() { vec!["-*".to_owned()] } else { patterns };
         let metadata = serde_json::json!({
-            "backupId": backup, "version": self.config.version, "partNo": part, "partCount": app.parts(),
+            "backupId": backup, "version": self.config.version, "partNo": part, "partCount": app.parts(&self.config),
         });
         let order = Order { patterns, global_state: true, metadata: Some(metadata) };
         let repository = self.repository_of(app).to_owned();

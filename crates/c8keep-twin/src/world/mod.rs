@@ -64,6 +64,7 @@ pub(crate) enum Event {
     Checkpoint { backup: u64, partition: u32 },
     RuntimeBegins { backup: u64, partition: u32 },
     RuntimeEnds { backup: u64, partition: u32 },
+    TombstoneGone { backup: u64 },
     PartBegins(App),
     PartEnds { app: App, snapshot: String },
     IndexCopied { repository: String, snapshot: String, index: String },
@@ -257,6 +258,7 @@ impl World {
             Event::Checkpoint { backup, partition } => self.checkpoint(partition, backup, at),
             Event::RuntimeBegins { backup, partition } => self.runtime_begins(backup, partition, at),
             Event::RuntimeEnds { backup, partition } => self.runtime_ends(backup, partition, at),
+            Event::TombstoneGone { backup } => _ = self.runtime.backups.remove(&backup),
             Event::PartBegins(app) => self.part_begins(app, at),
             Event::PartEnds { app, snapshot } => self.part_ends(app, &snapshot, at),
             Event::IndexCopied { repository, snapshot, index } => {

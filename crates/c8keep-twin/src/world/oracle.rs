@@ -67,7 +67,7 @@ impl World {
         let mut restored = Restored::default();
         for app in self.apps.keys() {
             let found: BTreeMap<&String, &Snapshot> = self.parts_found(*app, backup).into_iter().collect();
-            for part in 1..=app.parts() {
+            for part in 1..=app.parts(&self.config) {
                 let name = self.part_name(*app, backup, part);
                 Self::take_in(found.get(&name).copied(), &name, &mut restored, findings);
             }

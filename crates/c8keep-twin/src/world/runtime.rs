@@ -8,12 +8,17 @@ use super::{Event, Micros, World, millis};
 
 /// Within this time every partition has processed the command that creates the checkpoint.
 pub const COMMAND_MS: u32 = 120;
+/// How long a deleted backup is still shown as such. The tombstone is written first and goes last (camunda issue 46104); how long
+/// that takes depends on the store.
+const TOMBSTONE_MS: u32 = 2_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Runtime {
     /// The highest id ever accepted. Ids are burnt, whatever became of their backup.
     pub latest: u64,
     pub backups: BTreeMap<u64, BTreeMap<u32, PartitionBackup>>,
+    /// Checkpoints up to this id are told by nobody any more: their tracking was reset.
+    pub untracked: u64,
     accepted: BTreeMap<u64, Micros>,
 }
 
@@ -38,6 +43,8 @@ pub enum State {
     InProgress,
     Completed,
     Failed(String),
+    /// From 8.9 on: a tombstone, until the contents are gone.
+    Deleted,
 }
 
 /// Why a backup was not taken.
@@ -195,10 +202,26 @@ impl World {
         parts.filter(|(_, part)| part.state != State::Pending).map(|(id, part)| (*id, part)).collect()
     }
 
+    /// Up to 8.8 it is gone with the answer; from 8.9 on the answer says only that the deletion is written into the log, and the
+    /// status passes through `DELETED` (documentation 8.9, "zeebe-backup-and-restore"; camunda issue 46104).
     pub(crate) fn delete_runtime_backup(&mut self, id: u64) {
-        self.runtime.backups.remove(&id);
         for partition in self.partitions.values_mut() {
             partition.reserved.remove(&id);
         }
+        if self.config.dialect() < (8, 9) {
+            self.runtime.backups.remove(&id);
+            return;
+        }
+        let at = self.at();
+        let Some(parts) = self.runtime.backups.get_mut(&id) else { return };
+        for part in parts.values_mut() {
+            (part.state, part.updated) = (State::Deleted, at);
+        }
+        self.plan(at + millis(TOMBSTONE_MS), Event::TombstoneGone { backup: id });
+    }
+
+    /// An id of the cluster's own: the time in milliseconds (documentation 8.9, "zeebe-backup-and-restore").
+    pub(crate) fn own_runtime_id(&self) -> u64 {
+        u64::try_from(self.at() / 1_000).unwrap_or(0).max(self.runtime.latest + 1)
     }
 }

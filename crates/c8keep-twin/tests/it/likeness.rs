@@ -57,9 +57,7 @@ fn a_wrong_answer_is_noticed() {
 fn every_fixture_is_used() {
     let used: BTreeSet<(String, &str)> =
         cases().iter().map(|case| (format!("{:?}", case.source), case.name)).collect();
-    let sources =
-        [Source::Camunda86, Source::Camunda88Documentation, Source::Elasticsearch8, Source::OpenSearch2];
-    let unused: Vec<String> = sources
+    let unused: Vec<String> = Source::ALL
         .into_iter()
         .flat_map(|source| source.names().into_iter().map(move |name| (format!("{source:?}"), name)))
         .filter(|(source, name)| !used.iter().any(|(s, n)| s == source && n == name))

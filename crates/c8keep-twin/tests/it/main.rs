@@ -1,5 +1,6 @@
 //! One test binary: linking is slower than running.
 
+mod dialects;
 mod faults;
 mod hand;
 mod http;

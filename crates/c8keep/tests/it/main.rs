@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod access;
+mod addresses;
 mod backup;
 mod bad_input;
 mod brokers_down;
@@ -25,4 +26,5 @@ mod surface;
 mod terminal;
 mod theatre;
 mod vaults;
+mod versions;
 mod without_claims;

@@ -92,6 +92,27 @@ fn a_part_of_tasklist_that_never_comes() {
     );
 }
 
+/// From 8.8 on the applications come inside the pause. One that hangs ends it: 8.9 calls it in progress for five minutes before
+/// it says INCOMPLETE, Optimize says INCOMPLETE at once, and neither is waited for beyond the stall time.
+#[test]
+fn an_application_that_hangs_inside_the_pause() {
+    for (part, says) in [
+        ("webapps_1000_8.9.0_part_4", "3 of 7 parts, IN_PROGRESS"),
+        ("optimize_1000_8.9.0_part_2", "1 of 2 parts, INCOMPLETE"),
+    ] {
+        let mut config = Theatre::quick("8.9.0");
+        config.optimize = true;
+        let theatre = Theatre::new(config);
+        theatre.world().faults.parts_missing.insert(part.into());
+        let words = ["nothing has moved for 4s", says, "do not use id 1000 again", "exporting runs again"];
+        let ended = theatre.run(&["backup", "--id", "1000", "--stall", "4s"]).expect(1, &words);
+        assert!(!theatre.is_paused(), "left paused:\n{}", ended.said());
+        assert!(!theatre.has_been_asked("POST /actuator/backupRuntime"), "{:?}", theatre.asked());
+        theatre.world().faults.parts_missing.clear();
+        theatre.run(&["backup", "--id", "1001"]).expect(0, &["backup 1001 is complete"]);
+    }
+}
+
 /// The exporter is configured and no index is there.
 #[test]
 fn no_records_at_all() {

@@ -46,7 +46,7 @@ impl Theatre {
     /// Serves a world; the program will be given the page's variables for it.
     pub fn new(config: Config) -> Theatre {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let split = config.version.as_str() < "8.8";
+        let split = !config.unified();
         let opensearch = config.search == c8keep_twin::Product::OpenSearch;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -77,8 +77,7 @@ impl Theatre {
 
     /// A quick world: stages of some tens of milliseconds.
     pub fn quick(version: &str) -> Config {
-        let mut config = if version < "8.8" { Config::demo_8_6() } else { Config::seed_8_8() };
-        config.version = version.into();
+        let mut config = Config::of(version);
         config.warm_up_ms = 3_000;
         config.durations.history_parts = vec![30];
         config.durations.optimize_parts = vec![30];
@@ -89,8 +88,10 @@ impl Theatre {
         config
     }
 
+    /// Where a host is to be spoken to, its context path included.
     pub fn url(&self, host: Host) -> String {
-        self.served.url(host).unwrap_or_else(|| panic!("{host} is not served"))
+        let served = self.served.url(host).unwrap_or_else(|| panic!("{host} is not served"));
+        served + self.world().config().contexts.of(host)
     }
 
     pub fn home(&self) -> &Path {
@@ -108,8 +109,8 @@ impl Theatre {
     }
 
     fn set_if_served(&mut self, name: &str, host: Host) {
-        if let Some(url) = self.served.url(host) {
-            self.set(name, &url);
+        if self.served.url(host).is_some() {
+            self.set(name, &self.url(host));
         }
     }
 
