@@ -65,3 +65,20 @@ fn series<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, f6
         Some((labels, rest.split_whitespace().next()?.parse().ok()?))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Text that anybody's agent may have put together: what cannot be read is not told, and nothing is worth a fault.
+    #[test]
+    fn fuzz_metrics() {
+        let examples = crate::fuzz::recorded(&["prometheus"]);
+        c8keep_fuzz::feed("metrics", &examples, |input| {
+            let machine = machine("b0:9600", &input.bytes, Some("/usr/local/zeebe/data"));
+            let highest = gauge_max(&input.bytes, "zeebe_checkpoint_id");
+            assert!(machine.disk_free.into_iter().chain(highest).all(|value| value <= 1 << 53));
+            vec![format!("{machine:?}")]
+        });
+    }
+}

@@ -23,6 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub(crate) use access::Scrub;
 pub use access::{Access, AwsKeys, ClientAuth, Command, Credential, Secret, TokenSource, Who};
 pub(crate) use clients::mannered;
 pub use connect_to::ConnectTo;

@@ -98,7 +98,7 @@ impl HttpService for Service {
 impl StoreAnswer {
     /// An answer that the library has no word for. What it understands passes: 404, 409 and 412 are the words for "there
     /// is none" and "there is one already", unless it is the bucket itself that is not there.
-    fn of(status: u16, body: &[u8]) -> Option<StoreAnswer> {
+    pub(super) fn of(status: u16, body: &[u8]) -> Option<StoreAnswer> {
         let code = between(body, "Code").unwrap_or_default();
         let no_bucket = matches!(code.as_str(), "NoSuchBucket" | "ContainerNotFound");
         match status {
@@ -112,7 +112,7 @@ impl StoreAnswer {
     }
 
     /// Whether the library may make the request again by itself: "not sent" is its word for yes.
-    fn repeat(&self) -> HttpErrorKind {
+    pub(super) fn repeat(&self) -> HttpErrorKind {
         let passing = matches!(self.status, 408 | 429 | 500 | 502..=504);
         if passing { HttpErrorKind::Request } else { HttpErrorKind::Unknown }
     }

@@ -18,7 +18,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use aws::AwsKeys;
-pub(super) use secret::Scrub;
+pub(crate) use secret::Scrub;
 pub use secret::{Command, Secret};
 pub use token::{ClientAuth, TokenSource};
 pub use who::Who;
