@@ -9,6 +9,7 @@ mod brokers_down;
 mod databases;
 mod doctor;
 mod field;
+mod foreign;
 mod guard;
 mod inherited;
 mod init;
