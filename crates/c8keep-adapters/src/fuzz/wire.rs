@@ -1,6 +1,6 @@
 //! Whole answers as they come over the wire, head and all, through the one transport.
 
-use c8keep_fuzz::{Input, feed_slowly};
+use c8keep_fuzz::{Input, feed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -22,7 +22,7 @@ const ANSWERS: [&[u8]; 7] = [
 #[test]
 fn whole_answers() {
     let transport = HttpTransport::new();
-    feed_slowly("whole answers", &ANSWERS.map(<[u8]>::to_vec), |input| {
+    feed("whole answers", &ANSWERS.map(<[u8]>::to_vec), |input| {
         now(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let endpoint = Endpoint::parse(&listener.local_addr().unwrap().to_string()).unwrap();

@@ -5,7 +5,8 @@ use std::fs;
 use c8keep_adapters::vault::FolderVault;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::words::harmless;
-use c8keep_fuzz::feed_slowly;
+use c8keep_fuzz::feed;
+use serde_json::Value;
 
 use super::catalog::{self, Catalog};
 use super::{list, show};
@@ -41,7 +42,10 @@ fn vaults() {
         let no_journal = Fault::new(FaultKind::Absent, "opening the journal", "journal.db", "none");
         runtime.block_on(catalog::read_all(Ok(&vault), Err(no_journal), "default"))
     };
-    feed_slowly("vaults", &[MANIFEST.to_vec(), RELEASE.to_vec()], |input| {
+    let (small, copied) = (small(ID), small(ID + 1));
+    fs::write(own.join("manifest.json"), &small).unwrap();
+    assert!(read().entries[0].manifest.is_some(), "an example is one");
+    feed("vaults", &[small, copied, RELEASE.to_vec()], |input| {
         let of_manifest = input.number % 3 > 0;
         fs::write(own.join("manifest.json"), if of_manifest { &input.bytes } else { MANIFEST }).unwrap();
         fs::write(own.join("release.json"), if of_manifest { RELEASE } else { &input.bytes }).unwrap();
@@ -52,6 +56,27 @@ fn vaults() {
         told.extend(chosen.map(|fault| fault.to_string()));
         told
     });
+}
+
+/// One of everything, so that every change meets something that counts.
+fn small(id: u64) -> Vec<u8> {
+    let mut manifest: Value = serde_json::from_slice(MANIFEST).unwrap();
+    shorten(&mut manifest);
+    manifest["backup"] = id.into();
+    // The beginning of a colour, in one character.
+    manifest["versions"]["search"] = "8.16.6\u{9b}31m".into();
+    serde_json::to_vec(&manifest).unwrap()
+}
+
+fn shorten(value: &mut Value) {
+    match value {
+        Value::Array(all) => {
+            all.truncate(1);
+            all.iter_mut().for_each(shorten);
+        }
+        Value::Object(all) => all.values_mut().for_each(shorten),
+        _ => {}
+    }
 }
 
 /// Shown without a cursor that moves, in every form; only faults are short.

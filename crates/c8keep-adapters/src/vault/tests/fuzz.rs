@@ -150,6 +150,14 @@ fn object_stores() {
     // A list that never ends is left after ten operations.
     let brief = Duration::from_millis(20);
     let patience = Patience { operation: brief, request: brief, retries: 0 };
+    for (example, number) in [(OF_S3, 0), (OF_AZURE, 22), (OF_S3, 33)] {
+        let input = Input { bytes: example.to_vec(), number };
+        let vault = ObjectVault::new(store(&input), "x://backups", "");
+        now(async {
+            assert_eq!(vault.list("default/backups").await.unwrap(), [MANIFEST], "an example is one");
+            Vec::new()
+        });
+    }
     feed_slowly("object stores", &examples, |input| {
         let vault = ObjectVault::new(store(input), "x://backups/camunda", "").with_patience(patience);
         now(async {
