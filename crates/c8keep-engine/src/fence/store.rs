@@ -61,7 +61,10 @@ impl ClaimStore {
         let Some(bytes) = self.vault.read(&path).await? else { return Ok(None) };
         let damaged = |why: String| {
             let answer = format!("{path} is no claim that this version can read: {why}");
-            Fault::new(FaultKind::Damaged, "reading a claim", self.place(), answer)
+            Fault::new(FaultKind::Damaged, "reading a claim", self.place(), answer).with_hint(
+                "take it from a copy of the vault; without one, see that no other host is at work, and move it away with \
+                 its .sha256 file",
+            )
         };
         let claim: Claim = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         if claim.format > CLAIM_FORMAT {

@@ -162,10 +162,14 @@ fn claims_of_somebody_else() {
         let _ = fs::remove_file(claims.join("2.json.sha256"));
         fs::write(claims.join("2.json"), bytes).unwrap();
         let ended = theatre.run(&["-c", file, "backup", "--id", "1001"]);
-        ended.expect(14, &["claims/2.json is no claim that this version can read"]);
+        ended.expect(14, &["claims/2.json is no claim that this version can read", "move it away"]);
         let pauses = theatre.asked().iter().filter(|line| line.contains("/exporting/pause")).count();
         assert!(!theatre.is_paused() && pauses == 1, "only the first one paused");
         theatre.run(&["-c", file, "list"]).expect(0, &["1000", "complete"]);
         theatre.run(&["-c", file, "status"]).expect(14, &["exporting     runs", "claims/2.json"]);
+        theatre.run(&["-c", file, "doctor"]).expect(14, &["claims/2.json"]);
     }
+    // As the message says.
+    fs::remove_file(claims.join("2.json")).unwrap();
+    theatre.run(&["-c", file, "backup", "--id", "1001"]).expect(0, &["backup 1001 is complete"]);
 }
