@@ -43,6 +43,22 @@ pub(crate) struct Args {
     /// Print the page instead of writing it.
     #[arg(long)]
     dry_run: bool,
+    /// Only this part, printed: the page is written in one go or not at all.
+    #[arg(long, value_name = "PART")]
+    only: Option<Part>,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// One backup, beside the page's own loop.
+    Backup,
+    /// A long one, on virtual time.
+    Long,
+    /// How soon exporting runs again when something goes wrong.
+    Recovery,
+    /// Dumps of databases, beside PostgreSQL's own tools.
+    Dumps,
 }
 
 /// What one side needed, medians.
@@ -56,22 +72,22 @@ struct Figures {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let program = args.program.clone().map_or_else(build, Ok)?;
     let scratch = Scratch::new()?;
-    let script = scratch.0.join("page.sh");
-    std::fs::write(&script, PAGE).context("writing the page's script")?;
-    let config = Config::seed_8_8();
-    let own = own::floor(&config, REPOSITORY, ID)?;
-    say(format_args!("the servers' own: {:.2} s", own.wall.as_secs_f64()));
-    let starts = measure::walls(&program, &["--version"], STARTS)?;
-    let nothing = measure::walls(Path::new("/bin/true"), &[], STARTS)?;
-    let script_argument = script.to_str().context("the scratch folder's name")?;
-    let ours = side(&config, args.runs, &program, &["backup"], &scratch)?;
-    let theirs = side(&config, args.runs, Path::new("bash"), &[script_argument], &scratch)?;
-    let recovery = recovery::recovery(&config, args.runs, &program, &scratch)?;
-    let mut page = render(&own, &ours, &theirs, &starts, &nothing, args.runs);
-    page.push_str(&long_backup()?);
-    page.push_str(&when_it_goes_wrong(&recovery));
-    page.push_str(&dumps::render(&dumps::dumps(&program, args.runs, &scratch)?));
-    if args.dry_run {
+    let wanted = |part| args.only.is_none_or(|only| only == part);
+    let mut page = String::new();
+    if wanted(Part::Backup) {
+        page.push_str(&one_backup(args.runs, &program, &scratch)?);
+    }
+    if wanted(Part::Long) {
+        page.push_str(&long_backup()?);
+    }
+    if wanted(Part::Recovery) {
+        let recovery = recovery::recovery(&Config::seed_8_8(), args.runs, &program, &scratch)?;
+        page.push_str(&when_it_goes_wrong(&recovery));
+    }
+    if wanted(Part::Dumps) {
+        page.push_str(&dumps::render(&dumps::dumps(&program, args.runs, &scratch)?));
+    }
+    if args.dry_run || args.only.is_some() {
         crate::say::print(page);
     } else {
         std::fs::write(crate::root().join("docs/performance.md"), page)
@@ -79,6 +95,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         say("wrote docs/performance.md");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// One backup by each side, and the start of the program.
+fn one_backup(runs: usize, program: &Path, scratch: &Scratch) -> anyhow::Result<String> {
+    let script = scratch.0.join("page.sh");
+    std::fs::write(&script, PAGE).context("writing the page's script")?;
+    let config = Config::seed_8_8();
+    let own = own::floor(&config, REPOSITORY, ID)?;
+    say(format_args!("the servers' own: {:.2} s", own.wall.as_secs_f64()));
+    let starts = measure::walls(program, &["--version"], STARTS)?;
+    let nothing = measure::walls(Path::new("/bin/true"), &[], STARTS)?;
+    let script_argument = script.to_str().context("the scratch folder's name")?;
+    let ours = side(&config, runs, program, &["backup"], scratch)?;
+    let theirs = side(&config, runs, Path::new("bash"), &[script_argument], scratch)?;
+    Ok(render(&own, &ours, &theirs, &starts, &nothing, runs))
 }
 
 /// The program, as it ships.

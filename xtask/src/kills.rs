@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let program = args.program.clone().map_or_else(crate::bench::build, Ok)?;
     let mut all = Vec::new();
     for (name, config) in installations() {
-        for kind in [Instant::Arrived, Instant::Answering, Instant::Told] {
+        for kind in Instant::ALL {
             let night = |at: usize| Night { program: &program, config: &config, kind, at };
             let told = match args.at {
                 Some(at) => vec![night(at).pass()?],

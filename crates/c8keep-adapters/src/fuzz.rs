@@ -2,6 +2,8 @@
 //! make it panic, take long, or put more than a message into a message.
 
 pub(crate) mod answers;
+mod files;
+mod wire;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -47,7 +49,7 @@ pub(crate) fn told<T: std::fmt::Debug>(answered: Result<T, Fault>) -> Option<Str
 }
 
 /// The bodies of all recorded answers whose path has one of these in it.
-fn recorded(of: &[&str]) -> Vec<Vec<u8>> {
+pub(crate) fn recorded(of: &[&str]) -> Vec<Vec<u8>> {
     let mut bodies = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")];
     while let Some(folder) = folders.pop() {

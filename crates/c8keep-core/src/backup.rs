@@ -102,7 +102,10 @@ impl From<BackupId> for u64 {
 impl FromStr for BackupId {
     type Err = NotABackupId;
     fn from_str(text: &str) -> Result<BackupId, NotABackupId> {
-        text.parse::<u64>().ok().and_then(|n| BackupId::new(n).ok()).ok_or_else(|| NotABackupId(text.into()))
+        // One text for each id: a folder called +7 or 007 is not that of backup 7.
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+        let number = text.parse::<u64>().ok().filter(|_| is_plain);
+        number.and_then(|n| BackupId::new(n).ok()).ok_or_else(|| NotABackupId(text.into()))
     }
 }
 
@@ -202,6 +205,7 @@ mod tests {
         assert!(BackupId::new(u64::MAX).is_err());
         assert!("-1".parse::<BackupId>().is_err());
         assert!("12a".parse::<BackupId>().is_err());
+        assert!("+7".parse::<BackupId>().is_err() && "007".parse::<BackupId>().is_err());
         assert_eq!("1748937221".parse::<BackupId>().unwrap().get(), 1_748_937_221);
     }
 

@@ -93,7 +93,7 @@ impl Fault {
     ) -> Fault {
         Fault {
             kind,
-            doing: doing.into(),
+            doing: message(doing.into()),
             target: message(target.into()),
             answer: message(answer.into()),
             hint: String::new(),
@@ -181,5 +181,19 @@ impl FaultKind {
             | FaultKind::Violated
             | FaultKind::Storage => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was being done may name what somebody has typed, or a name that others have given.
+    #[test]
+    fn no_part_of_a_fault_moves_a_cursor() {
+        let nasty = "\u{1b}[2J\u{9b}31m";
+        let fault = Fault::new(FaultKind::Usage, nasty, nasty, nasty).with_hint(nasty);
+        let said = format!("{fault}{}", fault.hint);
+        assert!(!said.contains(char::is_control), "{said:?}");
     }
 }

@@ -12,7 +12,7 @@ use crate::backup::PartName;
 use crate::claim::{Claim, Watched, bid};
 use crate::database::DatabaseName;
 use crate::manifest::{Manifest, Release, restore_guide};
-use crate::run::{Event, InFlight, Run};
+use crate::run::{Event, InFlight, Run, RunId};
 use crate::witness::exported_position;
 use crate::{BackupId, CamundaVersion, Fault, FaultKind};
 
@@ -125,6 +125,7 @@ fn whole_journals() {
 fn words() {
     let texts = [
         "1748937221",
+        "backup-1748937221.2",
         "9223372036854775807",
         "8.6.0",
         "8.10.0-alpha2",
@@ -136,7 +137,7 @@ fn words() {
     feed("words", &examples, |input| {
         let text = input.text();
         if let Ok(id) = text.parse::<BackupId>() {
-            assert_eq!(id.to_string().parse::<BackupId>().unwrap(), id);
+            assert_eq!(id.to_string(), text, "an id is written in one way only");
             let next = BackupId::generate(instant(input), Some(id));
             assert!(next.is_none_or(|next| next > id && BackupId::new(next.get()).is_ok()));
         }
@@ -146,7 +147,7 @@ fn words() {
         if let Ok(name) = text.parse::<DatabaseName>() {
             assert_eq!(name.to_string(), text);
         }
-        let _ = (PartName::parse(&text), exported_position(&text));
+        let _ = (PartName::parse(&text), exported_position(&text), RunId(text.clone()).backup());
         Vec::new()
     });
 }

@@ -232,6 +232,25 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Whatever somebody types, or a script has put together.
+    #[test]
+    fn fuzz_words() {
+        let examples =
+            ["1748937221", "90s", "2h 5m", "latest~1", " 17 "].map(|text| text.as_bytes().to_vec());
+        c8keep_fuzz::feed("words of options", &examples, |input| {
+            let text = input.text();
+            let id = wanted_id(&text).map(|id| id.0.map_or(0, c8keep_core::BackupId::get));
+            let time = duration(&text);
+            assert!(time.as_ref().is_ok_and(SignedDuration::is_positive) || time.is_err());
+            // Told by clap, which escapes nothing: the words are quoted here.
+            [id.err(), time.err()]
+                .into_iter()
+                .flatten()
+                .map(|why| why.chars().take(8_000).collect())
+                .collect()
+        });
+    }
+
     #[test]
     fn times_are_positive() {
         assert_eq!(duration("90s"), Ok(SignedDuration::from_secs(90)));

@@ -8,6 +8,8 @@ mod completions;
 mod demo;
 mod doctor;
 mod drive;
+#[cfg(test)]
+mod fuzz;
 mod inherited;
 mod init;
 mod list;

@@ -1,4 +1,4 @@
-//! What operators write: the configuration file, and the words of the command line.
+//! What operators write: the configuration file, variables, and the words of the command line.
 
 use c8keep_fuzz::feed;
 
@@ -23,7 +23,11 @@ fn configuration_files() {
     let examples = [WHOLE.as_bytes().to_vec(), AS_JSON.as_bytes().to_vec(), written.into_bytes()];
     feed("configuration files", &examples, |input| match parse(&input.text()) {
         Ok(settings) => match settings.check() {
-            Ok(()) => survives_init(&settings),
+            Ok(()) => {
+                let resolved = [settings.connect_to().err(), settings.databases().err()];
+                let refused = resolved.into_iter().flatten().map(|fault| format!("{fault}\n{}", fault.hint));
+                refused.chain(survives_init(&settings)).collect()
+            }
             Err(fault) => vec![fault.to_string(), fault.hint],
         },
         Err((why, hint)) => {
@@ -68,5 +72,19 @@ fn words_of_the_command_line() {
             assert_eq!(written.parse::<jiff::SignedDuration>().ok(), Some(time), "{written}");
         }
         Vec::new()
+    });
+}
+
+/// What the environment holds, in the variables of Camunda's page.
+#[test]
+fn variables() {
+    let texts = ["http://localhost:9600", "camunda", "https://elastic:canary@es:9200/x", "camunda-prod"];
+    let examples: Vec<Vec<u8>> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+    feed("variables", &examples, |input| {
+        let mut settings = Settings::default();
+        let text = input.text();
+        // Some are set, by the length of their names.
+        settings.put_environment_over(|name| (input.number >> name.len() & 1 == 1).then(|| text.clone()));
+        settings.check().err().map(|fault| format!("{fault}\n{}", fault.hint)).into_iter().collect()
     });
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unused_self, reason = "who may print is given a printer, whatever it is printed")]
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
@@ -58,7 +59,7 @@ impl Printer {
         match self.output {
             Output::Text => out(&fitted(&harmless(text.trim_end()), &console::Term::stdout())),
             Output::Json => out(&json(value, true)),
-            Output::Yaml => out(serde_saphyr::to_string(value).unwrap_or_default().trim_end()),
+            Output::Yaml => out(&yaml(value)),
         }
     }
 
@@ -68,8 +69,7 @@ impl Printer {
             Output::Text => {}
             Output::Json => out(&json(value, false)),
             Output::Yaml => {
-                let document = serde_saphyr::to_string(value).unwrap_or_default();
-                out(&format!("---\n{}", document.trim_end()));
+                out(&format!("---\n{}", yaml(value)));
             }
         }
     }
@@ -174,9 +174,27 @@ fn broken(text: &str, width: usize) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn json(value: &impl Serialize, pretty: bool) -> String {
+pub(crate) fn json(value: &impl Serialize, pretty: bool) -> String {
     let text = if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-    text.unwrap_or_default()
+    escaped(&text.unwrap_or_default())
+}
+
+/// Controls in texts are escaped; the library leaves DEL and what begins with U+0080 as it is, which moves cursors, too.
+fn escaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' {
+            let _ = write!(plain, "\\u{:04x}", u32::from(c));
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+/// Its library escapes all of them.
+pub(crate) fn yaml(value: &impl Serialize) -> String {
+    serde_saphyr::to_string(value).unwrap_or_default().trim_end().to_owned()
 }
 
 /// A line on its way to the terminal.

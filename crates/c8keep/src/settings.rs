@@ -5,6 +5,7 @@ pub mod access;
 #[cfg(test)]
 mod canaries;
 pub mod databases;
+mod file;
 mod place;
 mod vault;
 mod words;
@@ -186,7 +187,7 @@ impl Settings {
         databases::resolve(&self.databases, &env::of_postgres())
     }
 
-    fn put_environment_over(&mut self, var: impl Fn(&str) -> Option<String>) {
+    pub(crate) fn put_environment_over(&mut self, var: impl Fn(&str) -> Option<String>) {
         let put = |slot: &mut Option<String>, name| {
             if let Some(value) = var(name) {
                 *slot = Some(value);
@@ -311,7 +312,7 @@ impl Default for Records {
 
 fn read(path: &Path) -> Result<Settings, Fault> {
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|e| {
+    let text = file::text(path).map_err(|e| {
         usage(&shown, e.to_string(), "give the configuration file with --config, or set the variables")
     })?;
     let settings = parse(&text).map_err(|(why, hint)| usage(&shown, why, &hint))?;

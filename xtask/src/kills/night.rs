@@ -1,5 +1,6 @@
 //! One night: a backup, killed at one instant, the commands of the next morning, and what is true afterwards.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -17,7 +18,8 @@ use crate::bench::stage::Stage;
 
 /// No command takes longer, on a machine that is five times slower.
 const COMMAND_MAX: Duration = Duration::from_mins(2);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Shorter than what c8keep takes from one file in the vault to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The kinds of instants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,12 @@ pub(super) enum Instant {
     Answering,
     /// An event was journalled and told.
     Told,
+    /// A file has appeared in the vault.
+    Kept,
+}
+
+impl Instant {
+    pub(super) const ALL: [Instant; 4] = [Instant::Arrived, Instant::Answering, Instant::Told, Instant::Kept];
 }
 
 /// One night.
@@ -76,7 +84,7 @@ impl Night<'_> {
             command.env("HOME", &home.0).stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped());
             Ok(command)
         };
-        let ended = self.killed(command(&["backup", "-o", "json"])?, &victim)?;
+        let ended = self.killed(command(&["backup", "-o", "json"])?, &home.vault(), &victim)?;
         let Some(during) = lock(&victim).killed_during.take() else {
             ensure!(ended.status.success(), "the backup failed by itself: {}", said(&ended));
             return Ok(Told::Over);
@@ -108,7 +116,12 @@ impl Night<'_> {
     }
 
     /// Runs the backup until its instant, or to its end.
-    fn killed(&self, mut command: Command, victim: &Arc<Mutex<Victim>>) -> anyhow::Result<Output> {
+    fn killed(
+        &self,
+        mut command: Command,
+        vault: &Path,
+        victim: &Arc<Mutex<Victim>>,
+    ) -> anyhow::Result<Output> {
         // Nothing is counted before the process can be killed.
         let mut started = lock(victim);
         let mut child = command.spawn().context("starting c8keep")?;
@@ -129,7 +142,13 @@ impl Night<'_> {
         let complained = std::thread::spawn(move || {
             BufReader::new(stderr).lines().map_while(Result::ok).collect::<Vec<_>>().join("\n")
         });
+        let mut kept = BTreeSet::new();
         let status = ended(|| {
+            if self.kind == Instant::Kept {
+                for file in files_in(vault).into_iter().filter(|file| kept.insert(file.clone())) {
+                    lock(victim).see(self.at, || format!("kept: {}", plain(&file)));
+                }
+            }
             let mut victim = lock(victim);
             victim.child.as_mut().map_or(Ok(None), Child::try_wait)
         })?;
@@ -233,6 +252,22 @@ fn plain(path: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
+/// Every object below a folder, as a path from it. What has no name yet begins with a dot.
+fn files_in(folder: &Path) -> BTreeSet<String> {
+    let (mut files, mut folders) = (BTreeSet::new(), vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !entry.file_name().to_string_lossy().starts_with('.') {
+                files.extend(path.strip_prefix(folder).map(|path| path.display().to_string()));
+            }
+        }
+    }
+    files
+}
+
 fn event_of(line: &str) -> String {
     let event: Value = serde_json::from_str(line).unwrap_or_default();
     let name = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
@@ -258,6 +293,7 @@ impl fmt::Display for Instant {
             Instant::Arrived => "before the effect of a request",
             Instant::Answering => "after the effect of a request",
             Instant::Told => "after an event",
+            Instant::Kept => "after a file in the vault",
         })
     }
 }
@@ -278,6 +314,11 @@ impl Home {
         let home = crate::scratch().join(format!("c8keep-kills-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&home).context("making a home")?;
         Ok(Home(home))
+    }
+
+    /// Where c8keep keeps backups if nobody says anything else.
+    fn vault(&self) -> std::path::PathBuf {
+        self.0.join(".local/share/c8keep/vault")
     }
 }
 

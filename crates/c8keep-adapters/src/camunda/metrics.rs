@@ -76,3 +76,25 @@ fn series<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, f6
         Some((labels, rest.split_whitespace().next()?.parse().ok()?))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Text that anybody's agent may have put together: what cannot be read is not told, and nothing is worth a fault.
+    #[test]
+    fn fuzz_metrics() {
+        // What is read, and a whole page of what is not.
+        const READ: &[u8] =
+            b"disk_free_bytes{path=\"/usr/local/zeebe/data/.\",} 9.9E10\nprocess_start_time_seconds 1.79E9\n\
+            process_uptime_seconds 17.5\nzeebe_checkpoint_id{partition=\"1\",} 1748937221\n";
+        let mut examples = crate::fuzz::recorded(&["prometheus"]);
+        examples.extend(std::iter::repeat_n(READ.to_vec(), 4 * examples.len()));
+        c8keep_fuzz::feed("metrics", &examples, |input| {
+            let machine = machine("b0:9600", &input.bytes, Some("/usr/local/zeebe/data"));
+            let highest = gauge_max(&input.bytes, "zeebe_checkpoint_id");
+            assert!(machine.disk_free.into_iter().chain(highest).all(|value| value <= 1 << 53));
+            vec![format!("{machine:?}")]
+        });
+    }
+}

@@ -22,9 +22,9 @@ pub(super) fn of(journal: &Path) -> Result<String, Fault> {
             error.to_string(),
         )
     };
-    match fs::read_to_string(&path) {
-        Ok(text) if text.trim().len() == LENGTH => return Ok(text.trim().to_owned()),
-        // A crash left half of one; nobody knows it.
+    match read(&path) {
+        Ok(text) if is_one(text.trim()) => return Ok(text.trim().to_owned()),
+        // A crash left half of one, or a disk something else; nobody knows it.
         Ok(_) => fs::remove_file(&path).map_err(failed)?,
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
@@ -35,6 +35,18 @@ pub(super) fn of(journal: &Path) -> Result<String, Fault> {
         .and_then(|mut file| file.write_all(format!("{drawn}\n").as_bytes()).and_then(|()| file.sync_all()))
         .map_err(failed)?;
     Ok(drawn)
+}
+
+/// Its beginning, which is all of it.
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(4 * LENGTH as u64).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// It goes into claims, and to whoever reads them.
+fn is_one(text: &str) -> bool {
+    text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn draw() -> std::io::Result<String> {
@@ -54,8 +66,12 @@ mod tests {
         let drawn = of(&one).unwrap();
         assert_eq!(of(&one).unwrap(), drawn);
         assert_ne!(of(&other).unwrap(), drawn);
-        fs::write(folder.path().join("a.db.id"), "half").unwrap();
-        assert_ne!(of(&one).unwrap(), drawn);
+        let endless = [b'x'; 4000];
+        for damaged in [&b"half"[..], b"\x1b[2J and so on, as long as one..", &[0xff; LENGTH], &endless] {
+            fs::write(folder.path().join("a.db.id"), damaged).unwrap();
+            let again = of(&one).unwrap();
+            assert!(again != drawn && is_one(&again), "{again:?}");
+        }
         assert!(of(&folder.path().join("no/such/folder")).is_err());
     }
 }

@@ -16,6 +16,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::task::JoinSet;
 
 use super::connection::{Connection, Environment};
+use crate::transport::Scrub;
 
 /// So much of what a tool complains about is kept, from the end.
 const STDERR_MAX: usize = 4 * 1024;
@@ -101,7 +102,11 @@ impl Tool {
         let mut child = spawned.map_err(|why| Failure::Broken { program: self.program, why })?;
         let inherited = self.environment.get("PGPASSWORD").and_then(|value| value.to_str());
         let password = self.password.or_else(|| inherited.map(SecretString::from));
-        let said = Said { tail: Arc::default(), password };
+        let mut scrub = Scrub::default();
+        if let Some(password) = &password {
+            scrub.add(password);
+        }
+        let said = Said { tail: Arc::default(), scrub };
         let mut listening = JoinSet::new();
         if let Some(stderr) = child.stderr.take() {
             listening.spawn(said.clone().listen(stderr));
@@ -196,7 +201,7 @@ impl Drop for Group {
 #[derive(Clone)]
 struct Said {
     tail: Arc<Mutex<Vec<u8>>>,
-    password: Option<SecretString>,
+    scrub: Scrub,
 }
 
 impl Said {
@@ -211,16 +216,18 @@ impl Said {
         }
     }
 
-    /// In one line, without what could move a cursor. The tools show no password; that is not left to them.
     fn text(&self) -> String {
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let text = String::from_utf8_lossy(&tail).into_owned();
-        let text = match &self.password {
-            Some(password) => text.replace(password.expose_secret(), "…"),
-            None => text,
-        };
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let line: String = lines.collect::<Vec<_>>().join("; ");
-        line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+        shown(&tail, &self.scrub)
     }
+}
+
+/// In one line, without what could move a cursor. The tools show no password; that is not left to them.
+pub(super) fn shown(tail: &[u8], scrub: &Scrub) -> String {
+    // The first line is cut where more was said than is kept, and half a password is none that can be found.
+    let begin = tail.iter().position(|byte| *byte == b'\n').filter(|_| tail.len() >= STDERR_MAX);
+    let text = scrub.apply(&String::from_utf8_lossy(&tail[begin.unwrap_or(0)..]));
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line: String = lines.collect::<Vec<_>>().join("; ");
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,4 +1,5 @@
 mod credentials;
+mod fuzz;
 mod stage;
 mod tls;
 

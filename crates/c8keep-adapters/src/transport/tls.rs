@@ -5,6 +5,8 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use c8keep_core::fault::{Fault, FaultKind};
@@ -224,11 +226,15 @@ impl TlsTrouble {
 
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     let hint = "give the path of a readable file";
-    let size = std::fs::metadata(path).map_err(|e| unusable(path, &e.to_string(), hint))?.len();
-    if size > PEM_BYTES_MAX {
+    let failed = |error: std::io::Error| unusable(path, &error.to_string(), hint);
+    let mut pem = Vec::new();
+    // What a file's size is said to be is no limit: that of a device is 0, and it never ends.
+    let file = File::open(path).map_err(failed)?;
+    file.take(PEM_BYTES_MAX + 1).read_to_end(&mut pem).map_err(failed)?;
+    if pem.len() as u64 > PEM_BYTES_MAX {
         return Err(unusable(path, &format!("it has more than {PEM_BYTES_MAX} bytes"), hint));
     }
-    std::fs::read(path).map_err(|e| unusable(path, &e.to_string(), hint))
+    Ok(pem)
 }
 
 fn unusable(path: &Path, why: &str, hint: &str) -> Fault {

@@ -13,7 +13,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 use super::fault::{damaged, no_folder, other_bytes, storage, writes_again};
 use super::folder::Missing;
 use super::path::DEPTH_MAX;
-use super::{CHECKSUM, OBJECT_BYTES_MAX, OBJECTS_MAX, checksum_line, sha256_hex};
+use super::{CHECKSUM, OBJECT_BYTES_MAX, OBJECTS_MAX, checksum_line, differs, sha256_hex};
 
 /// Writes an object that does not exist, makes it durable, and then its checksum. The object comes first: two who
 /// write different bytes at the same time must not leave one's object beside the other's checksum. A crash between the
@@ -89,13 +89,9 @@ pub(super) fn read(root: &Path, object: &str, missing: Missing) -> Result<Option
         return may_be_missing(doing, root, missing).map(|()| None);
     };
     // Without one the writer died between the two files; the object itself was whole before it had its name.
-    if let Some(line) = read_limited(doing, &checksum_of(&path))? {
-        let line = String::from_utf8_lossy(&line);
-        let told = line.split_whitespace().next().unwrap_or_default();
-        let is = sha256_hex(&bytes);
-        if told != is {
-            return Err(damaged(doing, &path, format!("its SHA-256 is {is}, written down is {told:?}")));
-        }
+    let line = read_limited(doing, &checksum_of(&path))?;
+    if let Some(why) = line.and_then(|line| differs(&bytes, &line)) {
+        return Err(damaged(doing, &path, why));
     }
     Ok(Some(bytes))
 }

@@ -34,6 +34,8 @@ const OBJECT_BYTES_MAX: usize = 64 * 1024 * 1024;
 const OBJECTS_MAX: usize = 1_000_000;
 /// What follows an object's name to make its checksum's.
 const CHECKSUM: &str = ".sha256";
+/// A hash, two spaces and a name have fewer bytes.
+const CHECKSUM_LINE_MAX: usize = 1024;
 
 /// How long things may take. Tests take less.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +57,14 @@ const PATIENCE: Patience =
 fn checksum_line(sha256: &str, object: &str) -> String {
     let name = object.rsplit('/').next().unwrap_or(object);
     format!("{sha256}  {name}\n")
+}
+
+/// What is wrong with an object by the line of its checksum's file; nothing where it is as it was written.
+fn differs(object: &[u8], line: &[u8]) -> Option<String> {
+    let is = sha256_hex(object);
+    let line = String::from_utf8_lossy(&line[..line.len().min(CHECKSUM_LINE_MAX)]);
+    let told = line.split_whitespace().next().unwrap_or_default();
+    (told != is).then(|| format!("its SHA-256 is {is}, written down is {told:?}"))
 }
 
 /// SHA-256 in lower-case hex, as `sha256sum` prints it.

@@ -11,7 +11,8 @@ use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 use super::upload::StoreUpload;
 use super::{
-    CHECKSUM, OBJECT_BYTES_MAX, OBJECTS_MAX, PATIENCE, Patience, checksum_line, fault, path, sha256_hex,
+    CHECKSUM, OBJECT_BYTES_MAX, OBJECTS_MAX, PATIENCE, Patience, checksum_line, differs, fault, path,
+    sha256_hex,
 };
 
 /// A vault on an object store, below a prefix of one bucket.
@@ -205,14 +206,8 @@ impl Vault for ObjectVault {
             let (bytes, line) = futures::join!(self.get(doing, path), self.get(doing, &checksum));
             let Some(bytes) = bytes? else { return Ok(None) };
             // Without one the writer died between the two; the object itself was whole before it could be seen.
-            if let Some(line) = line? {
-                let line = String::from_utf8_lossy(&line);
-                let told = line.split_whitespace().next().unwrap_or_default();
-                let is = sha256_hex(&bytes);
-                if told != is {
-                    let answer = format!("its SHA-256 is {is}, written down is {told:?}");
-                    return Err(fault::damaged_at(doing, self.target(path), answer));
-                }
+            if let Some(why) = line?.and_then(|line| differs(&bytes, &line)) {
+                return Err(fault::damaged_at(doing, self.target(path), why));
             }
             Ok(Some(bytes))
         });

@@ -105,7 +105,7 @@ impl StoreAnswer {
     /// An answer that the library has no word for. What it understands passes: 404, 409 and 412 are the words for "there
     /// is none" and "there is one already", unless it is the bucket itself that is not there. What was sent and must not come
     /// back is taken out before anything is cut off.
-    fn of(status: u16, body: &[u8], secrets: &Scrub) -> Option<StoreAnswer> {
+    pub(super) fn of(status: u16, body: &[u8], secrets: &Scrub) -> Option<StoreAnswer> {
         let body = secrets.apply(&String::from_utf8_lossy(&body[..body.len().min(ANSWER_BYTES_READ)]));
         let body = body.as_bytes();
         let code = between(body, "Code").unwrap_or_default();
@@ -121,7 +121,7 @@ impl StoreAnswer {
     }
 
     /// Whether the library may make the request again by itself: "not sent" is its word for yes.
-    fn repeat(&self) -> HttpErrorKind {
+    pub(super) fn repeat(&self) -> HttpErrorKind {
         let passing = matches!(self.status, 408 | 429 | 500 | 502..=504);
         if passing { HttpErrorKind::Request } else { HttpErrorKind::Unknown }
     }

@@ -59,10 +59,23 @@ impl ClaimStore {
     pub(super) async fn read(&self, term: u64, renewal: u64) -> Result<Option<Claim>, Fault> {
         let path = path(&self.installation, term, renewal);
         let Some(bytes) = self.vault.read(&path).await? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            let answer = format!("{path} is no claim that this version can read: {error}");
-            Fault::new(FaultKind::Damaged, "reading a claim", self.place(), answer)
-        })
+        let damaged = |why: String| {
+            let answer = format!("{path} is no claim that this version can read: {why}");
+            Fault::new(FaultKind::Damaged, "reading a claim", self.place(), answer).with_hint(
+                "take it from a copy of the vault; without one, see that no other host is at work, and move it away with \
+                 its .sha256 file",
+            )
+        };
+        let claim: Claim = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        if claim.format > CLAIM_FORMAT {
+            let newer = format!("it has format {}, this version reads {CLAIM_FORMAT}", claim.format);
+            return Err(damaged(newer).with_hint("use a newer c8keep"));
+        }
+        // What follows is asked for by the numbers in it: one that was copied to another name would lead back to an old claim.
+        if (claim.term, claim.renewal) != (term, renewal) {
+            return Err(damaged(format!("it says that it is renewal {} of {}", claim.renewal, claim.term)));
+        }
+        Ok(Some(claim))
     }
 
     /// Whether we created it; `false` if somebody else has.

@@ -11,7 +11,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::Plan;
 use c8keep_core::recipe::{self, Request};
 use c8keep_core::run::{Event, Outcome, RunId};
-use c8keep_engine::fence::Fence;
+use c8keep_engine::fence::{Fence, newest_claim};
 use c8keep_engine::ports::{Clock, Journal, Term, Vault};
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -417,4 +417,25 @@ async fn a_run_that_is_closed_holds_nothing() {
     a.append(vec![Event::Closed { outcome: Outcome::Complete, at: scene.hands.now() }]).await.unwrap();
     a.fence.leave().await;
     assert_eq!(scene.owner("b").await.fence.inherited(), None);
+}
+
+/// Copied to another name, it would lead whoever believes it back to an old claim; of a later version, it may mean anything.
+#[tokio::test]
+async fn a_claim_that_is_another_one_than_its_name_says_is_damaged() {
+    let scene = Scene::new();
+    scene.owner("a").await.fence.leave().await;
+    let b = scene.owner("b").await;
+    let (old, newest) = ("default/claims/1.1.json", "default/claims/2.json");
+    assert!(b.way.names().contains(&old.to_owned()), "{:?}", b.way.names());
+    let good: Claim = serde_json::from_slice(&b.way.objects.lock().unwrap()[newest]).unwrap();
+    let copied = b.way.objects.lock().unwrap()[old].clone();
+    let later = serde_json::to_vec(&Claim { format: 99, ..good.clone() }).unwrap();
+    let vault: Arc<dyn Vault> = Arc::new(b.way.clone());
+    for (bytes, why) in [(copied, "renewal 1 of 1"), (later, "format 99")] {
+        b.way.objects.lock().unwrap().insert(newest.into(), bytes);
+        let fault = newest_claim(Arc::clone(&vault), NAME).await.unwrap_err();
+        assert!(fault.kind == FaultKind::Damaged && fault.answer.contains(why), "{fault:?}");
+    }
+    b.way.objects.lock().unwrap().insert(newest.into(), serde_json::to_vec(&good).unwrap());
+    assert_eq!(newest_claim(vault, NAME).await.unwrap(), Some(good));
 }

@@ -93,6 +93,7 @@ async fn claimed(
         };
     }
     rest?;
+    let unreadable = with_claims(unreadable, journal);
     if !unreadable.is_empty() {
         return Err(beside_unreadable(&world, unreadable, printer).await);
     }
@@ -205,6 +206,12 @@ fn on_open(args: &BackupArgs, unreadable: &[Fault]) -> Option<OnOpen> {
         _ if !unreadable.is_empty() => Some(OnOpen::Release),
         wished => wished,
     }
+}
+
+/// A claim that nobody can read will not be read at the pause, either: what was begun until then would be for nothing.
+fn with_claims(unreadable: Vec<Fault>, journal: &Fence) -> Vec<Fault> {
+    let damaged = journal.unclaimed().filter(|fault| fault.kind == FaultKind::Damaged);
+    unreadable.into_iter().chain(damaged).collect()
 }
 
 /// No backup begins beside a run that nobody can read: it may have paused exporting. Those that can be read have been

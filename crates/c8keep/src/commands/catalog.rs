@@ -12,6 +12,7 @@ use c8keep_engine::ports::{Journal, Vault};
 use c8keep_engine::{ids, open_runs};
 use futures::StreamExt;
 use futures::stream;
+use serde::de::DeserializeOwned;
 
 use crate::exit;
 use crate::session;
@@ -223,22 +224,36 @@ pub(super) async fn manifest(
     backup: BackupId,
 ) -> Result<Option<Manifest>, Fault> {
     let path = format!("{installation}/backups/{backup}/manifest.json");
-    let manifest: Option<Manifest> = read(vault, &path).await?;
-    match manifest {
-        Some(m) if m.format > MANIFEST_FORMAT => Err(Fault::new(
-            FaultKind::Usage,
-            "reading a manifest",
-            path,
-            format!("it has format {}, this version reads {MANIFEST_FORMAT}", m.format),
-        )
-        .with_hint("use a newer c8keep")),
-        other => Ok(other),
+    let Some(bytes) = vault.read(&path).await? else { return Ok(None) };
+    // Looked at first: a newer format may have nothing else in common with this one.
+    if let Ok(Formatted { format }) = serde_json::from_slice(&bytes)
+        && format > u64::from(MANIFEST_FORMAT)
+    {
+        let answer = format!("it has format {format}, this version reads {MANIFEST_FORMAT}");
+        let fault = Fault::new(FaultKind::Usage, "reading a manifest", path, answer);
+        return Err(fault.with_hint("use a newer c8keep"));
     }
+    let manifest: Manifest = parsed(&path, &bytes)?;
+    if manifest.backup != backup {
+        let answer = format!("it is the manifest of backup {}", manifest.backup);
+        let fault = Fault::new(FaultKind::Damaged, "reading from the vault", path, answer);
+        return Err(fault.with_hint("it was copied here: take the right one from another copy of the vault"));
+    }
+    Ok(Some(manifest))
 }
 
-async fn read<T: serde::de::DeserializeOwned>(vault: &dyn Vault, path: &str) -> Result<Option<T>, Fault> {
-    let Some(bytes) = vault.read(path).await? else { return Ok(None) };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+/// What every format begins with.
+#[derive(serde::Deserialize)]
+struct Formatted {
+    format: u64,
+}
+
+async fn read<T: DeserializeOwned>(vault: &dyn Vault, path: &str) -> Result<Option<T>, Fault> {
+    vault.read(path).await?.map(|bytes| parsed(path, &bytes)).transpose()
+}
+
+fn parsed<T: DeserializeOwned>(path: &str, bytes: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(bytes).map_err(|error| {
         Fault::new(FaultKind::Damaged, "reading from the vault", path, error.to_string())
             .with_hint("the file was changed or cut; compare it with its .sha256 file and another copy")
     })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use c8keep_core::claim::{Claim, GOOD_FOR, Held};
-use c8keep_core::fault::Fault;
+use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_engine::fence::newest_claim;
 use c8keep_engine::open_runs::Open;
 use c8keep_engine::ports::{Journal, Vault};
@@ -25,15 +25,19 @@ pub(super) struct Told {
     pub(super) has_ended: bool,
 }
 
-/// What it tells, where nobody is at work on this host. A vault that cannot be read is told of elsewhere.
+/// What it tells, where nobody is at work on this host; or that it is none. A vault that cannot be read is told of elsewhere.
 pub(super) async fn told(
     settings: &Settings,
     vault: &Result<Arc<dyn Vault>, Fault>,
     journal: &dyn Journal,
     open: &Open,
-) -> Option<Told> {
-    let vault = vault.as_ref().ok().filter(|_| settings.vault.is_some())?;
-    let mut claim = newest_claim(Arc::clone(vault), settings.name()).await.ok()??;
+) -> Result<Option<Told>, Fault> {
+    let Some(vault) = vault.as_ref().ok().filter(|_| settings.vault.is_some()) else { return Ok(None) };
+    let mut claim = match newest_claim(Arc::clone(vault), settings.name()).await {
+        Ok(Some(claim)) => claim,
+        Err(fault) if fault.kind == FaultKind::Damaged => return Err(fault),
+        Ok(None) | Err(_) => return Ok(None),
+    };
     if let Some(held) = &claim.held
         && inherited::known(journal, &open.runs, held).await != Known::No
     {
@@ -42,7 +46,7 @@ pub(super) async fn told(
     // A claim of this very journal is what a process that has ended has left.
     let own = session::journal_id(settings).await;
     let has_ended = claim.left || own.as_ref() == Some(&claim.journal);
-    Some(Told { claim, has_ended }).filter(|told| !told.has_ended || told.claim.held.is_some())
+    Ok(Some(Told { claim, has_ended }).filter(|told| !told.has_ended || told.claim.held.is_some()))
 }
 
 impl Told {

@@ -9,7 +9,7 @@ use console::truncate_str;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::catalog::{self, Entry};
+use super::catalog::{self, Catalog, Entry};
 use super::take_over::is_at_work;
 use crate::cli::{Global, Output};
 use crate::exit::Stop;
@@ -18,8 +18,9 @@ use crate::session;
 use crate::settings::Settings;
 use crate::show::time::{instant, span};
 
+/// One line.
 #[derive(Serialize)]
-struct Row {
+pub(super) struct Row {
     backup: u64,
     state: String,
     at: Timestamp,
@@ -42,7 +43,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let catalog = catalog::read_all(Ok(&*vault), journal, settings.name()).await;
     let catalog = catalog.before_the_first(&settings).await;
     let holder = session::holder(&settings).unwrap_or_default();
-    let rows: Vec<Row> = catalog.listed().map(|entry| row(entry, holder.as_deref())).collect();
+    let rows = rows(&catalog, holder.as_deref());
     let others = if rows.is_empty() { session::other_installations(&settings).await } else { Vec::new() };
     // Where something could not be read, that nothing was found says nothing.
     if !rows.is_empty() || catalog.faults.is_empty() || printer.output() != Output::Text {
@@ -54,6 +55,11 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let damaged = catalog.entries.iter().filter_map(|e| e.fault.as_ref());
     catalog.faults.iter().chain(damaged).for_each(|fault| printer.fault(fault));
     Ok(catalog.code())
+}
+
+/// What is shown of a catalog.
+pub(super) fn rows(catalog: &Catalog, holder: Option<&str>) -> Vec<Row> {
+    catalog.listed().map(|entry| row(entry, holder)).collect()
 }
 
 fn row(entry: &Entry, holder: Option<&str>) -> Row {
@@ -140,7 +146,7 @@ fn parts(row: &Row) -> String {
     row.parts.iter().cloned().chain(missing).collect::<Vec<_>>().join(" ")
 }
 
-fn text(rows: &[Row], installation: &str, others: &[String]) -> String {
+pub(super) fn text(rows: &[Row], installation: &str, others: &[String]) -> String {
     if rows.is_empty() && !others.is_empty() {
         return format!(
             "no backups of {installation}; the journal knows other installations: {} (--installation)",

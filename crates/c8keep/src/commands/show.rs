@@ -133,7 +133,7 @@ async fn with_other_names(fault: Fault, entries: &[Entry], settings: &Settings) 
 }
 
 /// `latest` and `latest~N` count backups that have a manifest.
-fn choose<'a>(entries: &'a [Entry], wanted: &str, installation: &str) -> Result<&'a Entry, Fault> {
+pub(super) fn choose<'a>(entries: &'a [Entry], wanted: &str, installation: &str) -> Result<&'a Entry, Fault> {
     let doing = format!("looking for backup {wanted}");
     let none = |answer: String| {
         Fault::new(FaultKind::Usage, doing.clone(), format!("installation {installation}"), answer)
@@ -160,7 +160,7 @@ fn choose<'a>(entries: &'a [Entry], wanted: &str, installation: &str) -> Result<
 /// The step that the manifest says nothing of: exporting is resumed while it is being published.
 const RESUME_ON_PAGE: u8 = 10;
 
-fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
+pub(super) fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "backup {} of {} ({})", m.backup, m.installation, m.fingerprint);
     let _ = writeln!(

@@ -139,7 +139,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
     let kept = async |vault: &Result<Arc<dyn Vault>, Fault>| {
         let claim = match holder {
-            Some(_) => None,
+            Some(_) => Ok(None),
             None => claims::told(&settings, vault, readable, &open).await,
         };
         let vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
@@ -152,6 +152,10 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         Ok(told) => told,
         Err(_) => kept(&Err(catalog::too_slow(vault))).await,
     };
+    let claim = claim.unwrap_or_else(|fault| {
+        unread("claim", fault);
+        None
+    });
     let (not_in_vault, vault_to_come) = (catalog.lost().map(BackupId::get), catalog.vault_to_come);
     for fault in catalog.faults {
         unread(

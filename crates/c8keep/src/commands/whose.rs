@@ -43,12 +43,15 @@ impl Whose {
         now: Timestamp,
     ) -> Whose {
         let open = open_runs::open(journal, settings.name()).await;
-        let open = open.unwrap_or_else(|fault| Open { unreadable: vec![fault], ..Open::default() });
+        let mut open = open.unwrap_or_else(|fault| Open { unreadable: vec![fault], ..Open::default() });
         let cluster = world.map(|world| world.installation.fingerprint.clone());
         let mut worker = session::holder(settings).unwrap_or_default();
         let told = match worker {
             Some(_) => None,
-            None => claims::told(settings, vault, journal, &open).await,
+            None => claims::told(settings, vault, journal, &open).await.unwrap_or_else(|fault| {
+                open.unreadable.push(fault);
+                None
+            }),
         };
         if let Some(told) = told.as_ref().filter(|told| told.is_at_work(now)) {
             worker = Some(format!("{} on another host", told.claim.by));

@@ -1,7 +1,10 @@
 //! What has gone wrong for others, each under the number of the public issue that tells of it: in the servers that are
 //! backed up (camunda/camunda, elastic/elasticsearch), and in tools that back them up (elastic/curator, velero-io/velero).
+//!
+//! Two more of that list are about deleting backups, which c8keep does not do yet: camunda 62394, where a retention of each
+//! partition by itself took the last backup that was whole on all of them, and restic 3984, where a prune outlived its lock.
 
-use c8keep_twin::Config;
+use c8keep_twin::{Config, Host, Request, Response, handle};
 use jiff::Timestamp;
 
 use crate::theatre::{Ended, Theatre, ended};
@@ -15,6 +18,14 @@ fn fails(theatre: &Theatre, arguments: &[&str], words: &[&str]) -> Ended {
     ended
 }
 
+/// What a server says of a backup to whoever asks.
+fn state(theatre: &Theatre, host: Host, path: &str) -> String {
+    match handle(&mut theatre.world(), host, &Request::get(path), Timestamp::now()) {
+        Response::Answer(answer) => answer.value()["state"].as_str().unwrap_or_default().to_owned(),
+        Response::Dropped => String::new(),
+    }
+}
+
 fn whole(theatre: &Theatre, id: u64) {
     let verdict = theatre.world().restore(id);
     assert!(verdict.whole(), "{verdict}");
@@ -26,7 +37,10 @@ fn camunda_33717_incomplete_between_two_parts() {
     let mut config = Theatre::quick("8.6.0");
     config.durations.part_gap = 700;
     let theatre = Theatre::new(config);
-    theatre.run(&["backup", "--id", "1000"]).expect(0, &["backup 1000 is complete"]);
+    let child = theatre.start(&["backup", "--id", "1000"]);
+    let lost = |theatre: &Theatre| state(theatre, Host::Operate, "/actuator/backups/1000") == "INCOMPLETE";
+    theatre.until("its state says that it is lost", lost);
+    let _: Ended = ended(child.wait_with_output().unwrap()).expect(0, &["backup 1000 is complete"]);
     whole(&theatre, 1000);
 }
 
@@ -59,6 +73,7 @@ fn camunda_41200_an_old_backup_in_progress_for_ever() {
     fails(&theatre, &["backup", "--id", "1000", "--stall", "1s"], &["nothing has moved", "IN_PROGRESS"]);
     theatre.world().faults.runtime_stuck = false;
     theatre.run(&["backup", "--id", "1001"]).expect(0, &["backup 1001 is complete"]);
+    assert_eq!(state(&theatre, Host::Gateway, "/actuator/backups/1000"), "IN_PROGRESS", "for ever");
     whole(&theatre, 1001);
 }
 
@@ -144,7 +159,7 @@ fn elasticsearch_39398_the_answer_is_lost_and_the_snapshot_goes_on() {
     theatre.world().faults.answers_lost.insert("camunda_zeebe_records".into());
     theatre.run(&["backup", "--id", "1000"]).expect(0, &["backup 1000 is complete"]);
     let created = theatre.asked().iter().filter(|line| line.contains("camunda_zeebe_records")).count();
-    assert_eq!(created, 1, "{:?}", theatre.asked());
+    assert_eq!(created, 1, "asked for twice: {:?}", theatre.asked());
     whole(&theatre, 1000);
 }
 

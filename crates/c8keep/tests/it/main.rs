@@ -11,6 +11,7 @@ mod canaries;
 mod databases;
 mod doctor;
 mod field;
+mod foreign;
 mod guard;
 mod inherited;
 mod init;

@@ -13,6 +13,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::{Place, SqliteJournal, noted, opened, run};
 use crate::fuzz::{now, told};
+use crate::journal::{identity, lock};
 
 /// A journal with one open run, in one file.
 async fn written(place: &Place) {
@@ -74,5 +75,37 @@ fn files() {
             let writing = told(SqliteJournal::open(damaged.path()).await);
             [reading, writing].into_iter().flatten().collect()
         })
+    });
+}
+
+/// What stands in the lock's file is for people, and who holds it may be anybody's program.
+#[test]
+fn locks() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal.db");
+    let path = folder.path().join("journal.db.default.lock");
+    feed_slowly("locks", &[b"4711@host-a since 2026-11-23T07:28:32Z".to_vec()], |input| {
+        fs::write(&path, &input.bytes).unwrap();
+        let held = fs::File::open(&path).unwrap();
+        held.lock().unwrap();
+        let holder = lock::holder(&journal, "default").unwrap().unwrap();
+        assert!(!holder.is_empty());
+        // The name comes from a command line.
+        let other = lock::holder(&journal, &input.text());
+        [Some(holder), told(other)].into_iter().flatten().collect()
+    });
+}
+
+/// What lies where the journal's number should: it is one, or a new one is drawn.
+#[test]
+fn identities() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal.db");
+    feed_slowly("identities", &[b"88c445e85222aa61b22d9200f8faa678\n".to_vec()], |input| {
+        fs::write(folder.path().join("journal.db.id"), &input.bytes).unwrap();
+        let drawn = identity::of(&journal).unwrap();
+        assert!(drawn.len() == 32 && drawn.bytes().all(|byte| byte.is_ascii_hexdigit()), "{drawn:?}");
+        assert_eq!(identity::of(&journal).unwrap(), drawn);
+        vec![drawn]
     });
 }

@@ -1,7 +1,7 @@
 //! A secret by reference: where it is found, read when it is used. It never shows what it found.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,6 +37,8 @@ const BYTES_MAX: u64 = 8 * 1024;
 const COMMAND_KEPT: Duration = Duration::from_mins(1);
 /// So long a command may take; requests with shorter deadlines end by their own.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
+/// The same for a file.
+const FILE_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Secret {
     /// The secret, without the line break that editors leave at the end of a file; or why there is none.
@@ -46,12 +48,10 @@ impl Secret {
             Secret::Command(command) => return command.secret().await.map_err(|why| format!("{self} {why}")),
             Secret::Env(name) => std::env::var(name).map_err(|_| format!("{self} is not set"))?,
             Secret::File(path) => {
-                let failed = |why: &dyn fmt::Display| format!("{self} cannot be read: {why}");
-                let file = tokio::fs::File::open(path).await.map_err(|e| failed(&e))?;
-                let mut text = String::new();
-                let read = file.take(BYTES_MAX + 1).read_to_string(&mut text).await;
-                read.map_err(|e| failed(&e))?;
-                text
+                // A pipe that nobody writes to, or a share that is gone.
+                let read = tokio::time::timeout(FILE_DEADLINE, read_file(path)).await;
+                let read = read.map_err(|_| format!("{self} cannot be read within {FILE_DEADLINE:?}"))?;
+                read.map_err(|why| format!("{self} cannot be read: {why}"))?
             }
         };
         checked(&text).map_err(|why| format!("{self} {why}"))
@@ -108,6 +108,12 @@ impl Command {
         let status = child.wait().await.map_err(failed)?;
         if status.success() { Ok(printed) } else { Err(format!("failed: {status}")) }
     }
+}
+
+async fn read_file(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    tokio::fs::File::open(path).await?.take(BYTES_MAX + 1).read_to_string(&mut text).await?;
+    Ok(text)
 }
 
 /// Without the line break at its end; neither empty nor too long.

@@ -170,7 +170,11 @@ fn files_that_cannot_be_used_are_named_and_not_shown() {
     let empty = ca.with_file_name("empty.pem");
     std::fs::write(&empty, "geheim").unwrap();
     let missing = ca.with_file_name("missing.pem");
+    // Its size is said to be 0, and it never ends.
+    let endless = ca.with_file_name("endless.pem");
+    std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
     for fault in [
+        Tls::default().with_issuers(&endless, true).unwrap_err(),
         Tls::default().with_issuers(&missing, true).unwrap_err(),
         Tls::default().with_issuers(&empty, true).unwrap_err(),
         Tls::default().with_identity(&leaf.certificate, &empty).unwrap_err(),

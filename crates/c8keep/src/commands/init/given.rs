@@ -305,6 +305,48 @@ mod tests {
         Given { settings: Settings::default(), sources: BTreeMap::new(), database: None }
     }
 
+    /// Whatever is answered: taken, and then it is good, or refused with what was there left as it was.
+    #[test]
+    fn fuzz_answers() {
+        let texts = [
+            "http://core:9600",
+            "off",
+            "b0:9600, b1:9600",
+            "basic:elastic:env:X",
+            "s3://b/p",
+            "/mnt/vault",
+            "prod",
+        ];
+        let examples = texts.map(|text| text.as_bytes().to_vec());
+        let questions = [
+            Question::Management,
+            Question::App(HistoryApp::Operate),
+            Question::Search,
+            Question::Credential("search"),
+            Question::Repository,
+            Question::Prefix,
+            Question::Rest,
+            Question::Brokers,
+            Question::Name("search"),
+            Question::Issuers("search"),
+            Question::Certificate("search"),
+            Question::Installation,
+            Question::Vault,
+            Question::Database,
+        ];
+        c8keep_fuzz::feed("answers on a terminal", &examples, |input| {
+            let mut given = nothing();
+            let refused = given.answer(input.pick(&questions), &input.text());
+            match &refused {
+                Ok(()) => given.settings.check().unwrap(),
+                Err(_) => assert_eq!(given.settings, Settings::default()),
+            }
+            // As it is told: within a fault.
+            let fault = |why| Fault::new(FaultKind::Usage, "asking", "init", why);
+            refused.err().map(|why| fault(why).to_string()).into_iter().collect()
+        });
+    }
+
     #[test]
     fn what_cannot_be_meant_changes_nothing() {
         let mut given = nothing();
