@@ -48,9 +48,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let killed = told.into_iter().filter_map(Told::killed).collect::<Vec<_>>();
             ensure!(!killed.is_empty(), "{name}, {kind}: nothing was killed");
             say(format_args!(
-                "{name}, {kind}: {} kills, {} of them with exporting paused",
+                "{name}, {kind}: {} kills, {} of them with exporting paused, {} killed again at the next start",
                 killed.len(),
-                killed.iter().filter(|killed| killed.paused).count()
+                killed.iter().filter(|killed| killed.paused).count(),
+                killed.iter().filter(|killed| killed.again).count()
             ));
             all.extend(killed);
         }
@@ -58,7 +59,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.table {
         tell(&all);
     }
-    say(format_args!("{} kills: 0 left paused, 0 wrongly complete", all.len()));
+    let again = all.iter().filter(|killed| killed.again).count();
+    say(format_args!("{} kills: 0 left paused, 0 wrongly complete", all.len() + again));
     Ok(ExitCode::SUCCESS)
 }
 

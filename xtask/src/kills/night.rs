@@ -63,7 +63,13 @@ pub(super) struct Killed {
     pub(super) during: String,
     /// Whether exporting was paused then.
     pub(super) paused: bool,
+    /// Whether the next start was killed as well.
+    pub(super) again: bool,
 }
+
+/// Every so many nights the next start is killed, too, at one of its first instants: there it releases, or takes over.
+const AGAIN_EVERY: usize = 4;
+const AGAIN_WITHIN: usize = 16;
 
 /// The program, and what it was doing when it was killed.
 #[derive(Debug, Default)]
@@ -71,6 +77,8 @@ struct Victim {
     child: Option<Child>,
     killed_during: Option<String>,
     seen: usize,
+    /// The instant of its death.
+    at: usize,
 }
 
 impl Night<'_> {
@@ -84,7 +92,7 @@ impl Night<'_> {
             command.env("HOME", &home.0).stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped());
             Ok(command)
         };
-        let ended = self.killed(command(&["backup", "-o", "json"])?, &home.vault(), &victim)?;
+        let ended = self.killed(command(&["backup", "-o", "json"])?, &home.vault(), &victim, self.at)?;
         let Some(during) = lock(&victim).killed_during.take() else {
             ensure!(ended.status.success(), "the backup failed by itself: {}", said(&ended));
             return Ok(Told::Over);
@@ -97,11 +105,18 @@ impl Night<'_> {
             "status does not tell of the pause: {}",
             said(&status)
         );
+        let mut again = false;
+        if self.at.is_multiple_of(AGAIN_EVERY) {
+            let at = 1 + self.at / AGAIN_EVERY % AGAIN_WITHIN;
+            let ended = self.killed(command(&["backup", "-o", "json"])?, &home.vault(), &victim, at)?;
+            again = lock(&victim).killed_during.take().is_some();
+            ensure!(again || ended.status.success(), "the next start ended with {}", said(&ended));
+        }
         self.next_morning(command)?;
         ensure!(stage.exports(), "exporting was left paused");
         all_restore(&finished(command(&["list", "-o", "json"])?)?, &stage)?;
         stage.end()?;
-        Ok(Told::Killed(Killed { during, paused }))
+        Ok(Told::Killed(Killed { during, paused, again }))
     }
 
     /// What an operator or a CronJob does next, one after the other.
@@ -121,20 +136,21 @@ impl Night<'_> {
         mut command: Command,
         vault: &Path,
         victim: &Arc<Mutex<Victim>>,
+        at: usize,
     ) -> anyhow::Result<Output> {
         // Nothing is counted before the process can be killed.
         let mut started = lock(victim);
         let mut child = command.spawn().context("starting c8keep")?;
         let stdout = child.stdout.take().context("its output was taken")?;
         let stderr = child.stderr.take().context("its output was taken")?;
-        started.child = Some(child);
+        *started = Victim { child: Some(child), at, ..Victim::default() };
         drop(started);
         let told = {
-            let (victim, night) = (Arc::clone(victim), (self.kind, self.at));
+            let (victim, kind) = (Arc::clone(victim), self.kind);
             std::thread::spawn(move || {
                 for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                    if night.0 == Instant::Told {
-                        lock(&victim).see(night.1, || event_of(&line));
+                    if kind == Instant::Told {
+                        lock(&victim).see(|| event_of(&line));
                     }
                 }
             })
@@ -146,7 +162,7 @@ impl Night<'_> {
         let status = ended(|| {
             if self.kind == Instant::Kept {
                 for file in files_in(vault).into_iter().filter(|file| kept.insert(file.clone())) {
-                    lock(victim).see(self.at, || format!("kept: {}", plain(&file)));
+                    lock(victim).see(|| format!("kept: {}", plain(&file)));
                 }
             }
             let mut victim = lock(victim);
@@ -158,14 +174,14 @@ impl Night<'_> {
     }
 
     fn watcher(&self, victim: &Arc<Mutex<Victim>>) -> Watcher {
-        let (victim, kind, at) = (Arc::clone(victim), self.kind, self.at);
+        let (victim, kind) = (Arc::clone(victim), self.kind);
         Arc::new(move |moment: Moment, host: Host, request: &Request| {
             let is_ours = matches!(
                 (kind, moment),
                 (Instant::Arrived, Moment::Arrived) | (Instant::Answering, Moment::Answering)
             );
             if is_ours {
-                lock(&victim).see(at, || format!("{host}: {} {}", request.method, plain(&request.path)));
+                lock(&victim).see(|| format!("{host}: {} {}", request.method, plain(&request.path)));
             }
         })
     }
@@ -189,9 +205,9 @@ fn all_restore(listed: &Output, stage: &Stage) -> anyhow::Result<()> {
 
 impl Victim {
     /// Counts an instant, and kills at the right one.
-    fn see(&mut self, at: usize, during: impl FnOnce() -> String) {
+    fn see(&mut self, during: impl FnOnce() -> String) {
         self.seen += 1;
-        if self.seen == at
+        if self.seen == self.at
             && let Some(child) = &mut self.child
             && matches!(child.try_wait(), Ok(None))
             && child.kill().is_ok()
