@@ -116,7 +116,10 @@ fn a_single_port_is_enough() {
     let brokers: Vec<&str> = ended.stdout.lines().filter(|line| line.contains("brokers  ")).collect();
     assert!(brokers.len() == 1 && brokers[0].contains("1 of 3 are reached from here"), "{}", ended.said());
     assert!(!ended.said().contains("topology is out of reach"), "one line says it: {}", ended.said());
-    ended.expect(0, &["?     brokers", "set `rest`", "WARN  leaders", "(`brokers`)"]);
+    ended.expect(
+        0,
+        &["?     brokers", "set `rest`", "WARN  leaders", "(`brokers`)", "ok    web apps", "ok    optimize"],
+    );
     theatre.run(&["backup"]).expect(0, &[]);
 }
 
@@ -203,6 +206,26 @@ fn a_broken_application_hides_nothing() {
         assert!(!ended.stdout.contains("not judged"), "{what}: {}", ended.said());
     }
     drop(end);
+}
+
+/// A search server that wants another login is there, and so is all that does not depend on it.
+#[test]
+fn a_search_server_that_refuses() {
+    let mut theatre = theatre();
+    let refuses = |_: &str| Some((401, "{\"error\":\"security_exception\"}".to_owned()));
+    let guard = crate::guard::Guard::before(&theatre.url(Host::Search), refuses);
+    theatre.set("ELASTIC_ENDPOINT", &guard.url());
+    let ended = theatre.run(&["doctor"]).expect(12, &["BAD   search", "401", "`access.search`", "1 to mend"]);
+    assert_eq!(ended.stdout.matches("not judged: see search").count(), 3, "{}", ended.said());
+    let others = [
+        "ok    operate",
+        "ok    tasklist",
+        "ok    brokers",
+        "ok    backup store",
+        "ok    exporting",
+        "ok    vault",
+    ];
+    ended.expect(12, &others);
 }
 
 /// A secret that is not there concerns the server that wants it.

@@ -159,6 +159,28 @@ fn what_is_missing_is_marked() {
     assert!(!file(&theatre).exists(), "nothing to write");
 }
 
+/// An application that was named and is down hides nothing of the rest, and what is written is right once it is back.
+#[test]
+fn an_application_that_does_not_answer_is_marked() {
+    let mut theatre = Theatre::new(Theatre::quick("8.6.0"));
+    let operate = theatre.url(Host::Operate);
+    theatre.world().faults.unreachable.insert(Host::Operate);
+    init(&theatre, &[]).expect(13, &["wrote", "OPERATE_MANAGEMENT_API", "marked \"LOOK HERE:\""]);
+    let text = written(&theatre);
+    let marked: Vec<&str> = text.lines().filter(|line| line.contains("LOOK HERE: ")).collect();
+    assert!(marked.len() == 1 && marked[0].starts_with("operate:"), "{text}");
+    assert!(
+        text.contains(&format!("  address: {operate}")) && text.contains("  repository: camunda"),
+        "{text}"
+    );
+    without_variables(&mut theatre);
+    let with_file = ["-c", file(&theatre).to_str().unwrap(), "plan"].map(str::to_owned);
+    let with_file = with_file.each_ref().map(String::as_str);
+    theatre.run(&with_file).expect(13, &["operate (OPERATE_MANAGEMENT_API or `operate.address`)"]);
+    theatre.world().faults.unreachable.clear();
+    theatre.run(&with_file).expect(0, &["ok   check-repository"]);
+}
+
 /// Wrong ones first, as somebody gives them who tries.
 fn several_answers(token_url: &str) -> Vec<(&str, &str)> {
     let oauth = |secret: &'static str| {
