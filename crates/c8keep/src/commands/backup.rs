@@ -35,10 +35,28 @@ pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) ->
         return planned.map_err(|stop| interrupted(stop.code, "planning the backup", printer))?;
     }
     let settings = Settings::load(global)?;
-    let journal = session::journal_to_write(&settings, printer).await?;
+    let journal = match session::journal_to_write(&settings, printer).await {
+        Ok(journal) => journal,
+        Err(fault) => return Err(without_journal(&settings, fault, printer).await),
+    };
     let ended = Box::pin(claimed(global, args, &settings, &journal, printer)).await;
     signals::or_out_of_time(journal.leave()).await;
     ended
+}
+
+/// Nothing was begun. What the journal would say of a pause must then be asked of the brokers.
+async fn without_journal(settings: &Settings, fault: Fault, printer: Printer) -> Stop {
+    let looked = tokio::time::timeout(catalog::SOON, status::exporting(settings)).await;
+    let unwritable = fault.kind == FaultKind::Storage;
+    let stop = Stop::from(fault);
+    if let Ok(status::Exporting::Paused { .. }) = looked {
+        printer.problem(
+            "exporting is PAUSED, and the journal that may tell who did it cannot be opened",
+            "mend the journal, then `c8keep resume-exporting`; it also does without, once it has shown what is paused",
+        );
+        return stop.while_paused();
+    }
+    if unwritable { Stop { code: FaultKind::Precondition.exit_code(), ..stop } } else { stop }
 }
 
 async fn claimed(

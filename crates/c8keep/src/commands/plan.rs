@@ -5,11 +5,13 @@ use c8keep_core::installation::Installation;
 use c8keep_core::plan::{Action, StepName};
 use c8keep_core::recipe::{self, Request};
 use c8keep_core::{BackupId, Plan};
-use c8keep_engine::{World, ids, perform};
+use c8keep_engine::ports::Journal;
+use c8keep_engine::{World, ids, open_runs, perform};
 use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::budget::{self, Compared};
+use super::take_over::{describe, what_to_do};
 use super::whose::{LEFT_PAUSED, Whose};
 use crate::cli::{Global, PlanArgs};
 use crate::exit::{self, Stop};
@@ -45,7 +47,13 @@ struct Check {
 pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
     let journal = session::journal_to_read(&settings).await?;
-    let Session { world, findings, .. } = session::assemble(&settings, journal).await?;
+    let Session { world, findings, .. } = match session::assemble(&settings, journal.clone()).await {
+        Ok(session) => session,
+        Err(fault) => {
+            tell_open(&*journal, &settings, printer).await;
+            return Err(fault.into());
+        }
+    };
     session::announce(&world.installation, &findings, true, printer);
     let plan = match make(&world, &settings, args).await {
         // What keeps the highest id from being read is told by the checks below; the plan is worth seeing all the same.
@@ -87,6 +95,15 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
         printer.fault(fault);
     }
     Ok(exit::first_of(in_the_way.iter().map(|fault| fault.kind.exit_code())))
+}
+
+/// A pause that was left weighs more than what keeps a backup from being planned.
+async fn tell_open(journal: &dyn Journal, settings: &Settings, printer: Printer) {
+    let open = open_runs::open(journal, settings.name()).await.unwrap_or_default();
+    let holder = session::holder(settings).unwrap_or_default();
+    for (run, _) in open.runs.iter().filter(|(run, _)| run.hold().is_open() && holder.is_none()) {
+        printer.problem(&describe(run, session::now(), false), what_to_do(run.hold()));
+    }
 }
 
 fn text(checks: &[Check], plan: &Plan, budget: Option<&Compared>) -> String {

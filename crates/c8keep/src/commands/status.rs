@@ -55,7 +55,7 @@ struct Status {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
-enum Exporting {
+pub(super) enum Exporting {
     Runs {
         partitions: usize,
         leaders: Leaders,
@@ -99,6 +99,8 @@ struct OpenRun {
     resumed_meanwhile: bool,
     /// What answers now is another cluster than its own.
     is_elsewhere: bool,
+    /// Exporting runs here, and which cluster this is cannot be told.
+    is_unidentified: bool,
 }
 
 #[derive(Serialize)]
@@ -200,6 +202,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
             .iter()
             .map(|(run, _)| OpenRun {
                 is_elsewhere: cluster.is_some_and(|cluster| cluster != run.plan().fingerprint()),
+                is_unidentified: runs && cluster.is_none(),
                 ..open_run(run, holder.as_deref(), running.as_ref(), now)
             })
             .collect(),
@@ -216,7 +219,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     Ok(code(&status, now))
 }
 
-async fn exporting(settings: &Settings) -> Exporting {
+pub(super) async fn exporting(settings: &Settings) -> Exporting {
     let read = async {
         let management = session::management_only(settings).await?;
         let positions = management.camunda.positions(&management.brokers, session::now()).await?;
@@ -290,6 +293,7 @@ fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now:
         paused_ms,
         resumed_meanwhile: is_resumed(run, running, now),
         is_elsewhere: false,
+        is_unidentified: false,
     }
 }
 
@@ -450,6 +454,11 @@ fn run_lines(run: &OpenRun, holder: Option<&str>, now: Timestamp) -> Vec<String>
             None if run.is_elsewhere => {
                 "another cluster answers here than the one that it is of: `c8keep resume-exporting` with \
                  that one's addresses"
+                    .into()
+            }
+            None if run.is_unidentified && run.hold.is_open() => {
+                "exporting runs here, but which cluster this is cannot be told before its search server answers; then \
+                 the next `c8keep backup` ends the run"
                     .into()
             }
             None => what_to_do(run.hold).into(),

@@ -136,7 +136,7 @@ fn a_repository_that_is_read_only() {
 fn an_unknown_version_of_camunda() {
     for version in ["8.4.0", "8.11.0", "9.0.0"] {
         let theatre = changed(|config| config.version = version.into());
-        refused(&theatre, &["backup"], 10, &[version, "8.5", "/actuator", "see the README"]);
+        refused(&theatre, &["backup"], 10, &[version, "8.5", "/actuator", "upgrade c8keep"]);
         assert!(theatre.asked().iter().all(|line| !line.contains("/exporting/")), "{:?}", theatre.asked());
     }
 }

@@ -229,8 +229,13 @@ fn a_cluster_that_makes_its_own_ids_is_refused() {
         for verb in ["doctor", "plan", "backup"] {
             theatre.run(&[verb]).expect(10, &[property, "switch continuous backups"]);
         }
-        assert_eq!(theatre.asked(), Vec::<String>::new(), "{property}");
+        assert_eq!(changed(&theatre), Vec::<String>::new(), "{property}");
     }
+}
+
+/// What was asked for that may have changed something: a doctor has the nodes look at the repository, which changes nothing.
+fn changed(theatre: &Theatre) -> Vec<String> {
+    theatre.asked().into_iter().filter(|line| !line.contains("/_verify")).collect()
 }
 
 /// The documents of 8.5 say that its Optimize cannot be backed up on OpenSearch: that is told by day.
@@ -242,7 +247,7 @@ fn optimize_8_5_on_opensearch_is_refused() {
             .run(&[verb])
             .expect(10, &["cannot be backed up on OpenSearch", "`optimize: {enabled: false}`"]);
     }
-    assert_eq!(theatre.asked(), Vec::<String>::new());
+    assert_eq!(changed(&theatre), Vec::<String>::new());
     let file = theatre.home().join("without.yaml");
     std::fs::write(&file, "optimize: {enabled: false}\n").unwrap();
     theatre.set("C8KEEP_CONFIG", file.to_str().unwrap());
@@ -274,7 +279,7 @@ fn a_relational_secondary_storage_is_refused() {
     for verb in ["doctor", "plan", "backup"] {
         theatre.run(&[verb]).expect(10, &["backupHistory is missing", "a relational one is not backed up"]);
     }
-    assert_eq!(theatre.asked(), Vec::<String>::new());
+    assert_eq!(changed(&theatre), Vec::<String>::new());
 }
 
 /// An endpoint that its version has and does not show is another matter than an unknown version.
