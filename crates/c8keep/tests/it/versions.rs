@@ -258,12 +258,14 @@ fn optimize_8_5_on_opensearch_is_refused() {
 #[test]
 fn a_backup_that_is_deleted_while_it_is_taken() {
     let theatre = theatre("8.9.0", |config| config.durations.runtime = 60_000);
-    let child = theatre.start(&["backup", "--id", ID]);
+    let child = theatre.start(&["backup", "--id", ID, "--stall", "10s"]);
     let one = format!("/actuator/backupRuntime/{ID}");
     theatre.until("the brokers take it", |theatre| theatre.by_hand(Host::Gateway, "GET", &one) == 200);
     assert_eq!(theatre.by_hand(Host::Gateway, "DELETE", &one), 204);
     let ended = ended(child.wait_with_output().unwrap());
-    ended.expect(1, &["await-runtime", "DELETED", "exporting runs again", "do not use id 1748937221 again"]);
+    let words = ["await-runtime", "DELETED", "exporting runs again", "do not use id 1748937221 again"];
+    let ended = ended.expect(1, &words);
+    assert!(!ended.said().contains("nothing has moved"), "it was waited for: {}", ended.said());
     assert!(!theatre.is_paused());
 }
 
