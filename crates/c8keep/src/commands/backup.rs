@@ -46,10 +46,9 @@ pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) ->
 
 /// Nothing was begun. What the journal would say of a pause must then be asked of the brokers.
 async fn without_journal(settings: &Settings, fault: Fault, printer: Printer) -> Stop {
-    let looked = tokio::time::timeout(catalog::SOON, status::exporting(settings)).await;
     let unwritable = fault.kind == FaultKind::Storage;
     let stop = Stop::from(fault);
-    if let Ok(status::Exporting::Paused { .. }) = looked {
+    if status::is_paused(settings).await {
         printer.problem(
             "exporting is PAUSED, and the journal that may tell who did it cannot be opened",
             "mend the journal, then `c8keep resume-exporting`; it also does without, once it has shown what is paused",

@@ -55,7 +55,7 @@ struct Status {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
-pub(super) enum Exporting {
+enum Exporting {
     Runs {
         partitions: usize,
         leaders: Leaders,
@@ -86,6 +86,17 @@ struct Unread {
     fault: Fault,
 }
 
+/// Which cluster answers, seen from a run that was left open. It matters where exporting runs there.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Answers {
+    Unasked,
+    Own,
+    Another,
+    /// What tells it is away.
+    Untold,
+}
+
 #[derive(Serialize)]
 struct OpenRun {
     run: String,
@@ -97,10 +108,8 @@ struct OpenRun {
     paused_ms: Option<i64>,
     /// Its pause is over although it has not released it: somebody resumed exporting.
     resumed_meanwhile: bool,
-    /// What answers now is another cluster than its own.
-    is_elsewhere: bool,
-    /// Exporting runs here, and which cluster this is cannot be told.
-    is_unidentified: bool,
+    /// Whose cluster answers now.
+    answers: Answers,
 }
 
 #[derive(Serialize)]
@@ -201,8 +210,12 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
             .runs
             .iter()
             .map(|(run, _)| OpenRun {
-                is_elsewhere: cluster.is_some_and(|cluster| cluster != run.plan().fingerprint()),
-                is_unidentified: runs && cluster.is_none(),
+                answers: match cluster {
+                    Some(cluster) if cluster == run.plan().fingerprint() => Answers::Own,
+                    Some(_) => Answers::Another,
+                    None if in_doubt && runs => Answers::Untold,
+                    None => Answers::Unasked,
+                },
                 ..open_run(run, holder.as_deref(), running.as_ref(), now)
             })
             .collect(),
@@ -219,7 +232,12 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     Ok(code(&status, now))
 }
 
-pub(super) async fn exporting(settings: &Settings) -> Exporting {
+/// Whether the brokers say that exporting is paused; asked where nothing else can tell.
+pub(super) async fn is_paused(settings: &Settings) -> bool {
+    matches!(timeout(catalog::SOON, exporting(settings)).await, Ok(Exporting::Paused { .. }))
+}
+
+async fn exporting(settings: &Settings) -> Exporting {
     let read = async {
         let management = session::management_only(settings).await?;
         let positions = management.camunda.positions(&management.brokers, session::now()).await?;
@@ -292,8 +310,7 @@ fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now:
         last_event_at: run.last_at(),
         paused_ms,
         resumed_meanwhile: is_resumed(run, running, now),
-        is_elsewhere: false,
-        is_unidentified: false,
+        answers: Answers::Unasked,
     }
 }
 
@@ -451,12 +468,12 @@ fn run_lines(run: &OpenRun, holder: Option<&str>, now: Timestamp) -> Vec<String>
             Some(holder) => {
                 format!("wait until {holder} has ended: if it does not take the run over, the next one does")
             }
-            None if run.is_elsewhere => {
+            None if run.answers == Answers::Another => {
                 "another cluster answers here than the one that it is of: `c8keep resume-exporting` with \
                  that one's addresses"
                     .into()
             }
-            None if run.is_unidentified && run.hold.is_open() => {
+            None if run.answers == Answers::Untold && run.hold.is_open() => {
                 "exporting runs here, but which cluster this is cannot be told before its search server answers; then \
                  the next `c8keep backup` ends the run"
                     .into()

@@ -141,6 +141,18 @@ fn an_unknown_version_of_camunda() {
     }
 }
 
+/// Nothing is begun without a journal, and whether a pause was left the brokers know as well.
+#[test]
+fn a_journal_that_cannot_be_opened() {
+    let theatre = theatre();
+    let folder = theatre.journal();
+    std::fs::create_dir_all(&folder).unwrap();
+    refused(&theatre, &["backup"], 10, &["journal"]);
+    theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/pause?soft=true");
+    theatre.run(&["backup"]).expect(20, &["exporting is PAUSED", "`c8keep resume-exporting`"]);
+    assert!(theatre.is_paused());
+}
+
 #[test]
 fn no_backup_store() {
     let theatre = changed(|config| config.store = None);

@@ -87,7 +87,8 @@ fn camunda_63806_a_snapshot_that_passes_the_checkpoint() {
     config.durations.runtime_appears = 2_000;
     let theatre = Theatre::new(config);
     theatre.world().faults.snapshots_pass_checkpoints = true;
-    let words = ["FAILED: partition", "Cannot find a snapshot that can be included", "do not use id 1000 again"];
+    let words =
+        ["FAILED: partition", "Cannot find a snapshot that can be included", "do not use id 1000 again"];
     fails(&theatre, &["backup", "--id", "1000"], &words);
 }
 

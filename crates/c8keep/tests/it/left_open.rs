@@ -28,7 +28,9 @@ fn a_run_left_open_whose_pause_is_over() {
     theatre.world().faults.unreachable.insert(Host::Search);
     theatre.run(&["resume-exporting", "--yes"]).expect(0, &["exporting runs"]);
     // Whether it is the cluster that the run paused is not known yet.
-    theatre.run(&["status"]).expect(20, &["exporting     runs", "LEFT OPEN"]);
+    let untold = ["exporting     runs", "LEFT OPEN", "cannot be told before its search server answers"];
+    theatre.run(&["status"]).expect(20, &untold);
+    theatre.run(&["plan"]).expect(13, &["run backup-1000 by", "`c8keep resume-exporting` releases it"]);
     theatre.world().faults.unreachable.clear();
     let words = ["backup-1000", "LEFT OPEN", "exporting runs by now", "the next `c8keep backup` ends it"];
     let status = theatre.run(&["status"]).expect(0, &words);
