@@ -59,6 +59,7 @@ const STORE_HINT: &str = "configure a backup store on every broker: ZEEBE_BROKER
                           CAMUNDA_DATA_BACKUP_STORE";
 /// What a broker tells of its own partitions.
 const PARTITIONS: &str = "/actuator/partitions";
+const NO_BROKER: &str = "no broker's own management address was reached; set `brokers` to all of them";
 /// The last checkpoint id of a partition; it outlives failed and deleted backups (seen on 8.6.0).
 const CHECKPOINT_GAUGE: &str = "zeebe_checkpoint_id";
 
@@ -384,12 +385,12 @@ impl Camunda for CamundaClient {
         if let Some(refused) = refused {
             return Err(fault(FaultKind::Unauthorised).with_hint(&refused.hint));
         }
+        // What keeps an address from answering is mended there, before other addresses are looked for.
+        let hint = faults.iter().flatten().map(|fault| fault.hint.clone()).find(|hint| !hint.is_empty());
         if let Some(elsewhere) = faults.into_iter().flatten().find(|fault| self.is_elsewhere(fault)) {
             return Err(Fault { kind: FaultKind::Unreachable, ..elsewhere.with_hint(MANAGEMENT_ELSEWHERE) });
         }
-        Err(fault(FaultKind::Unreachable)
-            .with_hint("no broker's own management address was reached; set `brokers` to all of them")
-            .with_retry())
+        Err(fault(FaultKind::Unreachable).with_hint(hint.as_deref().unwrap_or(NO_BROKER)).with_retry())
     }
 
     async fn machines(&self, brokers: &[BrokerAddress]) -> Vec<Machine> {

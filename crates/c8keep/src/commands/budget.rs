@@ -23,18 +23,12 @@ pub(super) struct Compared {
     pub(super) is_enough: bool,
 }
 
-/// By runs that have ended, newest first; each against its own budget, or against the one that the next run will have.
-pub(super) fn compare<'a>(
-    runs: impl Iterator<Item = &'a Run>,
-    next: Option<SignedDuration>,
-) -> Option<Compared> {
+/// By runs that have ended, newest first, against the budget that the next one will have.
+pub(super) fn compare<'a>(runs: impl Iterator<Item = &'a Run>, next: SignedDuration) -> Option<Compared> {
     let ended = runs.take(RUNS_COMPARED as usize).filter(|run| run.outcome().is_some());
-    let of_run = |run: &Run| {
-        Some((run.hold().length(run.last_at())?, next.unwrap_or_else(|| run.plan().hold_budget())))
-    };
-    let (longest, budget) = ended.filter_map(of_run).max()?;
-    let says = format!("{} at most; the longest of the last pauses took {}", span(budget), span(longest));
-    Some(Compared { says, is_enough: longest * 2 <= budget })
+    let longest = ended.filter_map(|run| run.hold().length(run.last_at())).max()?;
+    let says = format!("{} at most; the longest of the last pauses took {}", span(next), span(longest));
+    Some(Compared { says, is_enough: longest * 2 <= next })
 }
 
 /// The same by the runs of a journal; nothing, where it cannot be read: whoever needs it says so.
@@ -47,5 +41,5 @@ pub(super) async fn by_journal(
     for row in journal.runs(installation, RUNS_COMPARED).await.ok()? {
         runs.extend(open_runs::load(journal, &row.run).await.ok().flatten().map(|(run, _)| run));
     }
-    compare(runs.iter(), Some(next))
+    compare(runs.iter(), next)
 }

@@ -8,6 +8,7 @@ use c8keep_adapters::discovery::{Piece, Topic};
 use c8keep_adapters::journal::JournalPlace;
 use c8keep_core::Installation;
 use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::installation::Fingerprint;
 use c8keep_engine::doctor::{
     Check, Known, Verdict, databases, examine, exporting_alone, one_cause_one_line, subject_of, vault_of,
 };
@@ -73,8 +74,8 @@ async fn examined(settings: &Settings, now: Timestamp) -> Examined {
         checks.push(place_of_the_journal(session::journal_place(settings)));
         checks.extend(runs(&whose, in_the_way));
     }
-    checks.push(last_backup(&catalog, now));
-    checks.extend(hold_budget(&catalog));
+    checks.push(last_backup(&catalog, world.map(|world| &world.installation.fingerprint), now));
+    checks.extend(hold_budget(&catalog, plan::hold_budget(settings)));
     checks.extend(catalog.faults.into_iter().map(|fault| Check::bad("catalog", fault)));
     Examined { checks: one_cause_one_line(checks), at_work, left_paused }
 }
@@ -215,7 +216,7 @@ fn runs(whose: &Whose, in_the_way: Vec<Fault>) -> Vec<Check> {
     std::iter::once(readable).chain(in_the_way).collect()
 }
 
-fn last_backup(catalog: &Catalog, now: Timestamp) -> Check {
+fn last_backup(catalog: &Catalog, cluster: Option<&Fingerprint>, now: Timestamp) -> Check {
     let todo = "take one with `c8keep backup`, and let something start it regularly";
     if let Some(lost) = catalog.lost() {
         let says = format!("the journal knows backup {lost}, the vault does not have it");
@@ -224,20 +225,34 @@ fn last_backup(catalog: &Catalog, now: Timestamp) -> Check {
     if let Some(unread) = catalog.faults.first() {
         return Check::untold("last backup", unread);
     }
+    // Newest first: what is damaged before the first that can be read is newer than it.
+    let unreadable =
+        catalog.entries.iter().take_while(|entry| entry.manifest.is_none()).find_map(|e| e.fault.clone());
+    if let Some(fault) = unreadable {
+        return Check::bad("last backup", fault);
+    }
     let Some(manifest) = catalog.entries.iter().find_map(|entry| entry.manifest.as_ref()) else {
         return Check::warning("last backup", "there is none in the vault", todo);
     };
     let witness = manifest.witness.witness.verdict.name();
     let says = format!("{}, {}, witness {witness}", manifest.backup, ago(manifest.completed_at, now));
+    if cluster.is_some_and(|cluster| *cluster != manifest.fingerprint) {
+        let todo = "one name is for one cluster: give this one a `name` and a journal of its own, or take its first backup";
+        return Check::warning(
+            "last backup",
+            format!("{says}, of another cluster than the one that answers"),
+            todo,
+        );
+    }
     if now.duration_since(manifest.completed_at) > LAST_BACKUP_MAX {
         return Check::warning("last backup", says, todo);
     }
     Check::ok("last backup", says)
 }
 
-fn hold_budget(catalog: &Catalog) -> Option<Check> {
+fn hold_budget(catalog: &Catalog, next: SignedDuration) -> Option<Check> {
     let runs = catalog.entries.iter().filter_map(|entry| entry.run.as_ref());
-    let Compared { says, is_enough } = budget::compare(runs, None)?;
+    let Compared { says, is_enough } = budget::compare(runs, next)?;
     Some(if is_enough {
         Check::ok("hold budget", says)
     } else {

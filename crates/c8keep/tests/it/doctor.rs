@@ -396,3 +396,18 @@ fn the_budget_is_compared_with_the_last_pauses() {
     let told = theatre.run(&["plan", "--hold-budget", "4s", "-o", "json"]).expect(0, &[]).json();
     assert_eq!(told["hold_budget"]["is_enough"], false, "{told}");
 }
+
+/// A name and a journal that two clusters share: the age of one's backup says nothing of the other. And the budget is that of
+/// the next backup, not one that somebody has tried.
+#[test]
+fn the_last_backup_may_be_of_another_cluster() {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    theatre.run(&["backup", "--hold-budget", "30s"]).expect(0, &[]);
+    theatre.run(&["doctor"]).expect(0, &["ok    last backup", "ok    hold budget   2h"]);
+    let mut config = Theatre::quick("8.6.0");
+    config.seed += 1;
+    let mut other = Theatre::new(config);
+    other.set("HOME", theatre.home().to_str().unwrap());
+    let words = ["WARN  last backup", "of another cluster than the one that answers"];
+    other.run(&["doctor"]).expect(0, &words);
+}

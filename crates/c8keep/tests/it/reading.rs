@@ -236,6 +236,7 @@ fn a_damaged_manifest_hides_nothing_else() {
     theatre.run(&["show", "1001"]).expect(14, &["manifest.json"]);
     theatre.run(&["show"]).expect(0, &["backup 1000", "1001 is newer"]);
     theatre.run(&["status"]).expect(14, &["exporting     runs", "1001", "last backup   1000"]);
+    theatre.run(&["doctor"]).expect(14, &["BAD   last backup", "1001"]);
     let status = theatre.run(&["status", "-o", "json"]).json();
     assert_eq!(status["exporting"]["state"], "runs");
     damage_journal(&theatre);
