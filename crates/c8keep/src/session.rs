@@ -99,11 +99,11 @@ pub async fn assemble(settings: &Settings, journal: Arc<dyn Journal>) -> Result<
     for access in access.all() {
         access.check().await?;
     }
-    wire(settings, journal, access, vault(settings).await?).await
+    wire(settings, journal, access, vault(settings).await?, For::Backup).await
 }
 
-/// The same, for whoever only releases: neither an application nor the vault is needed for that, so nothing of them is asked,
-/// and no secret of theirs is read.
+/// The same, for whoever only releases: neither an application nor the vault nor a repository is needed for that, so nothing of
+/// them is asked, and no secret of theirs is read.
 pub async fn assemble_to_release(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Session, Fault> {
     let mut settings = settings.clone();
     for app in [&mut settings.operate, &mut settings.tasklist, &mut settings.optimize] {
@@ -111,7 +111,13 @@ pub async fn assemble_to_release(settings: &Settings, journal: Arc<dyn Journal>)
     }
     let access = settings.access.accesses_to_release()?;
     let vault = vault_if_it_opens(&settings).await;
-    Box::pin(wire(&settings, journal, access, vault)).await
+    Box::pin(wire(&settings, journal, access, vault, For::Release)).await
+}
+
+/// What an installation is needed for.
+enum For {
+    Backup,
+    Release,
 }
 
 async fn wire(
@@ -119,10 +125,14 @@ async fn wire(
     journal: Arc<dyn Journal>,
     access: Accesses,
     vault: Arc<dyn Vault>,
+    what: For,
 ) -> Result<Session, Fault> {
     let transport = transport(settings)?;
     let configured = configured(settings, access, &*transport).await;
-    let found = discovery::discover(transport, &configured).await;
+    let found = match what {
+        For::Backup => discovery::discover(transport, &configured).await,
+        For::Release => discovery::discover_to_release(transport, &configured).await,
+    };
     let Discovered { mut installation, camunda, search, findings, .. } = found.map_err(out_of_reach)?;
     let (targets, databases) = databases(settings)?;
     add_databases(&mut installation, targets);

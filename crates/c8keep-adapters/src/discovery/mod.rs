@@ -153,9 +153,22 @@ pub enum Level {
 
 /// Asks the servers and resolves the installation, the whole of it. Reads only.
 pub async fn discover(transport: Arc<dyn Transport>, configured: &Configured) -> Result<Discovered, Fault> {
-    let Looked { installation, camunda, search, findings, brokers_expected, no_topology, gaps } =
-        look(transport, configured).await?;
-    if let Some(gap) = gaps.into_iter().next() {
+    without(look(transport, configured).await?, |_| true)
+}
+
+/// The same for whoever only lets exporting run again: what is missing for a backup does not matter, as long as the search
+/// server tells which cluster it is.
+pub async fn discover_to_release(
+    transport: Arc<dyn Transport>,
+    configured: &Configured,
+) -> Result<Discovered, Fault> {
+    without(look(transport, configured).await?, |gap| gap.piece == Piece::Search)
+}
+
+/// What was looked at, if no gap matters.
+fn without(looked: Looked, matters: impl Fn(&Gap) -> bool) -> Result<Discovered, Fault> {
+    let Looked { installation, camunda, search, findings, brokers_expected, no_topology, gaps } = looked;
+    if let Some(gap) = gaps.into_iter().find(matters) {
         return Err(gap.fault);
     }
     Ok(Discovered { installation, camunda, search: search?, findings, brokers_expected, no_topology })

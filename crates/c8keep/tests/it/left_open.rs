@@ -52,6 +52,16 @@ fn a_run_left_open_whose_pause_is_over() {
     assert!(!status.said().contains("LEFT OPEN"), "{}", status.said());
 }
 
+/// What a backup lacks does not keep a pause that was left; only the next backup has to wait for it.
+#[test]
+fn a_repository_that_is_not_there_keeps_nothing_paused() {
+    let mut theatre = Theatre::new(slow());
+    killed_in_window(&theatre);
+    theatre.set("ELASTIC_SNAPSHOT_REPOSITORY", "nope");
+    theatre.run(&["backup"]).expect(10, &["run backup-1000", "exporting runs again", "nope"]);
+    assert!(!theatre.is_paused());
+}
+
 /// Whoever looks at one backup is told of the pause of another one.
 #[test]
 fn every_backup_that_is_shown_tells_of_a_run_left_open() {
