@@ -16,7 +16,7 @@ use c8keep_core::{BackupId, Run};
 use c8keep_engine::World;
 use c8keep_engine::open_runs::{self, Open};
 use c8keep_engine::ports::Vault;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -86,6 +86,9 @@ struct Unread {
     fault: Fault,
 }
 
+/// What a process that is well may need for its release once the budget is used up.
+const OVERDUE: SignedDuration = SignedDuration::from_secs(30);
+
 /// Which cluster answers, seen from a run that was left open. It matters where exporting runs there.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -108,6 +111,8 @@ struct OpenRun {
     paused_ms: Option<i64>,
     /// Its pause is over although it has not released it: somebody resumed exporting.
     resumed_meanwhile: bool,
+    /// It keeps exporting paused for longer than its budget allows, which no process does that is well.
+    is_overdue: bool,
     /// Whose cluster answers now.
     answers: Answers,
 }
@@ -310,6 +315,10 @@ fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now:
         last_event_at: run.last_at(),
         paused_ms,
         resumed_meanwhile: is_resumed(run, running, now),
+        is_overdue: run
+            .hold()
+            .length(now)
+            .is_some_and(|held| run.hold().is_open() && held > run.plan().hold_budget() + OVERDUE),
         answers: Answers::Unasked,
     }
 }
@@ -345,9 +354,10 @@ fn code(status: &Status, now: Timestamp) -> u8 {
     let paused = matches!(status.exporting, Exporting::Paused { .. });
     let claimed = claim.is_some_and(|told| told.left_paused(now).is_some()) && !status.claim_is_over;
     let mut open = status.open_runs.iter().chain(others().map(|other| &other.run));
-    let left = claimed || open.any(|run| run.hold.is_open() && !run.resumed_meanwhile);
+    let left = claimed || open.clone().any(|run| run.hold.is_open() && !run.resumed_meanwhile);
+    let overdue = paused && open.any(|run| run.is_overdue);
     let mut codes: Vec<u8> = status.faults.iter().map(|unread| unread.fault.kind.exit_code()).collect();
-    if (paused || left) && !at_work {
+    if (paused || left) && !at_work || overdue {
         codes.push(exit::MAY_BE_PAUSED);
     }
     if let Exporting::Unknown { fault } = &status.exporting {
@@ -463,6 +473,10 @@ fn run_lines(run: &OpenRun, holder: Option<&str>, now: Timestamp) -> Vec<String>
         vec![format!("run           {} by {}: {alive}, last event {at}{paused}{resumed}", run.run, run.by)];
     if run.resumed_meanwhile {
         lines.push(format!("  next        {RESUMED_NEXT}"));
+    } else if run.alive && run.is_overdue {
+        let next = "paused for longer than its budget allows: its log tells why; if it hangs, end that process, then \
+                    `c8keep resume-exporting`";
+        lines.push(format!("  next        {next}"));
     } else if !run.alive {
         let next = match holder {
             Some(holder) => {
