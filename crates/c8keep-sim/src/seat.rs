@@ -93,7 +93,7 @@ impl Drop for Sleep<'_> {
     }
 }
 
-async fn sleep(seat: &Seat, until: Timestamp) {
+pub(crate) async fn sleep(seat: &Seat, until: Timestamp) {
     let mut sleep = Sleep { seat, until, planned: None };
     poll_fn(move |context| {
         let mut night = sleep.seat.night();

@@ -1,5 +1,8 @@
 //! A few nights, as a quick look at the simulator itself; the many are played by `cargo xtask sim`.
 
+use std::collections::BTreeMap;
+
+use c8keep_sim::coverage::{self, SOMETIMES};
 use c8keep_sim::many::{Case, play, shrink};
 use c8keep_sim::mutants::Mutant;
 use c8keep_sim::orders::Rule;
@@ -164,9 +167,28 @@ fn the_lists_hold_every_kind_of_fault() {
     for wire in weather::WIRES {
         assert!(singles.iter().any(|case| case.faults[0].what == What::Wire(wire)), "{wire:?}");
     }
+    for trouble in weather::TROUBLES {
+        let is = |what: What| matches!(what, What::Trouble(of, _) if of == trouble);
+        assert!(singles.iter().any(|case| is(case.faults[0].what)), "{trouble:?}");
+    }
     let on = |topology| singles.iter().filter(move |case| case.setting.topology == topology).count();
     assert!((0..TOPOLOGIES).all(|topology| on(topology) > 250));
     assert!(lists::pairs().len() > 30_000);
+}
+
+/// A long run asks for rates, a short one for what comes often.
+#[test]
+fn a_case_that_comes_too_seldom_is_told() {
+    let usual: BTreeMap<&'static str, u64> =
+        SOMETIMES.iter().map(|(what, least)| (*what, *least * 10)).collect();
+    assert_eq!(coverage::seldom(&usual, coverage::MANY), Vec::<String>::new());
+    let (often, least) = SOMETIMES.iter().find(|(_, least)| *least >= 100).unwrap();
+    let mut rare = usual.clone();
+    rare.insert(*often, 1);
+    assert_eq!(coverage::seldom(&rare, coverage::MANY), [format!("{often} (1, not {})", least * 10)]);
+    let never = |nights| coverage::seldom(&BTreeMap::new(), nights).len();
+    assert_eq!(never(coverage::MANY), SOMETIMES.len());
+    assert!(never(5_000) > SOMETIMES.len() / 2 && never(5_000) < SOMETIMES.len());
 }
 
 /// A process dies in its window, and nobody with its journal is ever started again: the claim in the vault tells of the pause.
