@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use c8keep_core::BackupId;
 use c8keep_core::claim::GOOD_FOR;
-use c8keep_core::run::{Hold, Outcome};
+use c8keep_core::run::{Hold, Outcome, RunId};
 use c8keep_core::witness::WitnessVerdict;
 use c8keep_engine::drive::{Driven, END_AFTER_SIGNAL, End};
 use c8keep_engine::exit;
@@ -29,6 +29,8 @@ pub(crate) struct Memory {
     pub(crate) superseded: Vec<usize>,
     /// Which run has sent which id.
     ids: BTreeMap<u64, String>,
+    /// The highest id that there was a trace of when each run last looked for it.
+    highest_at_look: BTreeMap<String, u64>,
     /// Starts that a server has accepted.
     accepted: BTreeSet<(String, u64)>,
     /// Objects of the vault that were compared with the truth.
@@ -266,10 +268,18 @@ impl Night {
         (awake > grace && !(is_release && cut_off)).then_some(*successor)
     }
 
-    /// S6: an id belongs to one run, and lies above all that were there before it, as far as there is a trace of them: on a
-    /// server, or in the journal of the same host.
+    /// A run has just looked for the highest id: when it was opened, checked its id, or was taken over. Traces are on a server, or
+    /// in the journal of the same host; an application that has accepted a start and not begun shows none.
+    pub(crate) fn looked_for_ids(&mut self, process: usize, run: &RunId) {
+        let host = format!("host-{}", self.processes[process].host);
+        let of_host = |(_, owner): &(&u64, &String)| owner.split('/').next() == Some(host.as_str());
+        let own = self.memory.ids.iter().filter(of_host).map(|(id, _)| *id).max();
+        let highest = self.world.highest_backup_id().max(own.unwrap_or(0));
+        self.memory.highest_at_look.insert(format!("{host}/{run}"), highest);
+    }
+
+    /// S6: an id belongs to one run, and lies above all that were there before it.
     fn ids_rise(&mut self, id: u64, run: &str) {
-        let host = run.split('/').next().unwrap_or(run);
         match self.memory.ids.get(&id) {
             Some(owner) if owner == run => {}
             Some(owner) => {
@@ -277,9 +287,7 @@ impl Night {
                 self.violated("S6", what);
             }
             None => {
-                let of_host = |(_, owner): &(&u64, &String)| owner.split('/').next() == Some(host);
-                let own = self.memory.ids.iter().filter(of_host).map(|(id, _)| *id).max();
-                let highest = self.world.highest_backup_id().max(own.unwrap_or(0));
+                let highest = self.memory.highest_at_look.get(run).copied().unwrap_or(0);
                 if id <= highest {
                     self.violated("S6", format!("{run} sends {id}, which is not above {highest}"));
                 }

@@ -54,6 +54,18 @@ fn a_run_is_not_gone_on_with_under_an_id_that_is_not_the_highest() {
     assert_eq!(report.violations, []);
 }
 
+/// Found by seed 1795446621011149: what an application has accepted and not begun shows nowhere, and a clock that was set back then
+/// gives a lower id. That is nobody's mistake; that the brokers are given no lower one is.
+#[test]
+fn an_id_without_a_trace_is_asked_of_nobody() {
+    let faults = [
+        Fault { at: 44, what: What::ClockOff(-3600) },
+        Fault { at: 54, what: What::Trouble(weather::Trouble::SnapshotsFrozen, 0) },
+    ];
+    let report = run(&Setting::at(2, 1_795_446_621_011_149), &faults, false);
+    assert_eq!(report.violations, []);
+}
+
 /// Found by seed 1795435848002736: the only look at exporting fails, and somebody has paused it.
 #[test]
 fn one_look_that_fails_hides_no_pause() {
