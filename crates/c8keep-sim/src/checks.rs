@@ -130,8 +130,9 @@ fn hold_budget(night: &mut Night) {
         }
         let driver = &night.processes[book.driver];
         let able_since = driver.alive_since.max(seat.1);
-        // Whose journal has failed releases without being able to say so.
-        let silent = night.memory.without_journal.contains(&book.driver);
+        // Whose journal has failed, or whose claim nobody confirms, releases without being able to say so there.
+        let lost = [&night.memory.without_journal, &night.memory.told_of_loss];
+        let silent = lost.iter().any(|processes| processes.contains(&book.driver));
         let alive =
             !silent && driver.life == Life::Alive && night.now.duration_since(able_since) > BUDGET_GRACE;
         let limit = night.setting.hold_budget + BUDGET_GRACE;
@@ -280,18 +281,11 @@ impl Night {
 
     /// S6: an id belongs to one run, and lies above all that were there before it.
     fn ids_rise(&mut self, id: u64, run: &str) {
-        match self.memory.ids.get(&id) {
-            Some(owner) if owner == run => {}
-            Some(owner) => {
-                let what = format!("{run} sends {id}, which {owner} has sent before");
-                self.violated("S6", what);
-            }
-            None => {
-                let highest = self.memory.highest_at_look.get(run).copied().unwrap_or(0);
-                if id <= highest {
-                    self.violated("S6", format!("{run} sends {id}, which is not above {highest}"));
-                }
-            }
+        let former = self.memory.ids.get(&id);
+        let highest = self.memory.highest_at_look.get(run).copied().unwrap_or(0);
+        if id <= highest && former.is_none_or(|owner| owner != run) {
+            let owner = former.map_or_else(String::new, |owner| format!(", and {owner} has sent it before"));
+            self.violated("S6", format!("{run} sends {id}, which is not above {highest}{owner}"));
         }
     }
 
