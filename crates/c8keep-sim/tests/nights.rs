@@ -99,6 +99,19 @@ fn a_journal_that_hangs_keeps_nobody_from_stopping() {
     assert_eq!(report.violations, []);
 }
 
+/// Found by seed 1795447896008059: a hard pause that somebody else makes is not the pause of ours that is still on its way.
+#[test]
+fn a_hard_pause_is_not_ours_that_has_landed() {
+    let faults = [
+        Fault { at: 38, what: What::AtPause(weather::Wire::Late) },
+        Fault { at: 100, what: What::Kill },
+        Fault { at: 132, what: What::Trouble(weather::Trouble::ForeignHardPause, 25_000) },
+        Fault { at: 181, what: What::JournalHangs },
+    ];
+    let report = run(&Setting::at(2, 1_795_447_896_008_059), &faults, false);
+    assert_eq!(report.violations, []);
+}
+
 /// A mutant that needs a death to be found out: the list of faults is made as short as that.
 #[test]
 fn a_broken_promise_is_told_with_the_shortest_list_of_faults() {
