@@ -1,16 +1,26 @@
 //! What a fault does when its moment has come, and what its end does.
 
-use c8keep_twin::{Faults, Host, Request, handle};
+use c8keep_twin::{Answer, Faults, Host, Request, handle};
 use jiff::SignedDuration;
+use serde_json::json;
 
+use crate::coverage;
 use crate::night::{Due, Life, Night};
 use crate::weather::{Trouble, What};
 
 /// Less than a broker needs to go on, 2 GiB.
 const DISK_LEFT: u64 = 2_000_000_000;
 
+/// What a snapshot takes longer where the storage is slow: less than nothing may move for.
+const SLOW_MS: u32 = 18_000;
+
+/// The broker that is gone when a pause comes, and for how long.
+pub(crate) const MISSES_PAUSE: What = What::Trouble(Trouble::BrokerDown(1), 25_000);
+
 /// By how many seconds brokers' clocks may be wrong.
 const CLOCKS_AHEAD: i64 = 3_600;
+
+const REPOSITORY: &str = "/_snapshot/camunda";
 
 impl Night {
     /// A fault's moment has come, at an event of that process.
@@ -23,6 +33,7 @@ impl Night {
                 self.memory.asked_to_stop.entry(process).or_insert(now);
                 self.processes[process].stop.send_replace(true);
             }
+            What::Panic => self.processes[process].panics = !self.is_gone(process),
             What::Freeze(seconds) => {
                 if self.processes[process].life == Life::Alive {
                     self.processes[process].life = Life::Frozen;
@@ -56,9 +67,14 @@ impl Night {
                 }
             }
             What::VaultFull => self.weather.vault_is_full = true,
+            What::VaultSlow => self.weather.vault_is_slow = true,
+            What::VaultSilent => self.weather.vault_is_silent = true,
             What::VaultLost => self.weather.vault_is_lost_to = Some(self.processes[process].host),
             What::JournalLost => self.weather.journal_is_lost = true,
             What::Wire(_)
+            | What::Aimed(_)
+            | What::AtPause(_)
+            | What::DownAtPause
             | What::JournalFails
             | What::JournalTakesAndFails
             | What::JournalHangs
@@ -107,15 +123,26 @@ impl Night {
 
     fn begin(&mut self, trouble: Trouble) {
         self.weather.on.push(trouble);
-        if trouble == Trouble::ForeignPause {
+        let pause = match trouble {
+            Trouble::ForeignPause => Some("/actuator/exporting/pause?soft=true"),
+            Trouble::ForeignHardPause => Some("/actuator/exporting/pause"),
+            _ => None,
+        };
+        if let Some(pause) = pause {
             self.weather.foreign_pause = true;
-            self.by_hand("/actuator/exporting/pause?soft=true");
+            self.by_hand(pause);
+        }
+        if trouble == Trouble::RepositoryGone {
+            self.send_by_hand(Host::Search, &Request::new("DELETE", REPOSITORY));
         }
         let changes = self.world.leader_changes();
         self.refresh();
         let in_window = self.journal.books.iter().any(|book| book.run.hold().is_open());
         if in_window && self.world.leader_changes() > changes {
             self.sometimes("a leader changed in the window");
+        }
+        if in_window {
+            self.seen.extend(coverage::of_trouble(trouble));
         }
     }
 
@@ -124,24 +151,51 @@ impl Night {
         let Some(place) = self.weather.on.iter().position(|on| *on == trouble) else { return };
         self.weather.on.remove(place);
         self.refresh();
-        if trouble == Trouble::ForeignPause && self.weather.foreign_pause {
-            self.resume_by_hand();
+        self.end(trouble);
+    }
+
+    /// What somebody does, or what was kept back does, when a trouble is over.
+    fn end(&mut self, trouble: Trouble) {
+        match trouble {
+            Trouble::ForeignPause | Trouble::ForeignHardPause if self.weather.foreign_pause => {
+                self.resume_by_hand();
+            }
+            Trouble::QueueStuck => self.world.restart_applications(self.now),
+            Trouble::RepositoryGone => {
+                let body = json!({"type": "fs", "settings": {"location": "/var/snapshots/camunda"}});
+                self.send_by_hand(Host::Search, &Request::new("PUT", REPOSITORY).json(&body));
+            }
+            Trouble::SearchFrozen | Trouble::BrokersFrozen | Trouble::AppsFrozen => self.serve_buffered(),
+            _ => {}
         }
     }
 
     /// Nothing is wrong any more, and nothing more will be.
     pub(crate) fn heal(&mut self) {
         self.weather.healed = true;
-        self.weather.on.clear();
+        let over = std::mem::take(&mut self.weather.on);
         self.weather.armed.clear();
-        let was_lost = self.weather.vault_is_lost_to.take().is_some();
-        if std::mem::take(&mut self.weather.vault_is_full) || was_lost {
-            self.memory.vault_is_good_since = Some(self.now);
-        }
+        self.heal_vault();
         self.weather.journal_is_lost = false;
         self.refresh();
+        for trouble in over {
+            self.end(trouble);
+        }
         if self.weather.foreign_pause {
             self.resume_by_hand();
+        }
+    }
+
+    fn heal_vault(&mut self) {
+        let weather = &mut self.weather;
+        let was_lost = weather.vault_is_lost_to.take().is_some();
+        let was_slow =
+            std::mem::take(&mut weather.vault_is_slow) | std::mem::take(&mut weather.vault_is_silent);
+        if std::mem::take(&mut weather.vault_is_full) || was_lost || was_slow {
+            self.memory.vault_is_good_since = Some(self.now);
+        }
+        for write in std::mem::take(&mut self.weather.late_writes) {
+            self.plan(self.now, Due::Keep(write));
         }
     }
 
@@ -177,7 +231,20 @@ impl Night {
                 Trouble::PauseForgotten => _ = faults.pauses_forgotten.insert(1),
                 Trouble::AppBroken => faults.broken.extend([Host::Operate, Host::Tasklist, Host::Optimize]),
                 Trouble::ClocksAhead => faults.clocks_ahead = CLOCKS_AHEAD,
-                Trouble::ForeignPause => {}
+                Trouble::QueueStuck => _ = faults.queues_stuck.insert("part_2_of".into()),
+                Trouble::PartLeftOut => _ = faults.parts_left_out.insert("part_2_of".into()),
+                Trouble::PartitionLeftOut => _ = faults.partitions_left_out.insert(1),
+                Trouble::RecordsEmpty => _ = faults.snapshots_empty.insert("zeebe_records".into()),
+                // What stands still moves no snapshot either.
+                Trouble::SnapshotsFrozen | Trouble::SearchFrozen => faults.snapshots_frozen = true,
+                Trouble::SnapshotsSlow => faults.snapshots_slow_by = SLOW_MS,
+                Trouble::RepositoryReadonly => faults.repositories_readonly = true,
+                Trouble::StoreFrozen => faults.store_frozen = true,
+                Trouble::ForeignPause
+                | Trouble::ForeignHardPause
+                | Trouble::RepositoryGone
+                | Trouble::BrokersFrozen
+                | Trouble::AppsFrozen => {}
             }
         }
         self.world.disturb(self.now, |now| *now = faults);
@@ -190,8 +257,12 @@ impl Night {
 
     /// Somebody else's request to the brokers, and whether it worked.
     fn by_hand(&mut self, target: &str) -> bool {
+        let told = self.send_by_hand(Host::Gateway, &Request::new("POST", target));
+        told.is_some_and(|answer| answer.value()["status"] == 204)
+    }
+
+    fn send_by_hand(&mut self, host: Host, request: &Request) -> Option<Answer> {
         let now = self.now;
-        let response = handle(&mut self.world, Host::Gateway, &Request::new("POST", target), now);
-        response.answer().is_some_and(|answer| answer.value()["status"] == 204)
+        handle(&mut self.world, host, request, now).answer()
     }
 }

@@ -3,15 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use c8keep_core::plan::Action;
-use c8keep_core::run::{Hold, Outcome, Run};
+use c8keep_core::BackupId;
+use c8keep_core::claim::GOOD_FOR;
+use c8keep_core::run::{Hold, Outcome, RunId};
 use c8keep_core::witness::WitnessVerdict;
-use c8keep_core::{BackupId, HistoryApp};
 use c8keep_engine::drive::{Driven, END_AFTER_SIGNAL, End};
 use c8keep_engine::exit;
-use c8keep_twin::{Host, LossKind};
+use c8keep_twin::LossKind;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::change::{Change, change_of, is_intended};
 use crate::coverage;
 use crate::ledger::Book;
 use crate::night::{Exchange, Life, Night};
@@ -28,6 +29,8 @@ pub(crate) struct Memory {
     pub(crate) superseded: Vec<usize>,
     /// Which run has sent which id.
     ids: BTreeMap<u64, String>,
+    /// The highest id that there was a trace of when each run last looked for it.
+    highest_at_look: BTreeMap<String, u64>,
     /// Starts that a server has accepted.
     accepted: BTreeSet<(String, u64)>,
     /// Objects of the vault that were compared with the truth.
@@ -66,7 +69,10 @@ const BUDGET_GRACE: SignedDuration = SignedDuration::from_secs(20);
 /// Who has just woken up sends what it was about to send, before it can know of its successor.
 const SUCCESSOR_GRACE: SignedDuration = SignedDuration::from_secs(2);
 
-/// Nothing takes time between the end of a drive and that of its process.
+/// What the program gives itself, after its time is up, to tell other hosts that it leaves.
+pub(crate) const TIDY_FOR: SignedDuration = SignedDuration::from_secs(2);
+
+/// Nothing else takes time between the end of a drive and that of its process.
 const STOP_GRACE: SignedDuration = SignedDuration::from_millis(10);
 
 /// Looked at after every event.
@@ -124,8 +130,9 @@ fn hold_budget(night: &mut Night) {
         }
         let driver = &night.processes[book.driver];
         let able_since = driver.alive_since.max(seat.1);
-        // Whose journal has failed releases without being able to say so.
-        let silent = night.memory.without_journal.contains(&book.driver);
+        // Whose journal has failed, or whose claim nobody confirms, releases without being able to say so there.
+        let lost = [&night.memory.without_journal, &night.memory.told_of_loss];
+        let silent = lost.iter().any(|processes| processes.contains(&book.driver));
         let alive =
             !silent && driver.life == Life::Alive && night.now.duration_since(able_since) > BUDGET_GRACE;
         let limit = night.setting.hold_budget + BUDGET_GRACE;
@@ -250,27 +257,35 @@ impl Night {
         let (_, (successor, at)) = self.memory.claims.range(own + 1..).next()?;
         let awake = self.now.duration_since(self.processes[process].alive_since.max(*at));
         let good_since = self.memory.vault_is_good_since;
+        let was_bad = good_since.is_some_and(|since| self.now.duration_since(since) < LOOK_AFTER);
         let cut_off = self.weather.vault_is_full
+            || self.weather.vault_is_silent
             || self.weather.vault_is_lost_to == Some(self.processes[process].host)
-            || good_since.is_some_and(|since| self.now.duration_since(since) < LOOK_AFTER);
-        (awake > SUCCESSOR_GRACE && !(is_release && cut_off)).then_some(*successor)
+            || was_bad;
+        // Whoever has just renewed, in a vault that takes long to say so, is sure of it for as long as a renewal is good; its
+        // successor waits for longer than that before it does anything.
+        let slow = self.weather.vault_is_slow || self.weather.vault_is_silent || was_bad;
+        let grace = if slow { GOOD_FOR } else { SUCCESSOR_GRACE };
+        (awake > grace && !(is_release && cut_off)).then_some(*successor)
+    }
+
+    /// A run has just looked for the highest id: when it was opened, checked its id, or was taken over. Traces are on a server, or
+    /// in the journal of the same host; an application that has accepted a start and not begun shows none.
+    pub(crate) fn looked_for_ids(&mut self, process: usize, run: &RunId) {
+        let host = format!("host-{}", self.processes[process].host);
+        let of_host = |(_, owner): &(&u64, &String)| owner.split('/').next() == Some(host.as_str());
+        let own = self.memory.ids.iter().filter(of_host).map(|(id, _)| *id).max();
+        let highest = self.world.highest_backup_id().max(own.unwrap_or(0));
+        self.memory.highest_at_look.insert(format!("{host}/{run}"), highest);
     }
 
     /// S6: an id belongs to one run, and lies above all that were there before it.
     fn ids_rise(&mut self, id: u64, run: &str) {
-        match self.memory.ids.get(&id) {
-            Some(owner) if owner == run => {}
-            Some(owner) => {
-                let what = format!("{run} sends {id}, which {owner} has sent before");
-                self.violated("S6", what);
-            }
-            None => {
-                let highest =
-                    self.world.highest_backup_id().max(self.memory.ids.keys().max().copied().unwrap_or(0));
-                if id <= highest {
-                    self.violated("S6", format!("{run} sends {id}, which is not above {highest}"));
-                }
-            }
+        let former = self.memory.ids.get(&id);
+        let highest = self.memory.highest_at_look.get(run).copied().unwrap_or(0);
+        if id <= highest && former.is_none_or(|owner| owner != run) {
+            let owner = former.map_or_else(String::new, |owner| format!(", and {owner} has sent it before"));
+            self.violated("S6", format!("{run} sends {id}, which is not above {highest}{owner}"));
         }
     }
 
@@ -298,6 +313,10 @@ impl Night {
             Change::Pause if late => self.sometimes("a pause arrived late"),
             _ => {}
         }
+        let paused = self.world.paused_replicas();
+        if change == Change::Pause && !paused.is_empty() && !self.world.is_paused_everywhere() {
+            self.sometimes("a pause took hold of a part of the cluster");
+        }
         if change == Change::Resume && self.world.paused_replicas().is_empty() {
             // A resume has no owner: it ends everybody's pause.
             self.weather.foreign_pause = false;
@@ -306,6 +325,13 @@ impl Night {
         let vanishes =
             matches!(change, Change::Records(..)) && self.weather.on.contains(&Trouble::RecordsVanish);
         if vanishes {
+            return;
+        }
+        // Nor does what an application accepted and could not begin.
+        if let Change::History(app, id) = &change
+            && !self.world.has_snapshots(&format!("{}_{id}_", app.snapshot_prefix()))
+        {
+            self.memory.accepted.insert((format!("{change:?}"), *id));
             return;
         }
         let name = format!("{change:?}");
@@ -318,12 +344,17 @@ impl Night {
 
     /// A process has ended by itself.
     pub(crate) fn has_ended(&mut self, process: usize, ended: &Ended) {
-        match ended {
-            Ended::Refused(fault) => {
-                let now = self.now;
-                self.trace.explain(now, || format!("p{process} ends: {fault}"));
-            }
-            Ended::Drove(driven) => self.has_driven(process, driven),
+        let last_words = match ended {
+            Ended::Refused(fault) => format!("{fault} {}", fault.hint),
+            Ended::Drove(driven) => format!("{:?} {:?}", driven.end, driven.unreleased),
+        };
+        if last_words.contains(CANARY) {
+            self.violated("S15", "a password is in the last words of a process".into());
+        }
+        let now = self.now;
+        self.trace.explain(now, || format!("p{process} ends: {last_words}"));
+        if let Ended::Drove(driven) = ended {
+            self.has_driven(process, driven);
         }
         self.ended_in_time(process);
         self.nothing_left_paused("L1", &format!("process {process} has ended"));
@@ -332,7 +363,8 @@ impl Night {
     /// L2: who was asked to stop ends in time, whatever is in flight; a standstill does not count.
     fn ended_in_time(&mut self, process: usize) {
         let Some(asked) = self.memory.asked_to_stop.get(&process) else { return };
-        let limit = (*asked + END_AFTER_SIGNAL).max(self.processes[process].alive_since) + STOP_GRACE;
+        let limit =
+            (*asked + END_AFTER_SIGNAL).max(self.processes[process].alive_since) + TIDY_FOR + STOP_GRACE;
         if self.now > limit {
             let took = self.now.duration_since(*asked);
             self.violated("L2", format!("process {process} ended {took:#} after it was asked to stop"));
@@ -367,8 +399,6 @@ impl Night {
     }
 
     fn has_driven(&mut self, process: usize, driven: &Driven) {
-        let now = self.now;
-        self.trace.explain(now, || format!("p{process} ends: {:?}", driven.end));
         coverage::of_run(self, driven);
         self.exit_tells_the_truth(process, driven);
         let says_it_runs = match &driven.end {
@@ -416,69 +446,4 @@ impl Night {
             self.violated("L1", what);
         }
     }
-}
-
-/// What a request would change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Change {
-    Pause,
-    Resume,
-    History(HistoryApp, u64),
-    Runtime(u64),
-    Records(u64, String),
-}
-
-impl Change {
-    fn id(&self) -> Option<u64> {
-        match self {
-            Change::Pause | Change::Resume => None,
-            Change::History(_, id) | Change::Runtime(id) | Change::Records(id, _) => Some(*id),
-        }
-    }
-}
-
-/// None where it is nothing that a backup may send; a hard pause is none.
-fn change_of(exchange: &Exchange) -> Option<Change> {
-    let request = &exchange.request;
-    let path = request.path.as_str();
-    if request.method == "PUT" {
-        let snapshot = path.strip_prefix("/_snapshot/camunda/")?;
-        let id = snapshot.strip_prefix("camunda_zeebe_records_backup_")?.parse().ok()?;
-        return Some(Change::Records(id, snapshot.to_owned()));
-    }
-    if request.method != "POST" {
-        return None;
-    }
-    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    let id = body["backupId"].as_u64();
-    match (path, exchange.host?) {
-        ("/actuator/exporting/pause", _) if request.query.get("soft").is_some_and(|soft| soft == "true") => {
-            Some(Change::Pause)
-        }
-        ("/actuator/exporting/resume", _) => Some(Change::Resume),
-        ("/actuator/backups", Host::Operate) => Some(Change::History(HistoryApp::Operate, id?)),
-        ("/actuator/backups", Host::Tasklist) => Some(Change::History(HistoryApp::Tasklist, id?)),
-        ("/actuator/backups", Host::Optimize) => Some(Change::History(HistoryApp::Optimize, id?)),
-        ("/actuator/backupHistory", _) => Some(Change::History(HistoryApp::Webapps, id?)),
-        ("/actuator/backups" | "/actuator/backupRuntime", _) => Some(Change::Runtime(id?)),
-        _ => None,
-    }
-}
-
-/// S1: the run has durably said that it is about to do this.
-fn is_intended(run: &Run, change: &Change) -> bool {
-    if *change == Change::Resume {
-        // The intent of a hold is also the intent of its release.
-        return run.hold().is_open();
-    }
-    run.steps().any(|(step, state)| {
-        let named = match (&step.action, change) {
-            (Action::PauseExporting, Change::Pause) => true,
-            (Action::StartHistory { app, id }, Change::History(other, n)) => app == other && id.get() == *n,
-            (Action::StartRuntime { id }, Change::Runtime(n)) => id.get() == *n,
-            (Action::SnapshotRecords { snapshot, .. }, Change::Records(_, name)) => snapshot == name,
-            _ => false,
-        };
-        named && state.since().is_some() && !state.is_settled()
-    })
 }

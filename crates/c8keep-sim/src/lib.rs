@@ -12,6 +12,7 @@
 //! Transport, journal, vault and clock are simulated at their ports, and nothing above them: what is tested is what ships.
 
 mod befall;
+mod change;
 pub mod checks;
 pub mod coverage;
 pub mod dice;

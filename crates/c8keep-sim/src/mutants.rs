@@ -7,7 +7,13 @@ use c8keep_core::plan::{Action, NotAPlan, Plan, PlanParts};
 use c8keep_core::recipe;
 use jiff::SignedDuration;
 
-use crate::weather::{Trouble, What};
+mod answers;
+
+use self::answers::{
+    done, far_ahead, flattered, good, replaced, with_every_part, with_every_partition, with_something,
+};
+
+use crate::weather::{Trouble, What, Wire};
 
 /// One way to be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +66,22 @@ pub enum Mutant {
     InheritedPauseIgnored,
     /// A partition whose backup failed is as good as any.
     FailedPartitionAccepted,
+    /// A part of the web applications that is not there is taken to be.
+    MissingPartAccepted,
+    /// A partition of which the brokers say nothing is taken to be there.
+    MissingPartitionAccepted,
+    /// A records snapshot of nothing is as good as any.
+    EmptyAccepted,
+    /// A pause that somebody else made is resumed.
+    ForeignPauseReleased,
+    /// A change whose answer was lost has happened.
+    UnknownIsSuccess,
+    /// A change whose answer was lost has not happened.
+    UnknownIsFailure,
 }
 
 /// All of them.
-pub const ALL: [Mutant; 24] = [
+pub const ALL: [Mutant; 30] = [
     Mutant::IntentAfterEffect,
     Mutant::FailedAppendIsDurable,
     Mutant::NoTermCheck,
@@ -88,20 +106,21 @@ pub const ALL: [Mutant; 24] = [
     Mutant::ClaimsIgnored,
     Mutant::InheritedPauseIgnored,
     Mutant::FailedPartitionAccepted,
+    Mutant::MissingPartAccepted,
+    Mutant::MissingPartitionAccepted,
+    Mutant::EmptyAccepted,
+    Mutant::ForeignPauseReleased,
+    Mutant::UnknownIsSuccess,
+    Mutant::UnknownIsFailure,
 ];
 
 /// Mutants that were thought of and are not here, each with its reason.
 pub const ABSENT: &[(&str, &str)] = &[
-    (
-        "treat an unknown outcome as success or failure",
-        "every effect is read back before it counts: both are absorbed",
-    ),
     ("retry a POST with a new id", "an id is part of the plan; no call can carry another one"),
     (
         "no second look after the release",
         "no server of the twin says that it resumed and did not; a pause that lands late is covered by time",
     ),
-    ("accept a missing part, zero shards", "pure functions with tests of their own in the core"),
     ("wall clock for deadlines", "one clock only; set-back clocks are a fault of every night"),
     ("retention and deletion (five of them)", "no retention yet"),
     (
@@ -131,7 +150,14 @@ impl Mutant {
             Mutant::StatusInBodyIgnored => &[What::Trouble(Trouble::BrokerDown(1), 25_000)],
             Mutant::OpenRunsIgnored | Mutant::IdReused | Mutant::InheritedPauseIgnored => &[What::Kill],
             Mutant::ClaimsIgnored => &[What::Second],
-            Mutant::ForeignPauseUnseen => &[What::Trouble(Trouble::ForeignPause, 0)],
+            Mutant::ForeignPauseUnseen | Mutant::ForeignPauseReleased => {
+                &[What::Trouble(Trouble::ForeignPause, 0)]
+            }
+            Mutant::MissingPartAccepted => &[What::Trouble(Trouble::PartLeftOut, 0)],
+            Mutant::MissingPartitionAccepted => &[What::Trouble(Trouble::PartitionLeftOut, 0)],
+            Mutant::EmptyAccepted => &[What::Trouble(Trouble::RecordsEmpty, 0)],
+            Mutant::UnknownIsSuccess => &[What::Trouble(Trouble::GatewayDown, 25_000)],
+            Mutant::UnknownIsFailure => &[What::Aimed(Wire::LoseAnswer), What::Kill],
             Mutant::WitnessBlind => &[What::ForeignResume],
             Mutant::PartialAccepted => &[What::Trouble(Trouble::RecordsPartial, 0)],
             Mutant::NoStall => &[What::Trouble(Trouble::PartMissing, 0)],
@@ -153,12 +179,16 @@ impl Mutant {
     /// The promises of which it breaks one: found out for another reason, it is not understood.
     pub fn breaks(self) -> &'static [&'static str] {
         match self {
-            Mutant::IntentAfterEffect => &["S1"],
+            Mutant::IntentAfterEffect | Mutant::ForeignPauseReleased => &["S1"],
             Mutant::FailedAppendIsDurable | Mutant::NoTermCheck => &["S8"],
             Mutant::HardPause | Mutant::ForeignPauseUnseen => &["S5"],
             Mutant::OpenRunsIgnored => &["L1", "L3", "S7"],
-            Mutant::WitnessBlind | Mutant::RecordsNotAwaited => &["S4"],
-            Mutant::PartialAccepted | Mutant::HistoryNotAwaited | Mutant::FailedPartitionAccepted => &["S2"],
+            Mutant::WitnessBlind | Mutant::RecordsNotAwaited | Mutant::EmptyAccepted => &["S4"],
+            Mutant::PartialAccepted
+            | Mutant::HistoryNotAwaited
+            | Mutant::FailedPartitionAccepted
+            | Mutant::MissingPartAccepted
+            | Mutant::MissingPartitionAccepted => &["S2"],
             Mutant::IncompleteIsFinal | Mutant::ReleaseTooEarly => &["L3"],
             Mutant::ClaimsIgnored => &["S7", "S6"],
             Mutant::InheritedPauseIgnored => &["L1", "L3"],
@@ -169,7 +199,9 @@ impl Mutant {
             Mutant::StatusInBodyIgnored
             | Mutant::ReleaseBelieved
             | Mutant::ReleaseOnlyAfterSuccess
-            | Mutant::ReleaseOnlyAfterFailure => &["L1", "S14"],
+            | Mutant::ReleaseOnlyAfterFailure
+            | Mutant::UnknownIsSuccess
+            | Mutant::UnknownIsFailure => &["L1", "S14"],
         }
     }
 
@@ -216,8 +248,28 @@ impl Mutant {
             (Mutant::IncompleteIsFinal, Ok(answer)) if request.url.contains("/actuator/backup") => {
                 Ok(replaced(answer, &[("\"INCOMPLETE\"", "\"FAILED\"")]))
             }
+            (Mutant::MissingPartAccepted, Ok(answer)) => Ok(with_every_part(request, answer)),
+            (Mutant::MissingPartitionAccepted, Ok(answer)) if request.url.contains("/actuator/backup") => {
+                Ok(with_every_partition(answer))
+            }
+            (Mutant::EmptyAccepted, Ok(answer)) => Ok(with_something(request, answer)),
+            (Mutant::UnknownIsSuccess, Err(lost)) if lost.may_have_arrived => done(request).ok_or(lost),
+            (Mutant::UnknownIsFailure, Err(lost)) if request.method.changes() => {
+                Err(TransportError::line(lost.cause, false))
+            }
             (_, answer) => answer,
         }
+    }
+
+    /// What it sends beside a request, given its answer.
+    pub(crate) fn beside(self, request: &Request, knows: Knows, answer: &Response) -> Option<Request> {
+        let reads = request.url.ends_with("/actuator/partitions");
+        let paused = String::from_utf8_lossy(&answer.body).contains("SOFT_PAUSED");
+        if self != Mutant::ForeignPauseReleased || !reads || !paused || knows.paused {
+            return None;
+        }
+        let url = request.url.replace("/actuator/partitions", "/actuator/exporting/resume");
+        Some(Request { method: Method::Post, url, ..request.clone() })
     }
 
     /// The request that it makes of one.
@@ -270,44 +322,4 @@ fn without(parts: &mut PlanParts, is: impl Fn(&Action) -> bool) {
             }
         }
     }
-}
-
-fn good() -> Response {
-    let body = r#"{"body":null,"status":204,"contentType":null}"#;
-    Response { status: 200, content_type: Some("application/json".into()), body: body.into() }
-}
-
-fn replaced(answer: Response, pairs: &[(&str, &str)]) -> Response {
-    let mut text = String::from_utf8_lossy(&answer.body).into_owned();
-    for (from, to) in pairs {
-        text = text.replace(from, to);
-    }
-    Response { body: text.into(), ..answer }
-}
-
-/// Positions as of a broker that has exported more than there will ever be.
-fn far_ahead(answer: Response) -> Response {
-    let Ok(mut told) = serde_json::from_slice::<serde_json::Value>(&answer.body) else { return answer };
-    for partition in told.as_object_mut().into_iter().flat_map(|partitions| partitions.values_mut()) {
-        if partition["exportedPosition"].is_number() {
-            partition["exportedPosition"] = 9_999_999_999_u64.into();
-        }
-    }
-    Response { body: told.to_string().into(), ..answer }
-}
-
-/// A list of snapshots in which every one is whole.
-fn flattered(answer: Response) -> Response {
-    let Ok(mut told) = serde_json::from_slice::<serde_json::Value>(&answer.body) else { return answer };
-    let snapshots = told.get_mut("snapshots").and_then(serde_json::Value::as_array_mut);
-    for snapshot in snapshots.into_iter().flatten() {
-        if snapshot["state"] == "PARTIAL" {
-            snapshot["state"] = "SUCCESS".into();
-            snapshot["failures"] = serde_json::json!([]);
-            snapshot["shards"]["failed"] = 0.into();
-            let total = snapshot["shards"]["total"].clone();
-            snapshot["shards"]["successful"] = total;
-        }
-    }
-    Response { body: told.to_string().into(), ..answer }
 }

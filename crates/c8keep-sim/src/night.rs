@@ -65,6 +65,12 @@ pub(crate) struct Weather {
     /// What waits for something to hit: a request, an append, a write.
     pub(crate) armed: Vec<What>,
     pub(crate) vault_is_full: bool,
+    pub(crate) vault_is_slow: bool,
+    pub(crate) vault_is_silent: bool,
+    /// What was asked of a silent vault, in order.
+    pub(crate) late_writes: Vec<LateWrite>,
+    /// Requests in the buffers of servers that stand still, in order.
+    pub(crate) buffered: Vec<u64>,
     /// The host that does not reach it.
     pub(crate) vault_is_lost_to: Option<usize>,
     pub(crate) journal_is_lost: bool,
@@ -77,10 +83,19 @@ pub(crate) struct Weather {
     pub(crate) on: Vec<crate::weather::Trouble>,
 }
 
+/// A write into the vault that nobody waits for any more.
+#[derive(Debug)]
+pub(crate) struct LateWrite {
+    pub(crate) path: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
 /// One process.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) life: Life,
+    /// A task of it is about to panic.
+    pub(crate) panics: bool,
     /// Where it runs: what is on one host has one journal and one lock.
     pub(crate) host: usize,
     /// What it has begun beside itself, and nobody polls yet.
@@ -136,6 +151,8 @@ pub(crate) enum Due {
     Wake(Waker),
     Arrive(u64),
     Then(u64, c8keep_twin::Request),
+    /// A write reaches the vault whose sender has given up.
+    Keep(LateWrite),
     Deliver(u64, Result<Response, TransportError>),
     /// The client's patience with a request ends.
     GiveUp(u64),
@@ -187,8 +204,12 @@ impl Night {
     /// A new process; its number.
     pub(crate) fn born(&mut self) -> usize {
         let (stop, _) = watch::channel(false);
+        if self.weather.clock_off < SignedDuration::ZERO {
+            self.sometimes("a clock was set back");
+        }
         self.processes.push(Process {
             life: Life::Alive,
+            panics: false,
             host: self.setting.host_of(self.processes.len()),
             spawned: Vec::new(),
             clock_off: self.weather.clock_off,

@@ -22,9 +22,10 @@ use futures::future::{Either, select};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
+use crate::checks::TIDY_FOR;
 use crate::mutants::Mutant;
 use crate::night::address;
-use crate::seat::Seat;
+use crate::seat::{Seat, sleep};
 use crate::setting::Setting;
 
 /// The password of every endpoint: it may be in nothing that is kept or shown.
@@ -43,7 +44,7 @@ pub enum Ended {
 pub(crate) async fn live(seat: Seat) -> Ended {
     let fence = Arc::new(fence(&seat));
     let ended = backup(&seat, &fence).await;
-    fence.leave().await;
+    or_out_of_time(&seat, fence.leave()).await;
     match ended {
         Ok(driven) => Ended::Drove(Box::new(driven)),
         Err(fault) => Ended::Refused(fault),
@@ -194,7 +195,20 @@ async fn while_standing(
 
 const TRY_EVERY: SignedDuration = SignedDuration::from_secs(2);
 
-/// What need not be finished by a process that is asked to stop.
+/// What is good to be done, for as long as a process that was asked to stop may live.
+async fn or_out_of_time(seat: &Seat, doing: impl Future<Output = ()>) {
+    let mut stop = seat.night().processes[seat.me()].stop.subscribe();
+    let over = async {
+        if stop.wait_for(|asked| *asked).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        let asked = seat.night().memory.asked_to_stop.get(&seat.me()).copied();
+        let asked = asked.unwrap_or(seat.night().now);
+        sleep(seat, asked + END_AFTER_SIGNAL + TIDY_FOR).await;
+    };
+    select(pin!(doing), pin!(over)).await;
+}
+
 /// What a signal does not cut short; the process ends all the same when its time is up.
 async fn or_end<T>(
     seat: &Seat,
@@ -216,6 +230,7 @@ async fn or_end<T>(
     }
 }
 
+/// What need not be finished by a process that is asked to stop.
 async fn or_stop<T>(
     stop: &watch::Receiver<bool>,
     doing: impl Future<Output = Result<T, Fault>>,

@@ -186,12 +186,20 @@ impl Stage {
     }
 
     fn poll_one_beside(&mut self) -> bool {
+        let mut panicking = None;
         {
             let mut night = lock(&self.night);
             for (number, process) in night.processes.iter_mut().enumerate() {
                 let spawned = process.spawned.drain(..).map(|Spawned(task)| (number, Task::new(task)));
                 self.beside.extend(spawned);
+                if std::mem::take(&mut process.panics) {
+                    panicking = Some(number);
+                }
             }
+        }
+        if let Some(number) = panicking {
+            self.panic(number);
+            return true;
         }
         for place in 0..self.beside.len() {
             let (number, task) = &mut self.beside[place];
@@ -211,6 +219,19 @@ impl Stage {
             return true;
         }
         false
+    }
+
+    /// The oldest task of a process is gone, and nobody tells it; one without any is gone itself.
+    fn panic(&mut self, number: usize) {
+        if let Some(place) = self.beside.iter().position(|(whose, _)| *whose == number) {
+            lock(&self.night).sometimes("a task beside a process panicked");
+            drop(self.beside.remove(place));
+            return;
+        }
+        lock(&self.night).kill(number);
+        if self.tasks[number].is_some() {
+            self.has_died(number);
+        }
     }
 
     /// A process is gone, and everything of it.
@@ -239,6 +260,7 @@ impl Stage {
                 }
             }
             Due::Then(number, request) => night.answer_then(number, &request),
+            Due::Keep(write) => night.lands(write),
             Due::Deliver(number, answer) => night.deliver(number, answer),
             Due::GiveUp(number) => night.give_up(number),
             Due::Lift(trouble) => night.lift(trouble),

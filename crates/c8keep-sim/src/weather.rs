@@ -48,6 +48,18 @@ pub enum Wire {
     Cut,
     /// It acts; the answer's body is empty.
     Empty,
+    /// It does not act, and the answer is 200 with a body whose status is 500.
+    FailsInBody,
+    /// It acts, and the answer is 200 with a body whose status is 500.
+    FailsInBodyAfter,
+    /// It is refused with 404.
+    Absent,
+    /// It acts; in the answer numbers stand for words and words for numbers.
+    WrongTypes,
+    /// It acts; every state in the answer is a word that nobody knows.
+    UnknownWords,
+    /// It acts; the answer is longer than the transport takes.
+    TooLong,
 }
 
 /// What happens to the installation.
@@ -95,6 +107,32 @@ pub enum Trouble {
     AppBroken,
     /// The brokers' clocks are ahead.
     ClocksAhead,
+    /// The web applications' queue waits for ever before a part, until their pods are started again.
+    QueueStuck,
+    /// The web applications leave out a part, and say that the backup is complete.
+    PartLeftOut,
+    /// Runtime backups leave out a partition, and say that they are complete.
+    PartitionLeftOut,
+    /// The records snapshot succeeds with nothing in it.
+    RecordsEmpty,
+    /// The storage behind the repository does not answer: no snapshot moves.
+    SnapshotsFrozen,
+    /// The storage behind the repository is slow: the web applications' parts take minutes together.
+    SnapshotsSlow,
+    /// The repository takes reads only.
+    RepositoryReadonly,
+    /// The repository is not registered.
+    RepositoryGone,
+    /// The search server takes connections and answers nothing; it does later what was asked of it meanwhile.
+    SearchFrozen,
+    /// The same with all brokers.
+    BrokersFrozen,
+    /// The same with the applications.
+    AppsFrozen,
+    /// The brokers' backup store takes connections and answers nothing.
+    StoreFrozen,
+    /// Somebody else pauses exporting with the hard pause, and resumes it when this is over.
+    ForeignHardPause,
 }
 
 /// What happens.
@@ -104,6 +142,8 @@ pub enum What {
     Kill,
     /// It is asked to stop.
     Signal,
+    /// A task that it has begun beside itself panics, or, where there is none, the process itself.
+    Panic,
     /// It stands still for as many seconds, and knows nothing of it.
     Freeze(u32),
     /// Another process is started beside it.
@@ -114,6 +154,12 @@ pub enum What {
     ClockOff(i32),
     /// This happens to the next request.
     Wire(Wire),
+    /// This happens to the next request that changes something.
+    Aimed(Wire),
+    /// This happens to the next pause.
+    AtPause(Wire),
+    /// A broker goes just before the next pause arrives, when the gateway does not know yet.
+    DownAtPause,
     /// This is so from here on for as many milliseconds; 0 means until everything heals.
     Trouble(Trouble, u32),
     /// Somebody else resumes exporting.
@@ -134,10 +180,14 @@ pub enum What {
     VaultFull,
     /// One host neither reads nor writes the vault until everything heals.
     VaultLost,
+    /// Every write into the vault takes long, some of them too long, until everything heals.
+    VaultSlow,
+    /// The vault answers nobody until everything heals; what was written meanwhile is there then.
+    VaultSilent,
 }
 
 /// Everything that can happen to a request.
-pub const WIRES: [Wire; 15] = [
+pub const WIRES: [Wire; 21] = [
     Wire::Lose,
     Wire::Refuse,
     Wire::LoseAnswer,
@@ -153,10 +203,16 @@ pub const WIRES: [Wire; 15] = [
     Wire::Page,
     Wire::Cut,
     Wire::Empty,
+    Wire::FailsInBody,
+    Wire::FailsInBodyAfter,
+    Wire::Absent,
+    Wire::WrongTypes,
+    Wire::UnknownWords,
+    Wire::TooLong,
 ];
 
 /// Everything that can happen to the installation.
-pub const TROUBLES: [Trouble; 23] = [
+pub const TROUBLES: [Trouble; 36] = [
     Trouble::BrokerDown(0),
     Trouble::BrokerDown(1),
     Trouble::BrokerDown(2),
@@ -180,12 +236,26 @@ pub const TROUBLES: [Trouble; 23] = [
     Trouble::PauseForgotten,
     Trouble::AppBroken,
     Trouble::ClocksAhead,
+    Trouble::QueueStuck,
+    Trouble::PartLeftOut,
+    Trouble::PartitionLeftOut,
+    Trouble::RecordsEmpty,
+    Trouble::SnapshotsFrozen,
+    Trouble::SnapshotsSlow,
+    Trouble::RepositoryReadonly,
+    Trouble::RepositoryGone,
+    Trouble::SearchFrozen,
+    Trouble::BrokersFrozen,
+    Trouble::AppsFrozen,
+    Trouble::StoreFrozen,
+    Trouble::ForeignHardPause,
 ];
 
 /// Everything else.
-pub const OWN: [What; 14] = [
+pub const OWN: [What; 18] = [
     What::Kill,
     What::Signal,
+    What::Panic,
     What::Freeze(3),
     What::Freeze(90),
     What::Second,
@@ -193,21 +263,26 @@ pub const OWN: [What; 14] = [
     What::ClockOff(-3600),
     What::ClockOff(3600),
     What::ForeignResume,
+    What::DownAtPause,
     What::JournalFails,
     What::JournalTakesAndFails,
     What::JournalLost,
     What::VaultFails,
     What::VaultTakesAndFails,
+    What::VaultSlow,
+    What::VaultSilent,
 ];
 
 /// What hits the journal, the vault and the lock, and would come too seldom among the others.
-const GRAVE: [What; 7] = [
+const GRAVE: [What; 9] = [
     What::JournalFails,
     What::JournalTakesAndFails,
     What::JournalLost,
     What::JournalHangs,
     What::VaultFull,
     What::VaultLost,
+    What::VaultSlow,
+    What::VaultSilent,
     What::Second,
 ];
 
@@ -221,28 +296,51 @@ pub fn draw(dice: &mut Dice, first: u32, last: u32) -> Vec<Fault> {
     if dice.once_in(16) {
         faults.extend(draw_stop(dice, first, last));
     }
+    if dice.once_in(5) {
+        faults.push(draw_for_the_witness(dice, first, last));
+    }
     faults.sort_unstable();
     faults
 }
 
 /// Somebody stops a process while something is in its way: the one without the other is easy.
 fn draw_stop(dice: &mut Dice, first: u32, last: u32) -> [Fault; 2] {
-    let at = first + u32::try_from(dice.below(u64::from(last.saturating_sub(first)) + 1)).unwrap_or(0);
+    let at = between(dice, first, last);
     let in_its_way = [What::VaultFull, What::Wire(Wire::Lose), What::Trouble(Trouble::BrokerDown(0), 0)];
     let soon = at + 1 + u32::try_from(dice.below(12)).unwrap_or(0);
     [Fault { at, what: in_its_way[dice.index(3)] }, Fault { at: soon, what: What::Signal }]
 }
 
+/// What keeps a pause from being whole, lifts it, or makes another replica lead, in the second half, where the window is: drawn
+/// among everything else it seldom comes there.
+fn draw_for_the_witness(dice: &mut Dice, first: u32, last: u32) -> Fault {
+    let at = between(dice, u32::midpoint(first, last), last);
+    let lasts = LASTS_MS[dice.index(LASTS_MS.len())];
+    let what = match dice.below(7) {
+        0 | 1 => What::ForeignResume,
+        2 => What::Trouble(Trouble::PauseForgotten, lasts),
+        3 => return Fault { at: first, what: What::DownAtPause },
+        4 => return Fault { at: first, what: What::AtPause(Wire::Late) },
+        _ => What::Trouble(TROUBLES[dice.index(3)], lasts),
+    };
+    Fault { at, what }
+}
+
+fn between(dice: &mut Dice, first: u32, last: u32) -> u32 {
+    first + u32::try_from(dice.below(u64::from(last.saturating_sub(first)) + 1)).unwrap_or(0)
+}
+
 fn draw_one(dice: &mut Dice, first: u32, last: u32) -> Fault {
     // Finding the installation is the quieter part of the night: most faults belong behind it.
     let from = if dice.below(8) == 0 { 1 } else { first };
-    let at = from + u32::try_from(dice.below(u64::from(last.saturating_sub(from)) + 1)).unwrap_or(0);
-    let what = match dice.below(11) {
+    let at = between(dice, from, last);
+    let what = match dice.below(15) {
         0..=2 => What::Kill,
-        3..=5 => What::Wire(WIRES[dice.index(WIRES.len())]),
-        6 | 7 => What::Trouble(TROUBLES[dice.index(TROUBLES.len())], LASTS_MS[dice.index(LASTS_MS.len())]),
-        8 => OWN[dice.index(OWN.len())],
-        9 => What::Signal,
+        3 | 4 => What::Wire(WIRES[dice.index(WIRES.len())]),
+        5..=7 => What::Aimed(WIRES[dice.index(WIRES.len())]),
+        8..=10 => What::Trouble(TROUBLES[dice.index(TROUBLES.len())], LASTS_MS[dice.index(LASTS_MS.len())]),
+        11 | 12 => OWN[dice.index(OWN.len())],
+        13 => What::Signal,
         _ => GRAVE[dice.index(GRAVE.len())],
     };
     Fault { at, what }
@@ -266,12 +364,14 @@ impl FromStr for Fault {
         let not = || NotAFault(text.to_owned());
         let (at, what) = text.split_once(':').ok_or_else(not)?;
         let at = at.parse().map_err(|_| not())?;
-        let what = all().into_iter().find(|known| format!("{known:?}") == what).ok_or_else(not)?;
+        let aimed = WIRES.iter().flat_map(|wire| [What::Aimed(*wire), What::AtPause(*wire)]);
+        let what =
+            all().into_iter().chain(aimed).find(|known| format!("{known:?}") == what).ok_or_else(not)?;
         Ok(Fault { at, what })
     }
 }
 
-/// Every kind of fault, each once.
+/// Every kind of fault, each once; what is aimed is one of them in another place.
 pub fn all() -> Vec<What> {
     let wires = WIRES.iter().map(|wire| What::Wire(*wire));
     let troubles = TROUBLES.iter().flat_map(|t| LASTS_MS.iter().map(|ms| What::Trouble(*t, *ms)));

@@ -2,11 +2,13 @@
 //! request that was sent arrives whether its sender lives or not.
 
 use c8keep_adapters::transport::{Request, Response, TransportError};
-use c8keep_twin::{Answer, Response as TwinResponse, handle};
+use c8keep_twin::{Answer, Host, Response as TwinResponse, handle};
 use jiff::SignedDuration;
+use serde_json::{Value, json};
 
+use crate::befall::MISSES_PAUSE;
 use crate::night::{Due, Exchange, Life, Night, host_of};
-use crate::weather::{What, Wire};
+use crate::weather::{Trouble, What, Wire};
 
 /// The longest way of a request that arrives although its sender has given up. Longer ones exist; the release of a pause
 /// covers this much.
@@ -23,6 +25,8 @@ impl Night {
             // Only what changes something does harm when it comes late.
             What::Wire(Wire::Late) if !changes => None,
             What::Wire(wire) => Some(*wire),
+            What::Aimed(wire) if changes => Some(*wire),
+            What::AtPause(wire) if request.path.ends_with("/exporting/pause") => Some(*wire),
             _ => None,
         });
         let way = SignedDuration::from_millis(1 + i64::try_from(self.dice.below(4)).unwrap_or(0));
@@ -35,7 +39,9 @@ impl Night {
                 self.plan(self.now + way, Due::Deliver(number, Err(refused)));
             }
             Some(Wire::Late) => {
-                let late = 1_000 + i64::try_from(self.dice.below(LATE_MAX_MS - 1_000)).unwrap_or(0);
+                // One in two as late as can be: for a pause that is after its sender has given up.
+                let from = if self.dice.once_in(2) { LATE_MAX_MS - 2_000 } else { 1_000 };
+                let late = i64::try_from(from + self.dice.below(LATE_MAX_MS - from)).unwrap_or(0);
                 self.plan(self.now + SignedDuration::from_millis(late), Due::Arrive(number));
             }
             _ => _ = self.plan(self.now + way, Due::Arrive(number)),
@@ -62,21 +68,23 @@ impl Night {
     pub(crate) fn arrive(&mut self, number: u64) {
         let Some(exchange) = self.exchanges.get(&number) else { return };
         let (process, changes, wire) = (exchange.process, exchange.changes, exchange.wire);
-        let short = match wire {
-            Some(Wire::Unauthorised) => Some(plain(401, "Unauthorized")),
-            Some(Wire::Forbidden) => Some(plain(403, "Forbidden")),
-            Some(Wire::TooMany) => Some(plain(429, "Too Many Requests")),
-            Some(Wire::ServerError) => Some(plain(500, "Internal Server Error")),
-            Some(Wire::Unavailable) => Some(plain(503, "Service Unavailable")),
-            Some(Wire::Page) => Some(Answer::text(200, "text/html", "<!doctype html><title>Sign in</title>")),
-            _ => None,
-        };
-        if let Some(answer) = short {
+        if self.stands_still(exchange.host) {
+            self.weather.buffered.push(number);
+            return;
+        }
+        if let Some(answer) = wire.and_then(short) {
             self.answer(number, answer);
             return;
         }
         let Some(host) = exchange.host else { return };
         let request = exchange.request.clone();
+        let missed = |what: &What| (*what == What::DownAtPause).then_some(MISSES_PAUSE);
+        if request.path.ends_with("/exporting/pause")
+            && let Some(trouble) = self.take_armed(missed)
+        {
+            self.befall(process, trouble);
+        }
+        let Some(exchange) = self.exchanges.get(&number) else { return };
         let target = changes.then(|| exchange.asked.describe());
         let response = handle(&mut self.world, host, &request, self.now);
         if let Some(target) = target {
@@ -93,7 +101,32 @@ impl Night {
             TwinResponse::Answer(_) if wire == Some(Wire::LoseAnswer) => {
                 self.answer_nothing(number, "the connection was reset");
             }
+            TwinResponse::Answer(answer) if wire == Some(Wire::TooLong) => {
+                self.sometimes("an answer was too long");
+                self.answer_nothing(
+                    number,
+                    &format!("{} with a body of more than 8388608 bytes", answer.status),
+                );
+            }
             TwinResponse::Answer(answer) => self.answer(number, answer),
+        }
+    }
+
+    /// A process that stands still: what is sent to it waits in its buffers.
+    fn stands_still(&self, host: Option<Host>) -> bool {
+        let on = |trouble| self.weather.on.contains(&trouble);
+        match host {
+            Some(Host::Search) => on(Trouble::SearchFrozen),
+            Some(Host::Operate | Host::Tasklist | Host::Optimize) => on(Trouble::AppsFrozen),
+            Some(Host::Broker(_) | Host::Gateway | Host::Rest) => on(Trouble::BrokersFrozen),
+            None => false,
+        }
+    }
+
+    /// What goes on does what was asked of it, whether anybody still waits for it or not.
+    pub(crate) fn serve_buffered(&mut self) {
+        for number in std::mem::take(&mut self.weather.buffered) {
+            self.plan(self.now, Due::Arrive(number));
         }
     }
 
@@ -121,7 +154,13 @@ impl Night {
             }
             Some(Wire::Cut) => answer.body.truncate(answer.body.len() / 2),
             Some(Wire::Empty) => answer.body.clear(),
+            Some(Wire::FailsInBodyAfter) => answer = failed_in_body(),
+            Some(Wire::WrongTypes) => answer.body = with_wrong_types(&answer.body),
+            Some(Wire::UnknownWords) => answer.body = with_unknown_words(&answer.body),
             _ => {}
+        }
+        if exchange.request.path.starts_with("/actuator/backups/") && says(&answer.body, "\"INCOMPLETE\"") {
+            self.seen.insert("a server says INCOMPLETE");
         }
         let response =
             Response { status: answer.status, content_type: answer.content_type, body: answer.body.into() };
@@ -164,6 +203,58 @@ impl Night {
     /// Whether the sender of a request is still there to hear.
     pub(crate) fn sender_lives(&self, process: usize) -> bool {
         matches!(self.processes[process].life, Life::Alive | Life::Frozen)
+    }
+}
+
+/// What is answered in the place of a server that never sees the request.
+fn short(wire: Wire) -> Option<Answer> {
+    Some(match wire {
+        Wire::Unauthorised => plain(401, "Unauthorized"),
+        Wire::Forbidden => plain(403, "Forbidden"),
+        Wire::Absent => plain(404, "Not Found"),
+        Wire::TooMany => plain(429, "Too Many Requests"),
+        Wire::ServerError => plain(500, "Internal Server Error"),
+        Wire::Unavailable => plain(503, "Service Unavailable"),
+        Wire::Page => Answer::text(200, "text/html", "<!doctype html><title>Sign in</title>"),
+        Wire::FailsInBody => failed_in_body(),
+        _ => return None,
+    })
+}
+
+/// The body of the exporting endpoint where it has failed; its status is 200 all the same.
+fn failed_in_body() -> Answer {
+    let body = json!({"body": {"message": "a member of partition 1 is missing"}, "status": 500, "contentType": null});
+    Answer::json(200, "application/json", &body)
+}
+
+fn says(body: &[u8], word: &str) -> bool {
+    std::str::from_utf8(body).is_ok_and(|text| text.contains(word))
+}
+
+fn with_unknown_words(body: &[u8]) -> Vec<u8> {
+    const KNOWN: [&str; 7] =
+        ["COMPLETED", "SUCCESS", "IN_PROGRESS", "SOFT_PAUSED", "PAUSED", "EXPORTING", "LEADER"];
+    let mut text = String::from_utf8_lossy(body).into_owned();
+    for word in KNOWN {
+        text = text.replace(&format!("\"{word}\""), "\"BRAND_NEW\"");
+    }
+    text.into_bytes()
+}
+
+fn with_wrong_types(body: &[u8]) -> Vec<u8> {
+    match serde_json::from_slice(body) {
+        Ok(told) => wrong(&told).to_string().into_bytes(),
+        Err(_) => body.to_vec(),
+    }
+}
+
+fn wrong(told: &Value) -> Value {
+    match told {
+        Value::String(_) => json!(7),
+        Value::Number(_) => json!("seven"),
+        Value::Array(list) => list.iter().map(wrong).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), wrong(value))).collect(),
+        other => other.clone(),
     }
 }
 

@@ -1,5 +1,8 @@
 //! A few nights, as a quick look at the simulator itself; the many are played by `cargo xtask sim`.
 
+use std::collections::BTreeMap;
+
+use c8keep_sim::coverage::{self, SOMETIMES};
 use c8keep_sim::many::{Case, play, shrink};
 use c8keep_sim::mutants::Mutant;
 use c8keep_sim::orders::Rule;
@@ -51,6 +54,18 @@ fn a_run_is_not_gone_on_with_under_an_id_that_is_not_the_highest() {
     assert_eq!(report.violations, []);
 }
 
+/// Found by seed 1795446621011149: what an application has accepted and not begun shows nowhere, and a clock that was set back then
+/// gives a lower id. That is nobody's mistake; that the brokers are given no lower one is.
+#[test]
+fn an_id_without_a_trace_is_asked_of_nobody() {
+    let faults = [
+        Fault { at: 44, what: What::ClockOff(-3600) },
+        Fault { at: 54, what: What::Trouble(weather::Trouble::SnapshotsFrozen, 0) },
+    ];
+    let report = run(&Setting::at(2, 1_795_446_621_011_149), &faults, false);
+    assert_eq!(report.violations, []);
+}
+
 /// Found by seed 1795435848002736: the only look at exporting fails, and somebody has paused it.
 #[test]
 fn one_look_that_fails_hides_no_pause() {
@@ -81,6 +96,19 @@ fn a_journal_that_hangs_keeps_nobody_from_stopping() {
     let faults = [(166, What::Kill), (220, What::JournalHangs), (238, What::Signal)]
         .map(|(at, what)| Fault { at, what });
     let report = run(&Setting::at(3, 1_795_435_848_005_068), &faults, false);
+    assert_eq!(report.violations, []);
+}
+
+/// Found by seed 1795447896008059: a hard pause that somebody else makes is not the pause of ours that is still on its way.
+#[test]
+fn a_hard_pause_is_not_ours_that_has_landed() {
+    let faults = [
+        Fault { at: 38, what: What::AtPause(weather::Wire::Late) },
+        Fault { at: 100, what: What::Kill },
+        Fault { at: 132, what: What::Trouble(weather::Trouble::ForeignHardPause, 25_000) },
+        Fault { at: 181, what: What::JournalHangs },
+    ];
+    let report = run(&Setting::at(2, 1_795_447_896_008_059), &faults, false);
     assert_eq!(report.violations, []);
 }
 
@@ -164,9 +192,28 @@ fn the_lists_hold_every_kind_of_fault() {
     for wire in weather::WIRES {
         assert!(singles.iter().any(|case| case.faults[0].what == What::Wire(wire)), "{wire:?}");
     }
+    for trouble in weather::TROUBLES {
+        let is = |what: What| matches!(what, What::Trouble(of, _) if of == trouble);
+        assert!(singles.iter().any(|case| is(case.faults[0].what)), "{trouble:?}");
+    }
     let on = |topology| singles.iter().filter(move |case| case.setting.topology == topology).count();
     assert!((0..TOPOLOGIES).all(|topology| on(topology) > 250));
     assert!(lists::pairs().len() > 30_000);
+}
+
+/// A long run asks for rates, a short one for what comes often.
+#[test]
+fn a_case_that_comes_too_seldom_is_told() {
+    let usual: BTreeMap<&'static str, u64> =
+        SOMETIMES.iter().map(|(what, least)| (*what, *least * 10)).collect();
+    assert_eq!(coverage::seldom(&usual, coverage::MANY), Vec::<String>::new());
+    let (often, least) = SOMETIMES.iter().find(|(_, least)| *least >= 100).unwrap();
+    let mut rare = usual.clone();
+    rare.insert(*often, 1);
+    assert_eq!(coverage::seldom(&rare, coverage::MANY), [format!("{often} (1, not {})", least * 10)]);
+    let never = |nights| coverage::seldom(&BTreeMap::new(), nights).len();
+    assert_eq!(never(coverage::MANY), SOMETIMES.len());
+    assert!(never(5_000) > SOMETIMES.len() / 2 && never(5_000) < SOMETIMES.len());
 }
 
 /// A process dies in its window, and nobody with its journal is ever started again: the claim in the vault tells of the pause.

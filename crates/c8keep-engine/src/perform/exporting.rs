@@ -82,12 +82,13 @@ async fn has_landed(world: &World, cluster: Option<&Cluster>) -> bool {
     read(world).await.is_ok_and(|positions| is_paused_everywhere(cluster, &positions))
 }
 
-/// Whether every replica is paused: then the one pause that was sent has done all it can. Brokers that are out of reach have
+/// Whether every replica is paused softly: then the one pause that was sent has done all it can. The hard pause is somebody
+/// else's, and ours may still be on its way (found by the simulator). Brokers that are out of reach have
 /// replicas, too, so as many must be read as the cluster has.
 fn is_paused_everywhere(cluster: Option<&Cluster>, positions: &Positions) -> bool {
     let all_read = cluster.is_some_and(|cluster| positions.are_of_all_replicas(cluster));
     let is_paused = |broker: &BrokerReading| {
-        broker.unread.is_none() && broker.partitions.values().all(PartitionReading::is_paused)
+        broker.unread.is_none() && broker.partitions.values().all(PartitionReading::is_soft_paused)
     };
     all_read && positions.brokers.iter().all(is_paused)
 }
@@ -152,6 +153,7 @@ mod tests {
         assert!(!landed(std::slice::from_ref(&one)), "the other one is out of reach");
         let again = BrokerReading { address: "gateway".into(), ..one.clone() };
         assert!(!landed(&[one.clone(), again]), "one broker at two addresses");
-        assert!(!landed(&[one, broker(1, "EXPORTING")]));
+        assert!(!landed(&[one.clone(), broker(1, "EXPORTING")]));
+        assert!(!landed(&[one, broker(1, "PAUSED")]), "the hard pause is never ours");
     }
 }

@@ -192,8 +192,13 @@ impl Night {
                 self.weather.foreign_pause && !self.world.paused_replicas().is_empty();
         }
         for event in events {
-            if let Event::Answered { step, answer: Answer::Fault { fault, .. }, .. } = event {
-                coverage::of_fault(self, me, run, step, fault);
+            match event {
+                Event::Answered { step, answer: Answer::Fault { fault, .. }, .. } => {
+                    coverage::of_fault(self, me, run, step, fault);
+                }
+                Event::Opened { .. } | Event::Adopted { .. } => self.looked_for_ids(me, run),
+                Event::Answered { step, .. } if step.0 == "check-id" => self.looked_for_ids(me, run),
+                _ => {}
             }
         }
         if self.opened_at.is_none() {

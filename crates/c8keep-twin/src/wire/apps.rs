@@ -191,7 +191,7 @@ fn get(world: &World, app: App, id: u64) -> Answer {
 
 fn body(world: &World, app: App, id: u64, listed: bool) -> Value {
     let mut found = world.parts_found(app, id);
-    let state = state(world, app, &found);
+    let state = state(world, app, id, &found);
     // Nobody promises an order; the example answer of Tasklist 8.7 begins with the last part (documentation 8.7, "Backup").
     if listed || app == App::Tasklist && world.config.dialect() == (8, 7) {
         found.reverse();
@@ -204,13 +204,13 @@ fn body(world: &World, app: App, id: u64, listed: bool) -> Value {
     json!({"backupId": id, "state": state, "failureReason": reason, "details": details})
 }
 
-fn state(world: &World, app: App, found: &[(&String, &Snapshot)]) -> &'static str {
+fn state(world: &World, app: App, id: u64, found: &[(&String, &Snapshot)]) -> &'static str {
     let any = |state: SnapshotState| found.iter().any(|(_, snapshot)| snapshot.state == state);
     if any(SnapshotState::Partial) {
         "FAILED"
     } else if any(SnapshotState::Running) {
         "IN_PROGRESS"
-    } else if found.len() < usize::try_from(app.parts(&world.config)).unwrap_or(0) {
+    } else if found.len() < world.parts_wanted(app, id) {
         // Up to 8.6 and in Optimize there is no grace: the state flashes between two parts (camunda issue 33717).
         let grace = app != App::Optimize && world.config.dialect() >= (8, 7);
         let last = found.iter().filter_map(|(_, snapshot)| snapshot.ended).max().unwrap_or(0);

@@ -15,6 +15,9 @@ pub(crate) fn repositories(world: &World, pattern: &str) -> Answer {
     let chosen = world.search.repositories.iter().filter(|(name, _)| any_matches(&[pattern], name));
     let show = |(name, repository): (&String, &Repository)| {
         let mut body = json!({"type": repository.kind, "settings": repository.settings});
+        if world.faults.repositories_readonly {
+            body["settings"]["readonly"] = json!("true");
+        }
         // Elasticsearch tells the repository's identity once something was written to it.
         if repository.written && world.config.search == Product::Elasticsearch {
             body["uuid"] = json!(uuid(world.config.seed, name, 0));
@@ -49,7 +52,8 @@ pub(crate) fn register(world: &mut World, name: &str, request: &Request) -> Answ
         snapshots: BTreeMap::new(),
     };
     // Snapshots live in the storage: registering again finds them.
-    let known = world.search.repositories.entry(name.to_owned()).or_insert(fresh);
+    let found = world.search.unregistered.remove(name).unwrap_or(fresh);
+    let known = world.search.repositories.entry(name.to_owned()).or_insert(found);
     known.kind = kind;
     known.settings = settings;
     reply(world, 200, &json!({"acknowledged": true}))
@@ -68,7 +72,10 @@ pub(crate) fn unregister(world: &mut World, name: &str) -> Answer {
         return refused;
     }
     match world.search.repositories.remove(name) {
-        Some(_) => reply(world, 200, &json!({"acknowledged": true})),
+        Some(repository) => {
+            world.search.unregistered.insert(name.to_owned(), repository);
+            reply(world, 200, &json!({"acknowledged": true}))
+        }
         None => repository_missing(world, name),
     }
 }

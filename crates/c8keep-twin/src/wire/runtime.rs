@@ -22,11 +22,16 @@ const SCALING: &str =
 const OWN_IDS: &str = "A backupId must not be provided when continuous backups, a backup schedule or a checkpoint interval are \
                        configured";
 
+/// What brokers of 8.6.0 say while their store takes connections and answers nothing, and after how long.
+const FROZEN: &str = "Request timed out in PT15S";
+const FROZEN_MS: u32 = 15_000;
+
 pub fn answer(world: &mut World, request: &Request, rest: &[&str]) -> Answer {
     let since_8_9 = world.config.dialect() >= (8, 9);
     match (request.method.as_str(), rest) {
         ("POST", []) => create(world, request),
         _ if world.config.store.is_none() => message(400, NO_STORE),
+        ("GET", _) if world.faults.store_frozen => message(504, FROZEN).after(world, FROZEN_MS),
         ("GET", []) => list(world, ""),
         (_, ["state", rest @ ..]) if since_8_9 => tracked::answer(world, request, rest),
         ("GET", [id]) if since_8_9 && id.ends_with('*') => match id.trim_end_matches('*') {
@@ -129,17 +134,18 @@ fn backup(world: &World, id: u64, whole: bool) -> Option<Value> {
     let mut details: Vec<Value> = world
         .partition_ids()
         .into_iter()
+        .filter(|partition| !world.faults.partitions_left_out.contains(partition))
         .map(|partition| match shown.get(&partition) {
             Some(part) => detail(world, id, partition, part, whole),
             None => json!({"partitionId": partition, "state": "DOES_NOT_EXIST"}),
         })
         .collect();
     // The real answer has no fixed order either.
-    let turn = usize::try_from(id % details.len() as u64).unwrap_or(0);
+    let turn = usize::try_from(id % details.len().max(1) as u64).unwrap_or(0);
     details.rotate_left(turn);
     let mut body = Map::new();
     body.insert("backupId".to_owned(), json!(id));
-    body.insert("state".to_owned(), json!(state(&shown, world.partitions.len())));
+    body.insert("state".to_owned(), json!(state(&shown, details.len())));
     let reasons = failures(&shown);
     if !reasons.is_empty() {
         body.insert("failureReason".to_owned(), json!(reasons));

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use jiff::Timestamp;
+
 use super::faults::hits;
 use super::partition::{ExporterId, ValueType};
 use super::search::{CreateFault, Order, Snapshot, SnapshotState};
@@ -40,17 +42,11 @@ pub struct AppState {
     queue: VecDeque<(u64, u32)>,
     running: bool,
     imported: BTreeMap<u32, u64>,
-    /// Backups that were scheduled, also those of which no part exists yet.
-    scheduled: BTreeSet<u64>,
 }
 
 impl AppState {
     pub fn imported(&self, partition: u32) -> u64 {
         self.imported.get(&partition).copied().unwrap_or(0)
-    }
-
-    pub(crate) fn highest_scheduled(&self) -> Option<u64> {
-        self.scheduled.last().copied()
     }
 
     /// The servers' own check looks at the queue only; the last part has already left it.
@@ -195,7 +191,6 @@ impl World {
         if state.busy() || state.running && app == App::Optimize {
             return Err(Refused::Busy);
         }
-        state.scheduled.insert(backup);
         let parts = app.parts(&self.config);
         state.queue = (1..=parts).map(|part| (backup, part)).collect();
         self.plan(begins, Event::PartBegins(app));
@@ -239,6 +234,9 @@ impl World {
             }
             return;
         }
+        if hits(&self.faults.parts_left_out, &name) {
+            return self.next_part(app, at);
+        }
         if hits(&self.faults.parts_missing, &name) {
             if let Some(state) = self.apps.get_mut(&app) {
                 state.queue.clear();
@@ -266,22 +264,42 @@ impl World {
             return;
         }
         state.running = true;
-        self.plan(at + millis(takes).max(1_000), Event::PartEnds { app, snapshot: name });
+        let slow = millis(self.faults.snapshots_slow_by);
+        self.plan(at + slow + millis(takes).max(1_000), Event::PartEnds { app, snapshot: name });
     }
 
     pub(super) fn part_ends(&mut self, app: App, snapshot: &str, at: Micros) {
         let repository = self.repository_of(app);
         let good =
             self.search.snapshot(repository, snapshot).is_some_and(|s| s.state == SnapshotState::Success);
-        let gap = millis(self.config.durations.part_gap);
         let Some(state) = self.apps.get_mut(&app) else { return };
         state.running = false;
         if !good {
             state.queue.clear();
         }
-        if !state.queue.is_empty() {
-            self.plan(at + gap, Event::PartBegins(app));
+        self.next_part(app, at);
+    }
+
+    fn next_part(&mut self, app: App, at: Micros) {
+        if self.apps.get(&app).is_some_and(AppState::busy) {
+            self.plan(at + millis(self.config.durations.part_gap), Event::PartBegins(app));
         }
+    }
+
+    /// The pods of all applications are started again: what was queued was in their memory only.
+    pub fn restart_applications(&mut self, now: Timestamp) {
+        self.advance(now);
+        self.forget(|event| matches!(event, Event::PartBegins(_) | Event::PartEnds { .. }));
+        for app in self.apps.values_mut() {
+            app.queue.clear();
+            app.running = false;
+        }
+    }
+
+    /// How many parts a backup has in the application's own eyes.
+    pub(crate) fn parts_wanted(&self, app: App, backup: u64) -> usize {
+        let left_out = |part: &u32| hits(&self.faults.parts_left_out, &self.part_name(app, backup, *part));
+        (1..=app.parts(&self.config)).filter(|part| !left_out(part)).count()
     }
 
     /// Importers catch up with what was exported.

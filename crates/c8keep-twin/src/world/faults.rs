@@ -35,12 +35,27 @@ pub struct Faults {
     pub runtime_never_appears: bool,
     /// Started runtime backups never move again, as after the death of the store.
     pub runtime_stuck: bool,
+    /// The brokers' backup store does not answer: nothing moves, and whoever asks is told so after 15 s.
+    pub store_frozen: bool,
+    /// Partitions that runtime backups leave out, and of which their status says nothing.
+    pub partitions_left_out: BTreeSet<u32>,
     /// Search snapshots whose name contains one of these lose a shard and end PARTIAL.
     pub snapshots_partial: BTreeSet<String>,
     /// Search snapshots whose name contains one of these are accepted and never seen again.
     pub snapshots_vanishing: BTreeSet<String>,
+    /// Search snapshots whose name contains one of these succeed without any index in them, as in a repository whose folder has
+    /// vanished and is made anew (seen on OpenSearch 2.19 and 3.8).
+    pub snapshots_empty: BTreeSet<String>,
+    /// No snapshot moves, and none ends: the storage behind the repository does not answer.
+    pub snapshots_frozen: bool,
+    /// Milliseconds that every snapshot takes beside its own.
+    pub snapshots_slow_by: u32,
+    /// Every repository takes reads only.
+    pub repositories_readonly: bool,
     /// Web application queues stop before a part whose name contains one of these, as after a restart of the pod.
     pub parts_missing: BTreeSet<String>,
+    /// Web applications leave out a part whose name contains one of these, and say that the backup is complete.
+    pub parts_left_out: BTreeSet<String>,
     /// Web application queues wait for ever on a part whose name contains one of these, and refuse every later backup as
     /// busy until the pod is restarted (camunda issues 29182 and 43104).
     pub queues_stuck: BTreeSet<String>,

@@ -24,13 +24,16 @@ use jiff::Timestamp;
 use load::Load;
 use partition::{Exporter, ExporterId, Partition, Phase, Replica};
 use runtime::Runtime;
-use search::SearchState;
+use search::{SearchState, SnapshotState};
 
 use crate::config::Config;
 use crate::host::Host;
 
 /// Microseconds since the epoch: the world's inner time.
 pub type Micros = i64;
+
+/// How soon what stands still is looked at again.
+const STANDSTILL: Micros = 500_000;
 
 /// One simulated installation. See the crate's documentation.
 #[derive(Clone, Debug)]
@@ -197,6 +200,11 @@ impl World {
         self.agenda.insert((at, self.next_event), event);
     }
 
+    /// Nothing of this kind will happen any more.
+    pub(crate) fn forget(&mut self, kind: impl Fn(&Event) -> bool) {
+        self.agenda.retain(|_, event| !kind(event));
+    }
+
     fn begin(&mut self, now: Micros) {
         let start = now - millis(self.config.warm_up_ms);
         self.started = start;
@@ -244,6 +252,9 @@ impl World {
     }
 
     fn happen(&mut self, event: Event, at: Micros) {
+        if self.stands_still(&event) {
+            return self.plan(at + STANDSTILL, event);
+        }
         match event {
             Event::SnapshotBegins(partition) => self.begin_local_snapshot(partition, at),
             Event::SnapshotPersists(partition) => {
@@ -266,6 +277,24 @@ impl World {
             }
             Event::SnapshotEnds { repository, snapshot } => self.snapshot_ends(&repository, &snapshot, at),
             Event::SnapshotDeleted { repository, snapshot } => self.search.delete(&repository, &snapshot),
+        }
+    }
+
+    /// What waits for a storage that does not answer, or for what has waited for it.
+    fn stands_still(&self, event: &Event) -> bool {
+        let frozen = self.faults.snapshots_frozen;
+        match event {
+            Event::RuntimeBegins { .. } | Event::RuntimeEnds { .. } => self.faults.store_frozen,
+            Event::PartBegins(_) | Event::IndexCopied { .. } => frozen,
+            Event::SnapshotEnds { repository, snapshot } => {
+                let of = self.search.snapshot(repository, snapshot);
+                frozen || of.is_some_and(|of| of.indices.values().any(|copy| copy.copied.is_none()))
+            }
+            Event::PartEnds { app, snapshot } => {
+                let of = self.search.snapshot(self.repository_of(*app), snapshot);
+                frozen || of.is_some_and(|of| of.state == SnapshotState::Running)
+            }
+            _ => false,
         }
     }
 

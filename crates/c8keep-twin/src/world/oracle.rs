@@ -65,8 +65,8 @@ impl World {
 
     fn restored_search(&self, backup: u64, findings: &mut Findings) -> Restored {
         let mut restored = Restored::default();
+        let found: BTreeMap<&String, &Snapshot> = self.search.stored().collect();
         for app in self.apps.keys() {
-            let found: BTreeMap<&String, &Snapshot> = self.parts_found(*app, backup).into_iter().collect();
             for part in 1..=app.parts(&self.config) {
                 let name = self.part_name(*app, backup, part);
                 Self::take_in(found.get(&name).copied(), &name, &mut restored, findings);
@@ -74,9 +74,7 @@ impl World {
         }
         if self.config.records_exporter {
             let name = format!("camunda_zeebe_records_backup_{backup}");
-            let snapshot =
-                self.search.repositories.values().find_map(|repository| repository.snapshots.get(&name));
-            Self::take_in(snapshot, &name, &mut restored, findings);
+            Self::take_in(found.get(&name).copied(), &name, &mut restored, findings);
         }
         restored
     }

@@ -113,7 +113,7 @@ impl World {
         let checkpoint = self.append(partition, 0, ValueType::Checkpoint, at);
         let accepted = self.runtime.accepted.get(&backup).copied().unwrap_or(at);
         let Some(parts) = self.runtime.backups.get_mut(&backup) else { return };
-        if self.faults.runtime_never_appears {
+        if self.faults.runtime_never_appears || self.faults.partitions_left_out.contains(&partition) {
             return;
         }
         parts.insert(

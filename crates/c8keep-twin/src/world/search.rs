@@ -93,6 +93,8 @@ pub enum CreateFault {
 pub struct SearchState {
     pub product: Product,
     pub repositories: BTreeMap<String, Repository>,
+    /// Forgotten by the server; their snapshots are still in the storage.
+    pub unregistered: BTreeMap<String, Repository>,
     /// Documents per exported value type and day.
     records: BTreeMap<(ValueType, u32), u64>,
     /// Documents per web application and value type.
@@ -112,6 +114,7 @@ impl SearchState {
         Self {
             product: config.search,
             repositories: config.repositories.registered.iter().map(repository).collect(),
+            unregistered: BTreeMap::new(),
             records: BTreeMap::new(),
             apps: BTreeMap::new(),
             next: 0,
@@ -140,6 +143,11 @@ impl SearchState {
 
     fn snapshot_mut(&mut self, repository: &str, snapshot: &str) -> Option<&mut Snapshot> {
         self.repositories.get_mut(repository)?.snapshots.get_mut(snapshot)
+    }
+
+    /// Every snapshot that lies in a storage, whether its repository is registered or not.
+    pub fn stored(&self) -> impl Iterator<Item = (&String, &Snapshot)> {
+        self.repositories.values().chain(self.unregistered.values()).flat_map(|r| &r.snapshots)
     }
 
     /// Snapshots of a repository in order of creation.
@@ -213,7 +221,7 @@ impl World {
         takes_ms: u32,
     ) -> Result<(), CreateFault> {
         let known = self.search.repositories.get(repository).ok_or(CreateFault::RepositoryMissing)?;
-        if known.readonly() {
+        if known.readonly() || self.faults.repositories_readonly {
             return Err(CreateFault::RepositoryReadonly);
         }
         if let Some(old) = known.snapshots.get(name) {
@@ -228,13 +236,15 @@ impl World {
         if hits(&self.faults.snapshots_vanishing, name) {
             return Ok(());
         }
-        let chosen = all.into_iter().filter(|(index, _)| any_matches(&order.patterns, index));
+        let empty = hits(&self.faults.snapshots_empty, name);
+        let chosen = all.into_iter().filter(|(index, _)| !empty && any_matches(&order.patterns, index));
         let indices: BTreeMap<String, Copy> =
             chosen.map(|(index, of)| (index, Copy { content: of.content, copied: None })).collect();
         let started = self.at();
         self.search.next += 1;
         let number = self.search.next;
-        let takes = if indices.is_empty() { 1_000 } else { millis(takes_ms).max(1_000) };
+        let slow = millis(self.faults.snapshots_slow_by);
+        let takes = slow + if indices.is_empty() { 1_000 } else { millis(takes_ms).max(1_000) };
         for (place, index) in (0_u64..).zip(indices.keys()) {
             let share = below(self.config.seed, name, place, u64::try_from(takes).unwrap_or(1));
             let at = started + Micros::try_from(share).unwrap_or(0);

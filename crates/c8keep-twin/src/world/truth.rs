@@ -14,10 +14,22 @@ impl World {
         self.partitions.iter().flat_map(of).collect()
     }
 
-    /// The highest backup id that any component has ever accepted.
+    /// Whether a snapshot whose name begins like this lies in any storage.
+    pub fn has_snapshots(&self, prefix: &str) -> bool {
+        self.search.stored().any(|(name, _)| name.starts_with(prefix))
+    }
+
+    /// Whether no replica exports, wherever it is.
+    pub fn is_paused_everywhere(&self) -> bool {
+        self.partitions.values().flat_map(|p| p.replicas.values()).all(|r| r.phase != Phase::Exporting)
+    }
+
+    /// The highest backup id of which there is a trace: in the brokers, or in the name of a stored snapshot. What an application
+    /// accepts and never begins leaves none.
     pub fn highest_backup_id(&self) -> u64 {
-        let apps = self.apps.values().filter_map(super::apps::AppState::highest_scheduled).max();
-        self.runtime.latest.max(apps.unwrap_or(0))
+        let id_in = |name: &String| name.split('_').find_map(|part| part.parse().ok());
+        let stored = self.search.stored().filter_map(|(name, _)| id_in(name)).max();
+        self.runtime.latest.max(stored.unwrap_or(0))
     }
 
     /// The applications of this installation with a backup of their own.

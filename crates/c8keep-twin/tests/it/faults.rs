@@ -316,3 +316,133 @@ fn a_local_snapshot_that_passes_the_checkpoint_fails_the_backup() {
     });
     assert!(failed);
 }
+
+const RECORDS: &str = "/_snapshot/camunda/camunda_zeebe_records_backup_100";
+
+#[test]
+fn a_snapshot_can_succeed_without_anything_in_it() {
+    let mut bench = bench();
+    bench.world.faults.snapshots_empty.insert("records".to_owned());
+    bench.run(SPLIT, 100);
+    let told = bench.get(Host::Search, RECORDS).value();
+    assert_eq!(told["snapshots"][0]["state"], "SUCCESS");
+    assert_eq!(told["snapshots"][0]["indices"], json!([]));
+    assert!(bench.world.restore(100).has(LossKind::Lost));
+}
+
+#[test]
+fn behind_a_frozen_storage_no_snapshot_moves() {
+    let mut bench = bench();
+    bench.world.faults.snapshots_frozen = true;
+    bench.send(Host::Search, &Request::new("PUT", RECORDS));
+    let status = format!("{RECORDS}/_status");
+    bench.pass(1_000);
+    let before = bench.get(Host::Search, &status).value()["snapshots"][0]["shards_stats"].clone();
+    bench.pass(600_000);
+    assert_eq!(bench.get(Host::Search, &status).value()["snapshots"][0]["shards_stats"], before);
+    bench.world.faults.snapshots_frozen = false;
+    bench.wait(Host::Search, RECORDS, "/snapshots/0/state", "SUCCESS");
+}
+
+/// What was to be copied while the storage stood still is copied before the snapshot ends, or it would hold what came later.
+#[test]
+fn a_frozen_storage_changes_no_order() {
+    for seed in 0..100 {
+        let mut bench = Bench::new(seeded(Config::demo_8_6(), seed));
+        bench.run(&SPLIT[..5], 100);
+        for call in SPLIT[5].calls(bench.world.config(), 100) {
+            if let c8keep_twin::page::Call::Send(host, request) = call {
+                bench.send(host, &request);
+            }
+        }
+        bench.world.faults.snapshots_frozen = true;
+        bench.pass(950);
+        bench.world.faults.snapshots_frozen = false;
+        bench.run(&SPLIT[6..], 100);
+        let verdict = bench.world.restore(100);
+        assert!(verdict.whole(), "seed {seed}: {verdict}");
+    }
+}
+
+#[test]
+fn a_slow_storage_makes_every_snapshot_last() {
+    let mut bench = bench();
+    bench.world.faults.snapshots_slow_by = 60_000;
+    bench.send(Host::Search, &Request::new("PUT", RECORDS));
+    bench.pass(55_000);
+    assert_eq!(bench.get(Host::Search, RECORDS).value()["snapshots"][0]["state"], "IN_PROGRESS");
+    bench.pass(10_000);
+    assert_eq!(bench.get(Host::Search, RECORDS).value()["snapshots"][0]["state"], "SUCCESS");
+}
+
+#[test]
+fn a_repository_gone_read_only_takes_nothing_and_says_so() {
+    let mut bench = bench();
+    bench.world.faults.repositories_readonly = true;
+    let told = bench.get(Host::Search, "/_snapshot/camunda").value();
+    assert_eq!(told["camunda"]["settings"]["readonly"], "true");
+    assert_eq!(bench.send(Host::Search, &Request::new("PUT", RECORDS)).status, 500);
+    bench.post(Host::Operate, "/actuator/backups", &json!({"backupId": 100}));
+    bench.pass(60_000);
+    assert_eq!(bench.get(Host::Operate, "/actuator/backups/100").status, 400);
+}
+
+#[test]
+fn a_repository_that_is_registered_again_has_its_snapshots() {
+    let mut bench = bench();
+    bench.run(SPLIT, 100);
+    assert_eq!(bench.send(Host::Search, &Request::new("DELETE", "/_snapshot/camunda")).status, 200);
+    assert_eq!(bench.get(Host::Search, RECORDS).status, 404);
+    let body = json!({"type": "fs", "settings": {"location": "/var/snapshots/camunda"}});
+    assert_eq!(bench.send(Host::Search, &Request::new("PUT", "/_snapshot/camunda").json(&body)).status, 200);
+    assert_eq!(bench.get(Host::Search, RECORDS).value()["snapshots"][0]["state"], "SUCCESS");
+    assert!(bench.world.restore(100).whole());
+}
+
+#[test]
+fn a_part_can_be_left_out_of_a_backup_that_is_called_complete() {
+    let mut bench = bench();
+    bench.world.faults.parts_left_out.insert("part_4_of".to_owned());
+    bench.post(Host::Operate, "/actuator/backups", &json!({"backupId": 100}));
+    bench.wait(Host::Operate, "/actuator/backups/100", "/state", "COMPLETED");
+    let told = bench.get(Host::Operate, "/actuator/backups/100").value();
+    assert_eq!(told["details"].as_array().map(Vec::len), Some(5), "{told}");
+}
+
+#[test]
+fn a_partition_can_be_left_out_of_a_backup_that_is_called_complete() {
+    let mut bench = bench();
+    bench.world.faults.partitions_left_out.insert(2);
+    bench.post(Host::Gateway, "/actuator/backups", &json!({"backupId": 5}));
+    bench.wait(Host::Gateway, "/actuator/backups/5", "/state", "COMPLETED");
+    let told = bench.get(Host::Gateway, "/actuator/backups/5").value();
+    assert!(told["details"].as_array().unwrap().iter().all(|part| part["partitionId"] != 2), "{told}");
+    assert!(bench.world.restore(5).has(LossKind::Missing));
+}
+
+#[test]
+fn a_frozen_store_is_told_late_and_nothing_moves_behind_it() {
+    let mut bench = bench();
+    bench.world.faults.store_frozen = true;
+    assert_eq!(bench.post(Host::Gateway, "/actuator/backups", &json!({"backupId": 5})).status, 202);
+    bench.pass(600_000);
+    let answer = bench.get(Host::Gateway, "/actuator/backups/5");
+    assert_eq!(answer.status, 504);
+    assert_eq!(answer.ready_at, Some(bench.now + jiff::SignedDuration::from_secs(15)));
+    bench.world.faults.store_frozen = false;
+    bench.wait(Host::Gateway, "/actuator/backups/5", "/state", "COMPLETED");
+}
+
+#[test]
+fn a_stuck_queue_refuses_every_backup_until_the_application_is_started_again() {
+    let mut bench = bench();
+    bench.world.faults.queues_stuck.insert("part_3_of".to_owned());
+    bench.post(Host::Operate, "/actuator/backups", &json!({"backupId": 100}));
+    bench.pass(600_000);
+    assert_eq!(bench.get(Host::Operate, "/actuator/backups/100").value()["state"], "INCOMPLETE");
+    bench.world.faults.queues_stuck.clear();
+    assert_eq!(bench.post(Host::Operate, "/actuator/backups", &json!({"backupId": 101})).status, 400);
+    bench.world.restart_applications(bench.now);
+    assert_eq!(bench.post(Host::Operate, "/actuator/backups", &json!({"backupId": 101})).status, 200);
+    bench.wait(Host::Operate, "/actuator/backups/101", "/state", "COMPLETED");
+}

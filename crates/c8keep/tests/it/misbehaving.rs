@@ -79,6 +79,27 @@ fn a_part_of_operate_that_is_partial() {
     );
 }
 
+/// Single parts without any index are normal; all of them together are a backup of nothing.
+#[test]
+fn parts_of_operate_that_hold_nothing() {
+    let empty = |f: &mut c8keep_twin::Faults| _ = f.snapshots_empty.insert("operate_1000".into());
+    fails(empty, "1s", &["hold no index at all"]);
+}
+
+/// Called complete without it.
+#[test]
+fn a_part_of_operate_that_is_left_out() {
+    let left_out =
+        |f: &mut c8keep_twin::Faults| _ = f.parts_left_out.insert("operate_1000_8.6.0_part_2".into());
+    fails(left_out, "1s", &["part_2_of_6 is missing"]);
+}
+
+#[test]
+fn a_partition_that_is_left_out() {
+    let left_out = |f: &mut c8keep_twin::Faults| _ = f.partitions_left_out.insert(1);
+    fails(left_out, "1s", &["it says COMPLETED, but partition 1 of 2 is missing"]);
+}
+
 /// The pod was restarted and its queue is lost.
 #[test]
 fn a_part_of_tasklist_that_never_comes() {
