@@ -37,7 +37,7 @@ pub struct Run {
     /// Whether some attempt to pause may have paused something: one that was never answered, or whose fault says so.
     pause_in_doubt: bool,
     /// When the latest attempt to pause was intended, and how many there were.
-    pause_sent: Option<(Timestamp, u32)>,
+    pause_sent: Option<Timestamp>,
     /// Whether some attempt to pause got no answer at all: only such a one can still be on its way.
     pause_unanswered: bool,
     /// How the release failed last, also while it is being tried again.
@@ -126,15 +126,6 @@ pub enum Hold {
     },
 }
 
-/// A pause that was sent and never surely answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PauseOnItsWay {
-    /// By then it has taken effect, or never will.
-    pub until: Timestamp,
-    /// How many may be on their way.
-    pub attempts: u32,
-}
-
 /// An event that cannot follow the ones before it: a damaged journal on replay, a bug when live.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("event {event} cannot follow: {why}")]
@@ -211,7 +202,7 @@ impl Run {
         if self.is_hold(step) {
             self.pause_in_doubt |= unanswered;
             self.pause_unanswered |= unanswered;
-            self.pause_sent = Some((at, attempt));
+            self.pause_sent = Some(at);
         }
         let state = self.state_mut(step, "intended")?;
         let (expected, since) = match state {
@@ -411,11 +402,10 @@ impl Run {
 
     /// Until when a pause of this run may still take effect, long after it was sent: a resume that comes before it does not
     /// undo it. None where every attempt was answered.
-    pub fn pause_may_land_until(&self) -> Option<PauseOnItsWay> {
-        let (sent, attempts) = self.pause_sent?;
+    pub fn pause_may_land_until(&self) -> Option<Timestamp> {
+        let sent = self.pause_sent?;
         let unanswered = matches!(self.state(&self.plan.hold()?.name), StepState::Performing { .. });
-        (unanswered || self.pause_unanswered)
-            .then(|| PauseOnItsWay { until: sent + PAUSE_LANDS_WITHIN, attempts })
+        (unanswered || self.pause_unanswered).then(|| sent + PAUSE_LANDS_WITHIN)
     }
 
     /// When the process at hand took the run over, if it did.

@@ -112,6 +112,19 @@ fn a_hard_pause_is_not_ours_that_has_landed() {
     assert_eq!(report.violations, []);
 }
 
+/// Found by seed 1795447896014776: all replicas that are seen paused may be somebody else's work, and ours comes later.
+#[test]
+fn a_soft_pause_of_somebody_else_is_not_ours_that_has_landed() {
+    let faults = [
+        Fault { at: 55, what: What::Wire(weather::Wire::TooMany) },
+        Fault { at: 58, what: What::AtPause(weather::Wire::Late) },
+        Fault { at: 84, what: What::Wire(weather::Wire::Unauthorised) },
+        Fault { at: 136, what: What::Trouble(weather::Trouble::ForeignPause, 25_000) },
+    ];
+    let report = run(&Setting::at(3, 1_795_447_896_014_776), &faults, false);
+    assert_eq!(report.violations, []);
+}
+
 /// A mutant that needs a death to be found out: the list of faults is made as short as that.
 #[test]
 fn a_broken_promise_is_told_with_the_shortest_list_of_faults() {

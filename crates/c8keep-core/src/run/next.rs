@@ -212,7 +212,7 @@ impl Run {
             return adopted;
         }
         let due = failed + back_off(attempt);
-        let over = self.pause_may_land_until().map(|pause| pause.until).filter(|until| *until > failed);
+        let over = self.pause_may_land_until().filter(|until| *until > failed);
         match over {
             Some(over) if step.kind == Kind::Release => due.min(over),
             _ => due,

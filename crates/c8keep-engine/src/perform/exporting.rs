@@ -1,6 +1,6 @@
 //! Pausing, resuming, and reading the positions that prove the pause.
 
-use c8keep_core::facts::{BrokerReading, Cluster, Fact, PartitionReading, Positions};
+use c8keep_core::facts::{Fact, Positions};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::run::Run;
 use jiff::Timestamp;
@@ -41,13 +41,10 @@ pub(super) fn paused_now(positions: &Positions) -> String {
 }
 
 /// Confirmed twice: by the answer, and by every broker that can be read. A pause of ours that may still be on its way would
-/// undo it, so until that has landed or is over, a release is made again.
+/// undo it, so until that is over a release is made again. That all replicas are seen paused does not end it: somebody else may
+/// have paused them, and ours comes later (found by the simulator).
 pub(super) async fn resume(world: &World, run: &Run) -> Performed {
-    let on_its_way = run.pause_may_land_until().filter(|pause| world.clock.now() < pause.until);
-    let may_land = match on_its_way {
-        Some(pause) => pause.attempts > 1 || !has_landed(world, run.facts().cluster.as_ref()).await,
-        None => false,
-    };
+    let on_its_way = run.pause_may_land_until().filter(|until| world.clock.now() < *until);
     if let Err(fault) = world.camunda.resume_exporting().await {
         return Err(and_what_is_paused(world, fault).await);
     }
@@ -63,34 +60,18 @@ pub(super) async fn resume(world: &World, run: &Run) -> Performed {
             .with_retry());
         }
     }
-    match on_its_way.filter(|_| may_land) {
-        Some(pause) => Err(Fault::new(
+    match on_its_way {
+        Some(until) => Err(Fault::new(
             FaultKind::Refused,
             "resuming exporting",
             &world.installation.management,
             format!(
-                "exporting runs, but a pause that was sent and never answered may still take effect, until {}",
-                pause.until
+                "exporting runs, but a pause that was sent and never answered may still take effect, until {until}"
             ),
         )
         .with_retry()),
         None => Ok(Fact::Resumed { at: world.clock.now() }.into()),
     }
-}
-
-async fn has_landed(world: &World, cluster: Option<&Cluster>) -> bool {
-    read(world).await.is_ok_and(|positions| is_paused_everywhere(cluster, &positions))
-}
-
-/// Whether every replica is paused softly: then the one pause that was sent has done all it can. The hard pause is somebody
-/// else's, and ours may still be on its way (found by the simulator). Brokers that are out of reach have
-/// replicas, too, so as many must be read as the cluster has.
-fn is_paused_everywhere(cluster: Option<&Cluster>, positions: &Positions) -> bool {
-    let all_read = cluster.is_some_and(|cluster| positions.are_of_all_replicas(cluster));
-    let is_paused = |broker: &BrokerReading| {
-        broker.unread.is_none() && broker.partitions.values().all(PartitionReading::is_soft_paused)
-    };
-    all_read && positions.brokers.iter().all(is_paused)
 }
 
 /// P0. A leader that exports already shows that somebody lifted the pause; a broker that cannot be read only weakens
@@ -123,37 +104,4 @@ async fn read_what_can_be_read(world: &World) -> Positions {
 
 async fn read(world: &World) -> Result<Positions, Fault> {
     world.camunda.positions(&world.installation.brokers, world.clock.now()).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn broker(node: u32, phase: &str) -> BrokerReading {
-        let reading =
-            serde_json::json!({ "role": "LEADER", "phase": phase, "exported": 1, "snapshot": null });
-        let reading: PartitionReading = serde_json::from_value(reading).unwrap();
-        let partitions = [(1, reading.clone()), (2, reading)].into();
-        BrokerReading { node: Some(node), address: format!("b{node}"), unread: None, partitions }
-    }
-
-    #[test]
-    fn a_pause_has_landed_when_all_replicas_that_there_are_were_seen_paused() {
-        let cluster: Cluster = serde_json::from_value(serde_json::json!({
-            "version": "8.6.0", "brokers_expected": 2, "brokers_up": [0, 1], "partitions": 2, "replication": 2,
-            "pending_change": null,
-        }))
-        .unwrap();
-        let landed = |brokers: &[BrokerReading]| {
-            let positions = Positions { at: Timestamp::UNIX_EPOCH, brokers: brokers.to_vec() };
-            is_paused_everywhere(Some(&cluster), &positions)
-        };
-        let (one, other) = (broker(0, "SOFT_PAUSED"), broker(1, "SOFT_PAUSED"));
-        assert!(landed(&[one.clone(), other]));
-        assert!(!landed(std::slice::from_ref(&one)), "the other one is out of reach");
-        let again = BrokerReading { address: "gateway".into(), ..one.clone() };
-        assert!(!landed(&[one.clone(), again]), "one broker at two addresses");
-        assert!(!landed(&[one.clone(), broker(1, "EXPORTING")]));
-        assert!(!landed(&[one, broker(1, "PAUSED")]), "the hard pause is never ours");
-    }
 }

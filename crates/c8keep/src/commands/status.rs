@@ -301,7 +301,7 @@ pub(super) async fn has_been_resumed(world: &World, run: &Run) -> bool {
 
 fn is_resumed(run: &Run, running: Option<&Fingerprint>, now: Timestamp) -> bool {
     // A pause that was sent and never answered may still take effect.
-    let may_land = run.pause_may_land_until().is_some_and(|pause| now < pause.until);
+    let may_land = run.pause_may_land_until().is_some_and(|until| now < until);
     running == Some(run.plan().fingerprint()) && !may_land && run.hold().is_open()
 }
 
