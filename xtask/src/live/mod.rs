@@ -132,7 +132,12 @@ async fn all(suite: &mut Suite, products: Products, program: Option<&Path>, dir:
         secured::all(suite, &dir.join(secured::NAME), &program).await?;
     }
     for kind in kinds {
-        one_broker(suite, *kind, &dir.join(kind.name()), &program).await?;
+        // What hardly depends on the product is shown on both only in the long run.
+        let share = Share {
+            control: suite.long || kinds.first() == Some(kind),
+            unified: suite.long || kinds.last() == Some(kind),
+        };
+        one_broker(suite, *kind, share, &dir.join(kind.name()), &program).await?;
     }
     // A whole night on each product is for the long run; what else runs takes one of everything on one of them.
     let some = if suite.long { kinds } else { &kinds[kinds.len() - 1..] };
@@ -158,7 +163,20 @@ async fn self_check(suite: &mut Suite, kind: Kind, dir: &Path) -> Result<()> {
     cluster.down().await
 }
 
-async fn one_broker(suite: &mut Suite, kind: Kind, dir: &Path, program: &Program) -> Result<()> {
+/// Which of the promises that cost minutes a product has its turn with.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    control: bool,
+    unified: bool,
+}
+
+async fn one_broker(
+    suite: &mut Suite,
+    kind: Kind,
+    share: Share,
+    dir: &Path,
+    program: &Program,
+) -> Result<()> {
     let names = [init::NAME, HOT_BACKUP, PUT_BACK, UNIFIED_ORDER, LOST_ANSWERS, CONTROL, likeness::NAME];
     if !suite.wants_any(&names) {
         return Ok(());
@@ -186,7 +204,7 @@ async fn one_broker(suite: &mut Suite, kind: Kind, dir: &Path, program: &Program
         };
         suite.promise(PUT_BACK, kind, text, shown).await;
     }
-    if suite.wants(UNIFIED_ORDER) {
+    if share.unified && suite.wants(UNIFIED_ORDER) {
         let text = "the order of the 8.8 page over its endpoints on the real engine: complete and proven";
         let with_restore = suite.long;
         let shown = async {
@@ -200,7 +218,7 @@ async fn one_broker(suite: &mut Suite, kind: Kind, dir: &Path, program: &Program
             "the answers to pause and runtime backup are lost after their effects: complete all the same";
         suite.promise(LOST_ANSWERS, kind, text, single::lost_answers(&cluster, &program)).await;
     }
-    if suite.wants(CONTROL) {
+    if share.control && suite.wants(CONTROL) {
         let text = "a foreign hand lifts the pause: violated, exit code 1, and a restore misses records";
         suite.promise(CONTROL, kind, text, single::control(&mut cluster, &program)).await;
     }
@@ -247,7 +265,7 @@ async fn three_brokers(suite: &mut Suite, kind: Kind, dir: &Path, program: &Prog
         let text = "told to stop waiting for the lost broker: exit code 20, and `resume-exporting` mends it";
         suite.promise(RELEASE_WAIT, kind, text, three::told_to_stop_waiting(&mut cluster, &program)).await;
     }
-    if suite.wants(likeness::OF_THREE) {
+    if suite.wants_by_name(likeness::OF_THREE) || suite.long && suite.wants(likeness::OF_THREE) {
         likeness::on_three_brokers(suite, &mut cluster).await;
     }
     cluster.down().await

@@ -101,6 +101,9 @@ impl Stage<'_> {
         let text =
             "the store dies while the partitions are saved, and is back a moment later: never whole".into();
         self.night(STORE_LOST, text, async |night, cluster| night.store_killed(cluster).await).await?;
+        if !long {
+            return Ok(());
+        }
         let text = "the store is full: accepted and never seen".into();
         self.night(STORE_LOST, text, async |night, cluster| night.store_full(cluster).await).await?;
         let text = "the store stands still while the partitions are saved".into();
