@@ -26,8 +26,9 @@ const WORTHWHILE_BYTES: usize = 64 * 1024;
 const GATHER: Duration = Duration::from_millis(1);
 /// Pieces on their way between two of the three.
 const PIECES_MAX: usize = 4;
-/// What is faster does not gain much against `pg_dump` itself, what is stronger costs time.
-const LEVEL: i32 = 3;
+/// On two processors, of which the tool and the server use most, stronger levels make the dump wait for the compression; on dumps'
+/// long, alike lines they gain little (`cargo xtask bench --only dumps`).
+const LEVEL: i32 = 1;
 
 /// An object that is whole and not yet seen.
 pub(super) struct Poured {
