@@ -361,7 +361,7 @@ impl TlsSettings {
 }
 
 /// An entry in one line, for whoever is asked for one: `basic:USER:SECRET`, `bearer:SECRET`, `api-key:SECRET` or
-/// `header:NAME:SECRET`, where the secret is what [`reference`] reads. `None` for anything else, which may be a secret.
+/// `header:NAME:SECRET`, where the secret is what `reference` reads. `None` for anything else, which may be a secret.
 pub fn credential(text: &str) -> Option<Entry> {
     let (way, rest) = text.trim().split_once(':')?;
     let mut entry = Entry::default();
