@@ -1,11 +1,12 @@
 //! Runs: beginning one, and finding what an earlier process left open.
 
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_core::plan::{Action, Plan};
+use c8keep_core::plan::{Action, Kind, Plan};
 use c8keep_core::run::{Event, Hold, Run, RunId, StopReason};
 use jiff::{Timestamp, Unit};
 
 use crate::drive::limits::{APPEND_WITHIN, hangs, pass};
+use crate::perform::highest_id;
 use crate::ports::{Journal, Term};
 use crate::{World, ids};
 
@@ -202,8 +203,18 @@ async fn pause_is_spent(world: &World, run: &Run, since: Timestamp) -> Option<St
     }
 }
 
-/// Another host may have begun one meanwhile, and ids only rise.
+/// Another host may have begun one meanwhile, and ids only rise. What a server has of a run's own id is another backup's where the
+/// run has asked for nothing under it yet (found by the simulator: two hosts within one second).
 async fn higher_id(world: &World, run: &Run) -> Option<String> {
+    if !has_asked(run) {
+        match highest_id(world).await {
+            Ok(highest) if highest == Some(run.plan().backup()) => {
+                return Some("another backup was begun with its id meanwhile".into());
+            }
+            Ok(_) => {}
+            Err(fault) => return Some(format!("nobody says which ids are taken: {}", fault.answer)),
+        }
+    }
     match ids::highest_seen(world).await {
         Ok(highest) if highest.is_some_and(|highest| highest > run.plan().backup()) => {
             Some("a backup with a higher id was begun meanwhile".into())
@@ -211,6 +222,13 @@ async fn higher_id(world: &World, run: &Run) -> Option<String> {
         Ok(_) => None,
         Err(fault) => Some(format!("nobody says which ids are taken: {}", fault.answer)),
     }
+}
+
+/// Whether a server may know the run's id from the run itself.
+fn has_asked(run: &Run) -> bool {
+    run.steps().any(|(step, state)| {
+        step.kind == Kind::Effect && !step.action.is_beside_window() && state.since().is_some()
+    })
 }
 
 /// Refuses to touch a run that belongs to another installation: `localhost:9600` may be another cluster today.

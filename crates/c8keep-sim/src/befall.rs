@@ -133,6 +133,7 @@ impl Night {
             self.by_hand(pause);
         }
         if trouble == Trouble::RepositoryGone {
+            self.weather.repository_is_gone = true;
             self.send_by_hand(Host::Search, &Request::new("DELETE", REPOSITORY));
         }
         let changes = self.world.leader_changes();
@@ -161,13 +162,20 @@ impl Night {
                 self.resume_by_hand();
             }
             Trouble::QueueStuck => self.world.restart_applications(self.now),
-            Trouble::RepositoryGone => {
-                let body = json!({"type": "fs", "settings": {"location": "/var/snapshots/camunda"}});
-                self.send_by_hand(Host::Search, &Request::new("PUT", REPOSITORY).json(&body));
-            }
             Trouble::SearchFrozen | Trouble::BrokersFrozen | Trouble::AppsFrozen => self.serve_buffered(),
             _ => {}
         }
+        self.register_again();
+    }
+
+    /// Whoever lost the repository registers it again, as soon as the search server is there to be asked.
+    fn register_again(&mut self) {
+        if self.weather.on.contains(&Trouble::RepositoryGone) || !self.weather.repository_is_gone {
+            return;
+        }
+        let body = json!({"type": "fs", "settings": {"location": "/var/snapshots/camunda"}});
+        let answer = self.send_by_hand(Host::Search, &Request::new("PUT", REPOSITORY).json(&body));
+        self.weather.repository_is_gone = answer.is_none_or(|answer| answer.status != 200);
     }
 
     /// Nothing is wrong any more, and nothing more will be.

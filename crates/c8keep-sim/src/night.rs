@@ -76,6 +76,8 @@ pub(crate) struct Weather {
     pub(crate) journal_is_lost: bool,
     pub(crate) clock_off: SignedDuration,
     pub(crate) foreign_pause: bool,
+    /// The repository is not registered any more.
+    pub(crate) repository_is_gone: bool,
     pub(crate) lock_is_unseen: bool,
     pub(crate) calm: bool,
     pub(crate) healed: bool,

@@ -59,7 +59,7 @@ impl Setting {
             config: config(topology, seed),
             taking: if dice.once_in(3) { Taking::Finish } else { Taking::Release },
             stall: SignedDuration::from_secs([20, 45][dice.index(2)]),
-            hold_budget: SignedDuration::from_secs([15, 60, 240][dice.index(3)]),
+            hold_budget: SignedDuration::from_secs([30, 60, 240][dice.index(3)]),
             restart_after: SignedDuration::from_millis([200, 2_000, 15_000, 60_000][dice.index(4)]),
             heal_after: SignedDuration::from_secs([60, 150, 300][dice.index(3)]),
             between_hosts: dice.once_in(4),

@@ -125,6 +125,23 @@ fn a_soft_pause_of_somebody_else_is_not_ours_that_has_landed() {
     assert_eq!(report.violations, []);
 }
 
+/// Found by seed 1795450133016755: what tells which cluster it is was not read once, and the run was another cluster's for ever.
+#[test]
+fn an_installation_that_was_not_told_is_not_guessed() {
+    let faults =
+        [(5, What::Wire(weather::Wire::FailsInBody)), (121, What::Kill)].map(|(at, what)| Fault { at, what });
+    let report = run(&Setting::at(2, 1_795_450_133_016_755), &faults, false);
+    assert_eq!(report.violations, []);
+}
+
+/// Found by seed 1795450133001175: a run that was left open had its id taken by another host in the same second.
+#[test]
+fn a_run_whose_id_another_host_has_used_is_not_finished() {
+    let faults = [(39, What::VaultTakesAndFails), (91, What::Second)].map(|(at, what)| Fault { at, what });
+    let report = run(&Setting::at(2, 1_795_450_133_001_175), &faults, false);
+    assert_eq!(report.violations, []);
+}
+
 /// A mutant that needs a death to be found out: the list of faults is made as short as that.
 #[test]
 fn a_broken_promise_is_told_with_the_shortest_list_of_faults() {

@@ -61,6 +61,11 @@ impl<'a> Answer<'a> {
         message_in(&value).map(|text| one_line(&text))
     }
 
+    /// Whether it says nothing of what was asked for: a server that is busy or broken, or a body that is none of this question's.
+    pub fn is_no_word(&self) -> bool {
+        self.is_success() || self.status == 429 || self.status >= 500
+    }
+
     /// Status and message, for messages to people.
     pub fn told(&self) -> String {
         match self.message() {

@@ -1,6 +1,8 @@
 //! The asking half of discovery: which servers were asked, and what each answered. It decides nothing but whom to ask
 //! next, and keeps nothing of a configuration but what [`Told`] names.
 
+mod rest;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +13,13 @@ use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_engine::ports::SearchStore;
 use futures::future::join_all;
 
-use super::candidates::{fits, found_brokers, rest_candidates, search_candidates};
+use self::rest::NoRest;
+use super::candidates::{found_brokers, search_candidates};
 use super::{Configured, hints};
 use crate::camunda::configprops::Told;
 use crate::camunda::topology::{self, Members, Topology};
 use crate::camunda::wire::{self, Answer};
-use crate::camunda::{Call, broker_configuration, configuration_of, configuration_prefix, topology_of};
+use crate::camunda::{Call, broker_configuration, configuration_of, configuration_prefix};
 use crate::search::{SearchClient, SearchIdentity};
 use crate::transport::{Endpoint, Response, Transport, ask};
 
@@ -58,26 +61,12 @@ pub(super) struct ClusterSeen {
     pub(super) exporters: Option<BTreeMap<String, String>>,
 }
 
-/// Why there is no application port.
-struct NoRest {
-    why: String,
-    wants_login: bool,
-}
-
 /// One gateway among those that answer at an address.
 struct Gateway {
     version: CamundaVersion,
     other_version: Option<String>,
     dialect: Dialect,
     endpoints: Vec<String>,
-}
-
-/// Why an address tells no topology.
-enum NoTopology {
-    /// Nobody answers: nor will he at another path.
-    Silent(NoRest),
-    /// Something else answers.
-    Elsewhere(NoRest),
 }
 
 /// One broker's address.
@@ -125,7 +114,6 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(10);
 const BROKERS_MAX: usize = 64;
 /// Of gateways that take turns, every second one fits.
 const VERSIONS_MAX: u32 = 4;
-const REST_PORT_DEFAULT: u16 = 8080;
 const DOING: &str = "looking for the installation";
 
 pub(super) async fn observe(
@@ -184,10 +172,26 @@ impl Asker<'_> {
         })
     }
 
+    /// From 8.9 on they tell which cluster this is: not to have read it is not to know that.
+    async fn members(
+        &self,
+        management: &Endpoint,
+        version: &CamundaVersion,
+    ) -> Result<Option<Members>, Fault> {
+        let got = self.get(management, "/actuator/cluster").await;
+        let read = got.and_then(|(call, response)| {
+            let answer = Answer::of(&response);
+            match topology::members(&answer) {
+                None if answer.is_no_word() => Err(call.unexpected(&answer)),
+                members => Ok(members),
+            }
+        });
+        if version.numbers >= (8, 9, 0) { read } else { Ok(read.ok().flatten()) }
+    }
+
     async fn cluster(&self, management: Endpoint) -> Result<ClusterSeen, Fault> {
         let Gateway { version, other_version, dialect, endpoints } = self.gateway(&management).await?;
-        let members = self.try_get(&management, "/actuator/cluster").await;
-        let members = members.and_then(|response| topology::members(&Answer::of(&response)));
+        let members = self.members(&management, &version).await?;
         let exporters = self.try_get(&management, "/actuator/exporters").await;
         let told = broker_configuration(&**self.transport, &management, dialect).await?;
         let mut seen = ClusterSeen {
@@ -265,59 +269,6 @@ impl Asker<'_> {
             endpoints.push("exporting".to_owned());
         }
         endpoints
-    }
-
-    /// The application port: the configured one, or the management host with the port that it tells.
-    async fn rest(&self, seen: &ClusterSeen) -> Result<Result<(Endpoint, Topology), NoRest>, Fault> {
-        let access = &self.configured.access.rest;
-        let candidates = if let Some(address) = &self.configured.rest {
-            vec![Endpoint::parse(address)?]
-        } else {
-            let mut port = seen.told.as_ref().and_then(|told| told.rest_port);
-            if port.is_none() {
-                let told = configuration_of(&**self.transport, &seen.management, "server").await?;
-                port = told.and_then(|told| told.rest_port);
-            }
-            rest_candidates(&seen.management, port.unwrap_or(REST_PORT_DEFAULT))
-        };
-        let mut why = NoRest { why: "its address cannot be derived".into(), wants_login: false };
-        for candidate in candidates {
-            match self.topology_at(candidate.with_access(access), seen).await {
-                Ok(found) => return Ok(Ok(found)),
-                Err(NoTopology::Silent(silent)) => return Ok(Err(silent)),
-                Err(NoTopology::Elsewhere(elsewhere)) => why = elsewhere,
-            }
-        }
-        Ok(Err(why))
-    }
-
-    /// The topology of this cluster, if it is told at that address.
-    async fn topology_at(
-        &self,
-        candidate: Endpoint,
-        seen: &ClusterSeen,
-    ) -> Result<(Endpoint, Topology), NoTopology> {
-        let asked = topology_of(&**self.transport, &candidate, PROBE_DEADLINE).await;
-        let (target, response) = asked.map_err(|(target, error)| {
-            NoTopology::Silent(NoRest { why: format!("{target}: {error}"), wants_login: false })
-        })?;
-        let answer = Answer::of(&response);
-        let Some(topology) = topology::topology(&answer) else {
-            let told = match answer.status {
-                status @ (401 | 403) => {
-                    format!("{}; {}", answer.told(), candidate.access().who().hint(status))
-                }
-                _ => answer.told(),
-            };
-            let wants_login = matches!(answer.status, 401 | 403);
-            let why = format!("{target} answered {told}");
-            return Err(NoTopology::Elsewhere(NoRest { why, wants_login }));
-        };
-        if !fits(&topology, seen) {
-            let why = format!("{target} is another cluster's");
-            return Err(NoTopology::Elsewhere(NoRest { why, wants_login: false }));
-        }
-        Ok((candidate, topology))
     }
 
     async fn brokers(&self, cluster: &ClusterSeen) -> Result<Vec<BrokerSeen>, Fault> {
