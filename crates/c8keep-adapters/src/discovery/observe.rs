@@ -16,7 +16,7 @@ use futures::future::join_all;
 use self::rest::NoRest;
 use super::candidates::{found_brokers, search_candidates};
 use super::{Configured, hints};
-use crate::camunda::configprops::Told;
+use crate::camunda::configprops::{self, Told};
 use crate::camunda::topology::{self, Members, Topology};
 use crate::camunda::wire::{self, Answer};
 use crate::camunda::{Call, broker_configuration, configuration_of, configuration_prefix};
@@ -172,6 +172,16 @@ impl Asker<'_> {
         })
     }
 
+    /// What cannot be read now is not what nobody tells: a fingerprint is made of it.
+    async fn told_for_sure(&self, management: &Endpoint) -> Result<Option<Told>, Fault> {
+        let (call, response) = self.get(management, "/actuator/configprops").await?;
+        let answer = Answer::of(&response);
+        match configprops::told(&answer) {
+            None if answer.is_no_word() => Err(call.unexpected(&answer)),
+            told => Ok(told.filter(|told| *told != Told::default())),
+        }
+    }
+
     /// From 8.9 on they tell which cluster this is: not to have read it is not to know that.
     async fn members(
         &self,
@@ -193,7 +203,10 @@ impl Asker<'_> {
         let Gateway { version, other_version, dialect, endpoints } = self.gateway(&management).await?;
         let members = self.members(&management, &version).await?;
         let exporters = self.try_get(&management, "/actuator/exporters").await;
-        let told = broker_configuration(&**self.transport, &management, dialect).await?;
+        let told = match broker_configuration(&**self.transport, &management, dialect).await? {
+            None => self.told_for_sure(&management).await?,
+            told => told,
+        };
         let mut seen = ClusterSeen {
             management,
             version,
