@@ -321,10 +321,9 @@ impl Night {
             // A resume has no owner: it ends everybody's pause.
             self.weather.foreign_pause = false;
         }
-        // What a server accepts and loses does not exist.
-        let vanishes =
-            matches!(change, Change::Records(..)) && self.weather.on.contains(&Trouble::RecordsVanish);
-        if vanishes {
+        // What a server accepts and loses does not exist, and a proxy's page accepts nothing.
+        let is_nothing = |trouble: &Trouble| matches!(trouble, Trouble::RecordsVanish | Trouble::SearchPage);
+        if matches!(change, Change::Records(..)) && self.weather.on.iter().any(is_nothing) {
             return;
         }
         // Nor does what an application accepted and could not begin.
