@@ -96,9 +96,10 @@ async fn a_hot_backup(stage: &Stage, announced: &mut Announced) -> Result<u64, S
 
 async fn a_kill_in_the_window(stage: &Stage, announced: &mut Announced) -> Result<(), Stop> {
     stage.heading("2. A second backup, killed with SIGKILL while exporting is paused");
+    let earlier = stage.newest_run();
     let mut child = stage.start(&["backup", "--no-progress"])?;
     // Not while the pause is still unanswered: its release would be confirmed only when it can no longer land, 20 s later.
-    let in_window = |world: &mut Scene<'_>| world.is_paused() && world.records_snapshot_runs();
+    let in_window = |scene: &mut Scene<'_>| scene.copies_records_after(earlier);
     let paused = stage.until("exporting is paused", in_window).await;
     announced.is("the second backup pauses exporting", paused);
     let _ = child.start_kill();
@@ -132,9 +133,11 @@ fn the_restore(stage: &Stage, announced: &mut Announced, first: u64) {
 
 async fn a_foreign_hand(stage: &Stage, announced: &mut Announced) -> Result<(), Stop> {
     stage.heading("4. A third backup, during which somebody else resumes exporting");
+    // The snapshot of the killed backup may still run.
+    let earlier = stage.newest_run();
     let mut child = stage.start(&["backup"])?;
-    let started =
-        stage.until("the records snapshot runs", |scene: &mut Scene<'_>| scene.records_snapshot_runs()).await;
+    let in_window = |scene: &mut Scene<'_>| scene.copies_records_after(earlier);
+    let started = stage.until("the records snapshot runs", in_window).await;
     announced.is("the third backup snapshots the records", started);
     stage.resume_by_hand().await;
     let status = child.wait().await.map_err(|e| stage::broken("waiting for the third backup", &e))?;

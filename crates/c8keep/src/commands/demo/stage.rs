@@ -173,9 +173,9 @@ impl Scene<'_> {
         })
     }
 
-    /// Whether a records snapshot is being copied right now.
-    pub(super) fn records_snapshot_runs(&mut self) -> bool {
-        self.newest_records_snapshot().is_some_and(|(_, runs)| runs)
+    /// Whether exporting is paused and a records snapshot of a run newer than `earlier` is being copied.
+    pub(super) fn copies_records_after(&mut self, earlier: u64) -> bool {
+        self.is_paused() && self.newest_records_snapshot().is_some_and(|(id, runs)| id > earlier && runs)
     }
 
     /// The newest id with a records snapshot, and whether it still runs; asked as anybody would ask.
