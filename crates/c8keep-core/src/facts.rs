@@ -132,6 +132,9 @@ pub struct Cluster {
     pub version: String,
     /// Brokers the cluster should have; `None` where the topology is out of reach.
     pub brokers_expected: Option<u32>,
+    /// Brokers the cluster is configured with, which is told also where nobody tells which of them are up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brokers_configured: Option<u32>,
     /// Brokers that are up, by node id.
     pub brokers_up: Vec<u32>,
     /// Number of partitions.
@@ -321,6 +324,13 @@ impl Facts {
             Fact::Resumed { at } => self.resumed_at = Some(at),
             Fact::Published { path, .. } => self.published = Some(path),
         }
+    }
+}
+
+impl Cluster {
+    /// How many brokers it has, or should have, by whoever tells.
+    pub fn brokers(&self) -> Option<u32> {
+        self.brokers_expected.or(self.brokers_configured)
     }
 }
 

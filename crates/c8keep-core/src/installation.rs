@@ -1,5 +1,6 @@
 //! What is being protected: one Camunda installation, as discovery and configuration resolved it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -124,12 +125,35 @@ impl Installation {
         self.apps.iter().find(|a| a.app == app)
     }
 
+    /// What the names of all its indices begin with, each once and sorted.
+    pub fn index_prefixes(&self) -> Vec<String> {
+        let apps = self.apps.iter().flat_map(AppAddress::index_prefixes);
+        let all: BTreeSet<String> = apps.chain(self.record_prefix().map(str::to_owned)).collect();
+        all.into_iter().collect()
+    }
+
     /// The record prefix, where records are backed up.
     pub fn record_prefix(&self) -> Option<&str> {
         match &self.records {
             Records::Prefix { prefix } => Some(prefix),
             Records::Excluded { .. } => None,
         }
+    }
+}
+
+impl AppAddress {
+    /// What the names of its indices begin with (Camunda docs, "Restore": the indices to delete).
+    pub fn index_prefixes(&self) -> Vec<String> {
+        if let Some(prefix) = &self.index_prefix {
+            return vec![format!("{prefix}-")];
+        }
+        let names: &[&str] = match self.app {
+            HistoryApp::Operate => &["operate-"],
+            HistoryApp::Tasklist => &["tasklist-"],
+            HistoryApp::Webapps => &["operate-", "tasklist-", "camunda-"],
+            HistoryApp::Optimize => &["optimize-"],
+        };
+        names.iter().map(|name| (*name).to_owned()).collect()
     }
 }
 
@@ -152,5 +176,23 @@ impl fmt::Display for SearchProduct {
             SearchProduct::Elasticsearch => "Elasticsearch",
             SearchProduct::Opensearch => "OpenSearch",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rights are asked for, and indices counted, by the names that they have.
+    #[test]
+    fn indices_are_looked_for_by_their_own_names() {
+        let of = |app, index_prefix: Option<&str>| {
+            let (address, repository) = (String::new(), None);
+            let index_prefix = index_prefix.map(str::to_owned);
+            AppAddress { app, address, repository, index_prefix, required: true }.index_prefixes()
+        };
+        assert_eq!(of(HistoryApp::Operate, None), ["operate-"]);
+        assert_eq!(of(HistoryApp::Operate, Some("mine")), ["mine-"]);
+        assert_eq!(of(HistoryApp::Webapps, None).len(), 3);
     }
 }

@@ -62,6 +62,9 @@ pub struct Manifest {
     pub census: Option<Census>,
     /// Record indices and document counts when their snapshot was asked for.
     pub records_at_cut: Option<Vec<IndexCount>>,
+    /// What the names of all indices of the installation begin with: a restore finds them in an empty place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub index_prefixes: Vec<String>,
     /// Indices of the applications that no snapshot of this backup holds.
     pub uncovered_indices: Vec<String>,
     /// What this backup leaves out, by name.
@@ -177,6 +180,7 @@ impl Manifest {
             topology: facts.cluster.clone(),
             store: facts.store.clone(),
             repository: facts.repository.clone(),
+            index_prefixes: installation.index_prefixes(),
             uncovered_indices: uncovered(facts, &parts),
             parts,
             witness: WitnessEvidence {

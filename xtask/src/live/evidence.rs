@@ -47,6 +47,14 @@ impl Manifest {
         Ok(names)
     }
 
+    /// How many snapshots hold any index: the others need no restore.
+    pub fn snapshots_with_indices(&self) -> Result<usize> {
+        let parts = list(&self.0["parts"])?.iter();
+        let all = parts.flat_map(|part| part["snapshots"].as_array().into_iter().flatten());
+        let indices = all.map(|snapshot| list(&snapshot["indices"]));
+        Ok(indices.collect::<Result<Vec<_>>>()?.iter().filter(|indices| !indices.is_empty()).count())
+    }
+
     /// How many brokers were read for the witness after the pause, by node id.
     pub fn brokers_read(&self) -> Result<BTreeSet<u64>> {
         let brokers = list(&self.0["witness"]["first"]["brokers"])?;

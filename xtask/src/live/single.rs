@@ -55,10 +55,12 @@ pub async fn hot_backup(cluster: &Cluster, program: &Program) -> Result<Taken> {
     Ok(taken)
 }
 
-/// Promise 2. Everything is destroyed and put back with the servers' own means.
+/// Promise 2. Everything is destroyed and put back with the servers' own means: the indices by the lines of `RESTORE.md`, word
+/// for word, which also delete what is newer than the backup.
 pub async fn put_back(cluster: &mut Cluster, taken: &Taken) -> Result<()> {
-    let snapshots = Manifest::of(&taken.shown)?.snapshots()?;
-    cluster.lose_and_restore(taken.id, &snapshots).await?;
+    let copied = Manifest::of(&taken.shown)?.snapshots_with_indices()?;
+    let guide = Path::new(&taken.manifest).with_file_name("RESTORE.md");
+    cluster.lose_and_restore_by(taken.id, &guide, copied).await?;
     let expected = Expected::new(&taken.started, taken.posted, taken.complete);
     let found = Found::after_restore(cluster, true).await?;
     say(format_args!("  {}", found.is_whole(&expected)?));

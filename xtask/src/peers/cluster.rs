@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use super::broker::{self, Broker, Shape};
+use super::guide;
 use super::packages;
 use super::search::{Kind, REPOSITORY, Search};
 use super::store::Store;
@@ -125,6 +126,26 @@ impl Cluster {
         say(format_args!(
             "  destroyed after {destroyed:.0?}, restored from {} snapshots and the store after {restored:.0?}, ready after {:.0?}",
             snapshots.len(),
+            begin.elapsed()
+        ));
+        Ok(())
+    }
+
+    /// The same, with the indices where they are: what becomes of them is the guide's business.
+    pub async fn lose_and_restore_by(&mut self, id: u64, guide: &Path, snapshots: usize) -> Result<()> {
+        let begin = Instant::now();
+        self.stop_camunda().await?;
+        for broker in &self.brokers {
+            broker.wipe()?;
+        }
+        guide::restore_indices(guide, &self.search.url(), snapshots).await?;
+        for broker in &self.brokers {
+            broker.restore(id).await?;
+        }
+        let restored = begin.elapsed();
+        self.start().await?;
+        say(format_args!(
+            "  restored from {snapshots} snapshots by RESTORE.md and from the store after {restored:.0?}, ready after {:.0?}",
             begin.elapsed()
         ));
         Ok(())

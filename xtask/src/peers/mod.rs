@@ -6,6 +6,7 @@ pub mod azure;
 pub mod broker;
 pub mod cluster;
 pub mod face88;
+mod guide;
 pub mod http;
 pub mod load;
 pub mod packages;

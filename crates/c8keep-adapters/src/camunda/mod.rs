@@ -465,6 +465,7 @@ fn described(version: String, members: Option<Members>, topology: Option<Topolog
         return Cluster {
             version,
             brokers_expected: None,
+            brokers_configured: configured,
             brokers_up: Vec::new(),
             partitions,
             replication,
@@ -476,6 +477,7 @@ fn described(version: String, members: Option<Members>, topology: Option<Topolog
     Cluster {
         version,
         brokers_expected: configured.or(topology.size),
+        brokers_configured: configured,
         brokers_up,
         partitions: topology.partitions.or(partitions),
         replication: topology.replication.or(replication),

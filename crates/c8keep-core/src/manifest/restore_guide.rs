@@ -81,7 +81,7 @@ fn prepare(text: &mut String, m: &Manifest) {
     if let Some(topology) = &m.topology {
         let told: Vec<String> = [
             (topology.partitions, "partition (must be the same)", "partitions (must be the same)"),
-            (topology.brokers_expected, "broker", "brokers"),
+            (topology.brokers(), "broker", "brokers"),
             (topology.replication, "replica of each partition", "replicas of each partition"),
         ]
         .into_iter()
@@ -106,6 +106,12 @@ fn prepare(text: &mut String, m: &Manifest) {
             ))
             .unwrap_or_default()
     );
+    if let Some(command) = registration(m) {
+        line!(
+            text,
+            "  On an empty search server register it again, read-only until you are done:\n\n  ```bash\n  {command}\n  ```\n"
+        );
+    }
     line!(
         text,
         "- On an empty search server start the applications once, so that they create their index templates; \
@@ -114,14 +120,32 @@ fn prepare(text: &mut String, m: &Manifest) {
     line!(text, "- Stop every Camunda process: brokers, gateways, web applications, Optimize, connectors.\n");
 }
 
+/// How the repository is registered again, where it is known well enough.
+fn registration(m: &Manifest) -> Option<String> {
+    let repository = m.repository.as_ref().filter(|repository| repository.kind == "fs")?;
+    let location = repository.location.as_ref().filter(|location| !location.contains(['"', '\\', '\'']))?;
+    let body = format!(r#"{{"type":"fs","settings":{{"location":"{location}","readonly":true}}}}"#);
+    Some(format!(
+        "curl -XPUT \"$SEARCH/_snapshot/{}\" -H 'Content-Type: application/json' -d '{body}'",
+        repository.name
+    ))
+}
+
 fn search(text: &mut String, m: &Manifest) {
     line!(text, "## 2. Restore {}\n", m.versions.search_product);
     line!(text, "```bash\nexport SEARCH=http://localhost:9200    # your address\n```\n");
+    let patterns: Vec<String> = m.index_prefixes.iter().map(|prefix| format!("{prefix}*")).collect();
+    let patterns = if patterns.is_empty() { "*".to_owned() } else { patterns.join(",") };
     line!(
         text,
-        "Delete the indices that stand in the way: list them with `curl -s \"$SEARCH/_cat/indices?h=index\"` and \
-         delete, by exact name, those of this installation. An open index of the same name makes a restore fail \
-         (with status 500).\n"
+        "Delete **every** index of this installation, those that are newer than the backup, too: what they hold came after \
+         it and would haunt what is restored, and an open index of the same name makes a restore fail (with status 500). List \
+         them, strike out what belongs to somebody else, then delete the rest by exact name:\n"
+    );
+    line!(
+        text,
+        "```bash\ncurl -s \"$SEARCH/_cat/indices/{patterns}?h=index&expand_wildcards=all\" | sort > delete.txt    # read it, edit it\n\
+         while read -r index; do curl -s -XDELETE \"$SEARCH/$index\"; done < delete.txt\n```\n"
     );
     line!(text, "Then restore every snapshot, one after the other, in this order:\n\n```bash");
     for snapshot in m.parts.iter().flat_map(|p| &p.snapshots) {
@@ -147,8 +171,8 @@ fn search(text: &mut String, m: &Manifest) {
     line!(text, "```\n");
     line!(
         text,
-        "Each answer must say `\"failed\":0`. Wait until `curl \"$SEARCH/_cluster/health\"` shows no \
-         initializing and no unassigned primary shard.\n"
+        "Each answer must say `\"failed\":0`. Go on when every primary shard is STARTED; this must print nothing:\n\n\
+         ```bash\ncurl -s \"$SEARCH/_cat/shards/{patterns}?h=index,shard,prirep,state\" | grep ' p ' | grep -v STARTED\n```\n"
     );
 }
 
@@ -161,6 +185,13 @@ fn brokers(text: &mut String, m: &Manifest) {
     );
     let profile = if restores_by_profile(m) { "SPRING_PROFILES_ACTIVE=restore " } else { "" };
     line!(text, "```bash\n{profile}bin/restore --backupId={}\n```\n", m.backup);
+    line!(
+        text,
+        "On Kubernetes: with the brokers scaled to none, one Job a broker with the broker's image, volume and environment and \
+         `restartPolicy: Never`. The images of 8.5 and later do the same when they find `ZEEBE_RESTORE=true` and \
+         `ZEEBE_RESTORE_FROM_BACKUP_ID={}`; take both away before the start.\n",
+        m.backup
+    );
     line!(
         text,
         "It must end with \"Successfully restored broker from backup\" and exit code 0. Run it as a job that is \

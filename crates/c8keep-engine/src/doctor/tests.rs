@@ -70,6 +70,7 @@ fn cluster(expected: Option<u32>) -> Cluster {
     Cluster {
         version: "8.6.0".into(),
         brokers_expected: expected,
+        brokers_configured: Some(3),
         brokers_up: vec![0, 1, 2],
         partitions: Some(3),
         replication: Some(3),

@@ -10,7 +10,6 @@ use c8keep_core::run::{Answer, Mark, Run};
 use c8keep_core::verdict::{self, HistoryStatus, Standing};
 
 use super::Performed;
-use super::probes::index_prefixes;
 use crate::World;
 
 pub(super) async fn start(world: &World, app: HistoryApp, id: BackupId, again: bool) -> Performed {
@@ -114,7 +113,7 @@ fn holds_nothing(
     snapshots: &[SnapshotEvidence],
 ) -> Option<String> {
     let census = run.facts().census.as_ref()?;
-    let prefixes = index_prefixes(world.installation.app(app)?);
+    let prefixes = world.installation.app(app)?.index_prefixes();
     let belongs = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
     let expected = census.apps.iter().filter(|index| belongs(&index.name)).count();
     let empty = snapshots.iter().all(|snapshot| snapshot.indices.is_empty());

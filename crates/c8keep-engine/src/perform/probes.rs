@@ -14,8 +14,8 @@ use super::{Performed, databases};
 use crate::{World, disk};
 
 /// Makes the checks with which a run of the plan would begin, in the plan's order, for a plan that is only shown. It
-/// leaves no trace, so whether the vault can be written to is not among them.
-pub async fn check(world: &World, plan: &Plan) -> Vec<(StepName, Result<(), Fault>)> {
+/// leaves no trace, so whether the vault can be written to is not among them. What nobody could tell is in words.
+pub async fn check(world: &World, plan: &Plan) -> Vec<(StepName, Result<Option<String>, Fault>)> {
     let mut checked = Vec::new();
     let mut made: Vec<&Action> = Vec::new();
     for step in plan.steps() {
@@ -35,11 +35,30 @@ pub async fn check(world: &World, plan: &Plan) -> Vec<(StepName, Result<(), Faul
         };
         let result = match performed {
             Ok(Answer::Fault { fault, .. }) | Err(fault) => Err(fault),
-            Ok(_) => Ok(()),
+            Ok(answer) => Ok(untold(world, &answer)),
         };
         checked.push((step.name.clone(), result));
     }
     checked
+}
+
+/// What a probe that found nothing wrong could not find out.
+fn untold(world: &World, answer: &Answer) -> Option<String> {
+    let Answer::Done { facts } = answer else { return None };
+    let of = |fact: &Fact| match fact {
+        Fact::Cluster(cluster) if cluster.brokers_expected.is_none() => {
+            Some("whether all brokers are there: the topology is out of reach".to_owned())
+        }
+        Fact::Repository(_) => {
+            let silent = |app: &&AppAddress| app.repository.is_none();
+            let silent: Vec<String> =
+                world.installation.apps.iter().filter(silent).map(|app| app.app.to_string()).collect();
+            (!silent.is_empty())
+                .then(|| format!("whether it is that of {}, too: not told", silent.join(" and ")))
+        }
+        _ => None,
+    };
+    facts.iter().find_map(of)
 }
 
 /// The cluster, if all of it is there and stays as it is.
@@ -234,23 +253,9 @@ pub(crate) async fn census(world: &World, records: Option<&str>) -> Performed {
 
 /// Patterns of the applications' indices.
 fn app_patterns(world: &World) -> Vec<String> {
-    let prefixes = world.installation.apps.iter().flat_map(index_prefixes);
+    let prefixes = world.installation.apps.iter().flat_map(AppAddress::index_prefixes);
     let patterns: BTreeSet<String> = prefixes.map(|prefix| format!("{prefix}*")).collect();
     patterns.into_iter().collect()
-}
-
-/// What the names of an application's indices begin with (Camunda docs, "Restore": the indices to delete).
-pub(super) fn index_prefixes(app: &AppAddress) -> Vec<String> {
-    if let Some(prefix) = &app.index_prefix {
-        return vec![format!("{prefix}-")];
-    }
-    let names: &[&str] = match app.app {
-        HistoryApp::Operate => &["operate-"],
-        HistoryApp::Tasklist => &["tasklist-"],
-        HistoryApp::Webapps => &["operate-", "tasklist-", "camunda-"],
-        HistoryApp::Optimize => &["optimize-"],
-    };
-    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// The highest id seen is told also when it refuses: it says which id comes next.
@@ -310,19 +315,6 @@ async fn by_its_snapshots(world: &World, app: HistoryApp, fault: Fault) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Rights are asked for, and indices counted, by the names that they have.
-    #[test]
-    fn indices_are_looked_for_by_their_own_names() {
-        let of = |app, index_prefix: Option<&str>| {
-            let (address, repository) = (String::new(), None);
-            let index_prefix = index_prefix.map(str::to_owned);
-            index_prefixes(&AppAddress { app, address, repository, index_prefix, required: true })
-        };
-        assert_eq!(of(HistoryApp::Operate, None), ["operate-"]);
-        assert_eq!(of(HistoryApp::Operate, Some("mine")), ["mine-"]);
-        assert_eq!(of(HistoryApp::Webapps, None).len(), 3);
-    }
 
     /// Only a busy application is asked about elsewhere: what a broken one does not tell, nobody may make up for.
     #[test]

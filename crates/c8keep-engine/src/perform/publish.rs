@@ -45,12 +45,43 @@ pub(super) async fn publish(world: &World, run: &Run) -> Performed {
     let Some(manifest) = Manifest::of(run, &world.installation, &world.c8keep) else {
         unreachable!("the plan orders this after the witness");
     };
+    still_there(world, run).await?;
     let folder = folder(world, run);
     let guide = manifest::restore_guide(&manifest);
     world.vault.create(&format!("{folder}/RESTORE.md"), guide.as_bytes()).await?;
     let path = format!("{folder}/manifest.json");
     let sha256 = world.vault.create(&path, &pretty(&manifest)?).await?;
     Ok(Fact::Published { path, sha256 }.into())
+}
+
+/// A snapshot was looked at when it was whole, which may be hours ago; since then it may have been deleted, or the
+/// repository's folder may have vanished and been made anew, empty, by the next snapshot (seen on OpenSearch, with SUCCESS).
+async fn still_there(world: &World, run: &Run) -> Result<(), Fault> {
+    let facts = run.facts();
+    let of_apps = facts.history.iter().map(|(app, snapshots)| {
+        (format!("{}_{}_*", app.snapshot_prefix(), run.plan().backup()), snapshots.as_slice())
+    });
+    let records = facts.records.as_slice();
+    let of_records = records.first().map(|snapshot| (format!("{}*", snapshot.name), records));
+    for (pattern, snapshots) in of_apps.chain(of_records) {
+        let Some(first) = snapshots.first() else { continue };
+        let listed = world.search.snapshot_names(&first.repository, &pattern).await?;
+        let gone = snapshots.iter().filter(|snapshot| !listed.contains(&snapshot.name));
+        let gone: Vec<&str> = gone.map(|snapshot| snapshot.name.as_str()).collect();
+        if !gone.is_empty() {
+            return Err(vanished(world, &first.repository, &gone));
+        }
+    }
+    Ok(())
+}
+
+fn vanished(world: &World, repository: &str, gone: &[&str]) -> Fault {
+    let target = format!("{}/_snapshot/{repository}", world.installation.search.address);
+    let answer = format!("{} was whole and is gone", gone.join(", "));
+    Fault::new(FaultKind::Incomplete, "looking for the snapshots that the manifest would name", target, answer).with_hint(
+        "somebody deleted it, or the repository's storage was lost and made anew: look there first, then back up again under \
+         a new id",
+    )
 }
 
 /// Written once exporting runs again; the manifest itself says nothing of the release.

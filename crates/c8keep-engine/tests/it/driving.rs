@@ -45,6 +45,57 @@ async fn a_run_ends_complete() {
     assert_eq!(outside.vault.len(), 3, "{:?}", outside.vault.keys());
 }
 
+/// The run's own words of why it failed.
+fn why(driven: &Driven) -> String {
+    let (step, fault) = driven.run.first_failure().expect("it failed");
+    format!("{step}: {fault}", step = step.name)
+}
+
+/// Backups are refused while partitions are scaled: that is known before the pause.
+#[tokio::test]
+async fn nothing_is_paused_while_the_cluster_is_scaled() {
+    let memory = Memory::default();
+    memory.outside().is_scaling = true;
+    let driven = driven(&world(&memory), None).await;
+    assert!(why(&driven).contains("change 5 is IN_PROGRESS"), "{}", why(&driven));
+    assert_eq!(memory.outside().effects, Vec::<String>::new());
+}
+
+/// Snapshots that were whole when they were waited for, and were deleted before the manifest could name them.
+#[tokio::test]
+async fn snapshots_that_vanish_are_not_published() {
+    for prefix in ["camunda_webapps_", "camunda_zeebe_records_backup_"] {
+        let memory = Memory::default();
+        memory.outside().deleted_later = Some(prefix);
+        let driven = driven(&world(&memory), None).await;
+        let why = why(&driven);
+        assert!(why.starts_with("publish-manifest") && why.contains("was whole and is gone"), "{why}");
+        assert!(why.contains(prefix), "{why}");
+        let outside = memory.outside();
+        assert!(!outside.paused && !outside.vault.keys().any(|name| name.ends_with("manifest.json")));
+    }
+}
+
+/// An index that was there before the pause and is not in the snapshot of the records fails it.
+#[tokio::test]
+async fn an_index_that_was_not_copied_fails_the_records() {
+    let memory = Memory::default();
+    memory.outside().not_copied = Some(("zeebe-record_process_8.8.0", true));
+    let driven = driven(&world(&memory), None).await;
+    assert!(why(&driven).contains("zeebe-record_process_8.8.0 is not in it, although the index exists"));
+}
+
+/// One that retention has removed meanwhile does not, and is named.
+#[tokio::test]
+async fn an_index_that_retention_removed_is_named() {
+    let memory = Memory::default();
+    memory.outside().not_copied = Some(("zeebe-record_process_8.8.0", false));
+    let driven = driven(&world(&memory), None).await;
+    assert_eq!(driven.end, End::Closed(Outcome::Complete));
+    let records = driven.run.facts().records.clone().unwrap();
+    assert_eq!(records.removed_meanwhile, ["zeebe-record_process_8.8.0"]);
+}
+
 /// The journal fails after every number of appends: nothing is sent without a durable intent, but the release of a pause
 /// that was intended is sent all the same.
 #[tokio::test]

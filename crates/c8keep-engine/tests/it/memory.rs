@@ -47,6 +47,12 @@ pub struct Outside {
     pub stopped_and_resumed: (Option<i64>, Option<i64>),
     /// What becomes of a dump.
     pub dump: Dumping,
+    /// A change of the cluster is under way.
+    pub is_scaling: bool,
+    /// Whose snapshots are deleted once they were whole, by how their names begin.
+    pub deleted_later: Option<&'static str>,
+    /// What is in no snapshot, and whether it still exists when that is noticed.
+    pub not_copied: Option<(&'static str, bool)>,
     /// The runtime backup goes on for ever.
     pub runtime_never_ends: bool,
     /// Resuming fails this often.
@@ -202,7 +208,8 @@ impl Camunda for Memory {
             brokers_up: vec![0],
             partitions: Some(1),
             replication: Some(1),
-            pending_change: None,
+            brokers_configured: Some(1),
+            pending_change: self.outside().is_scaling.then(|| "change 5 is IN_PROGRESS".into()),
         })
     }
 
@@ -321,8 +328,14 @@ impl SearchStore for Memory {
         Ok(())
     }
 
-    async fn indices(&self, _: &[String]) -> Result<Vec<IndexCount>, Fault> {
-        Ok(vec![IndexCount { name: "zeebe-record_job_8.8.0".into(), docs: Some(1), primaries: 1 }])
+    async fn indices(&self, patterns: &[String]) -> Result<Vec<IndexCount>, Fault> {
+        let outside = self.outside();
+        let is_copied = outside.snapshot.is_some();
+        let other = outside.not_copied.filter(|(_, remains)| *remains || !is_copied).map(|(name, _)| name);
+        let all = ["zeebe-record_job_8.8.0"].into_iter().chain(other);
+        let wanted = |name: &&str| patterns.iter().any(|p| name.starts_with(p.trim_end_matches('*')));
+        let index = |name: &str| IndexCount { name: name.into(), docs: Some(1), primaries: 1 };
+        Ok(all.filter(wanted).map(index).collect())
     }
 
     async fn create_snapshot(&self, request: &SnapshotRequest) -> Result<(), Fault> {
@@ -355,8 +368,18 @@ impl SearchStore for Memory {
         Ok(None)
     }
 
-    async fn snapshot_names(&self, _: &str, _: &str) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
+    async fn snapshot_names(&self, _: &str, pattern: &str) -> Result<Vec<String>, Fault> {
+        let outside = self.outside();
+        let records = outside.snapshot.as_ref().map(|request| request.snapshot.clone());
+        let history = records.as_ref().map(|records| {
+            let id = records.rsplit('_').next().unwrap_or_default();
+            format!("camunda_webapps_{id}_8.8.0_part_1_of_1")
+        });
+        let is_there = |name: &String| {
+            let is_deleted = outside.deleted_later.is_some_and(|prefix| name.starts_with(prefix));
+            !is_deleted && name.starts_with(pattern.trim_end_matches('*'))
+        };
+        Ok(history.into_iter().chain(records).filter(is_there).collect())
     }
 
     async fn running_snapshots(&self, _: &str) -> Result<Vec<String>, Fault> {

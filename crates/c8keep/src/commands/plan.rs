@@ -42,6 +42,8 @@ struct Check {
     fault: Option<Fault>,
     /// What a backup makes of it first, where it would otherwise be a fault.
     note: Option<String>,
+    /// What nobody could tell; that keeps no backup.
+    untold: Option<String>,
 }
 
 pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> Result<u8, Stop> {
@@ -70,7 +72,7 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, printer: Printer) -> R
         .into_iter()
         .map(|(step, made)| {
             let optional = plan.step(&step).is_some_and(|step| !step.required);
-            check(step, made.err(), optional, &whose)
+            check(step, made, optional, &whose)
         })
         .collect();
     let first = whose.at_work().or_else(|| taken_over_first(&whose.left(), args));
@@ -108,11 +110,12 @@ async fn tell_open(journal: &dyn Journal, settings: &Settings, printer: Printer)
 
 fn text(checks: &[Check], plan: &Plan, budget: Option<&Compared>) -> String {
     let mut lines = vec!["checks, made just now".to_owned()];
-    for Check { step, fault, note, .. } in checks {
-        lines.push(match (fault, note) {
-            (Some(fault), _) => format!("  BAD  {step:<21} {}", fault.answer),
-            (None, Some(note)) => format!("  -    {step:<21} {note}"),
-            (None, None) => format!("  ok   {step}"),
+    for Check { step, fault, note, untold, .. } in checks {
+        lines.push(match (fault, note, untold) {
+            (Some(fault), ..) => format!("  BAD  {step:<21} {}", fault.answer),
+            (None, Some(note), _) => format!("  -    {step:<21} {note}"),
+            (None, None, Some(untold)) => format!("  ?    {step:<21} {untold}"),
+            (None, None, None) => format!("  ok   {step}"),
         });
     }
     lines.extend(plan.steps().iter().filter_map(|step| {
@@ -132,7 +135,8 @@ fn text(checks: &[Check], plan: &Plan, budget: Option<&Compared>) -> String {
 }
 
 /// A pause of our own stands in the way of no backup: it is lifted first, or its run is at work and keeps others out.
-fn check(step: StepName, fault: Option<Fault>, optional: bool, whose: &Whose) -> Check {
+fn check(step: StepName, made: Result<Option<String>, Fault>, optional: bool, whose: &Whose) -> Check {
+    let (untold, fault) = made.map_or_else(|fault| (None, Some(fault)), |untold| (untold, None));
     let is_pause = fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::ForeignPause);
     let (fault, note) = match (fault, &whose.worker) {
         (Some(_), Some(_)) if is_pause => (None, Some("exporting is paused while a run is at work".into())),
@@ -143,7 +147,7 @@ fn check(step: StepName, fault: Option<Fault>, optional: bool, whose: &Whose) ->
         (Some(fault), _) if optional => (None, Some(format!("a backup would be partial: {}", fault.answer))),
         (fault, _) => (fault, None),
     };
-    Check { step, ok: fault.is_none() && note.is_none(), fault, note }
+    Check { step, ok: fault.is_none() && note.is_none(), fault, note, untold }
 }
 
 /// What becomes of what was left open before a new one begins.

@@ -63,22 +63,27 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
     let vault = session::vault_to_read(&settings).await?;
     let catalog = catalog::read_all(Ok(&*vault), journal, settings.name()).await;
     catalog.faults.iter().for_each(|fault| printer.fault(fault));
+    let holder = session::holder(&settings).unwrap_or_default();
+    let open_beside = |shown: Option<BackupId>| {
+        let is_open = move |run: &&Run| run.outcome().is_none() && Some(run.plan().backup()) != shown;
+        catalog.entries.iter().filter_map(|e| e.run.as_ref()).filter(is_open).collect::<Vec<&Run>>()
+    };
     let entry = match choose(&catalog.entries, wanted, settings.name()) {
         Ok(entry) => entry,
         // What could not be read may be where it is.
         Err(_) if !catalog.faults.is_empty() => return Ok(catalog.code()),
-        Err(fault) => return Err(with_other_names(fault, &catalog.entries, &settings).await.into()),
+        Err(fault) => {
+            say_open(&open_beside(None), holder.as_deref(), printer);
+            return Err(with_other_names(fault, &catalog.entries, &settings).await.into());
+        }
     };
     let skipped = |e: &&Entry| wanted.starts_with("latest") && e.backup > entry.backup && e.fault.is_some();
     for newer in catalog.entries.iter().filter(skipped) {
         printer.say(&format!("backup {} is newer, but cannot be read: `c8keep show {0}`", newer.backup));
     }
     let run = entry.run.as_ref();
-    let holder = session::holder(&settings).unwrap_or_default();
     let open = run.filter(|run| run.outcome().is_none());
-    let is_open = |run: &&Run| run.outcome().is_none() && run.plan().backup() != entry.backup;
-    let others_open: Vec<&Run> =
-        catalog.entries.iter().filter_map(|e| e.run.as_ref()).filter(is_open).collect();
+    let others_open = open_beside(Some(entry.backup));
     let shown = Shown {
         backup: entry.backup,
         complete: entry.manifest.as_ref().is_some_and(|manifest| manifest.missing().next().is_none()),
@@ -106,16 +111,17 @@ pub(super) async fn run(global: &Global, wanted: &str, printer: Printer) -> Resu
         text.push_str(&of_open(run, holder.as_deref()));
     }
     printer.result(&text, &shown);
-    for other in others_open {
-        printer.say(&format!(
-            "backup {}: {}",
-            other.plan().backup(),
-            of_open(other, holder.as_deref()).trim_end()
-        ));
-    }
+    say_open(&others_open, holder.as_deref(), printer);
     let Some(fault) = &entry.fault else { return Ok(exit::DONE) };
     printer.fault(fault);
     Ok(fault.kind.exit_code())
+}
+
+/// A run that was left open weighs more than what was asked for.
+fn say_open(runs: &[&Run], holder: Option<&str>, printer: Printer) {
+    for run in runs {
+        printer.say(&format!("backup {}: {}", run.plan().backup(), of_open(run, holder).trim_end()));
+    }
 }
 
 /// A mistyped installation has no backups at all; which ones are known is then the better hint.
@@ -207,6 +213,16 @@ pub(super) fn of_manifest(m: &Manifest, release: Option<&Release>, place: &str) 
     }
     if !m.uncovered_indices.is_empty() {
         let _ = writeln!(text, "in no snapshot: {}", m.uncovered_indices.join(", "));
+    }
+    let removed: Vec<&str> = m
+        .parts
+        .iter()
+        .flat_map(|p| &p.snapshots)
+        .flat_map(|s| &s.removed_meanwhile)
+        .map(String::as_str)
+        .collect();
+    if !removed.is_empty() {
+        let _ = writeln!(text, "removed by retention before it could be copied: {}", removed.join(", "));
     }
     text
 }

@@ -59,12 +59,26 @@ fn the_manifest_names_every_part_with_its_evidence() {
     assert!(!manifest["witness"]["first"]["brokers"].as_array().unwrap().is_empty(), "raw readings");
     assert_eq!(manifest["topology"]["partitions"], 2);
     assert!(!manifest["records_at_cut"].as_array().unwrap().is_empty());
+    assert!(!manifest["census"]["apps"].as_array().unwrap().is_empty());
+    assert!(manifest["census"]["records"][0]["docs"].as_u64().is_some());
+    assert!(!manifest["witness"]["last"]["brokers"].as_array().unwrap().is_empty());
+    assert_eq!(manifest["index_prefixes"], serde_json::json!(["operate-", "tasklist-", "zeebe-record"]));
+    for part in manifest["parts"].as_array().unwrap() {
+        assert!(part["started_at"].as_str() < part["ended_at"].as_str(), "{part}");
+    }
+    // The page's steps but for the last, which runs beside the publishing: Operate and Tasklist are one of them.
+    let pages: std::collections::BTreeSet<u64> =
+        manifest["steps"].as_array().unwrap().iter().filter_map(|step| step["page"].as_u64()).collect();
+    assert!(pages.len() >= 6 && !pages.contains(&10), "{pages:?}");
     assert!(!manifest["not_covered"].as_array().unwrap().is_empty());
     let guide = std::fs::read_to_string(folder.join("RESTORE.md")).unwrap();
     for name in [
         "camunda_operate_1748937221_8.6.0_part_1_of_6",
         "camunda_zeebe_records_backup_1748937221",
         "--backupId=1748937221",
+        "/_cat/indices/operate-*,tasklist-*,zeebe-record*?",
+        "ZEEBE_RESTORE_FROM_BACKUP_ID=1748937221",
+        "1 broker",
     ] {
         assert!(guide.contains(name), "{name} is not in RESTORE.md");
     }
@@ -101,6 +115,23 @@ fn one_address_is_enough() {
         let search = theatre.url(Host::Search);
         theatre.run(&["backup"]).expect(0, &["is complete", &search, "zeebe-record"]);
     }
+}
+
+/// Somebody deletes what an application has backed up while the records are being copied: no server says a word of it.
+#[test]
+fn snapshots_that_were_deleted_meanwhile() {
+    let mut config = Theatre::quick("8.6.0");
+    config.durations.records = 4_000;
+    let theatre = Theatre::new(config);
+    let child = theatre.start(&["backup", "--id", "1748937221"]);
+    theatre.until("the records snapshot is accepted", |t| {
+        t.by_hand(Host::Search, "GET", "/_snapshot/camunda/camunda_zeebe_records_backup_1748937221") == 200
+    });
+    let part = "/_snapshot/camunda/camunda_tasklist_1748937221_8.6.0_part_1_of_6";
+    assert_eq!(theatre.by_hand(Host::Search, "DELETE", part), 200);
+    let ended = crate::theatre::ended(child.wait_with_output().unwrap());
+    ended.expect(1, &["part_1_of_6 was whole and is gone", "exporting runs again"]);
+    theatre.run(&["list"]).expect(0, &["failed"]);
 }
 
 /// An hour in which somebody else resumes exporting: every server says success, the witness does not.

@@ -168,6 +168,7 @@ fn a_killed_run_is_reported_and_released() {
     let shown = theatre.run(&["show", "1000"]).expect(0, &words).expect(0, &["`c8keep status` tells"]);
     assert!(!shown.said().contains("EXPORTING PAUSED"), "nobody asked the brokers: {}", shown.said());
     assert!(!shown.said().contains("at most 2h"), "nobody keeps that limit: {}", shown.said());
+    theatre.run(&["show", "latest"]).expect(2, &["no complete backup yet", "open: run backup-1000"]);
     let shown = theatre.run(&["show", "1000", "-o", "json"]).json();
     assert_eq!((&shown["open"]["hold"], shown["open"]["holder"].is_null()), (&"open".into(), true));
     // A backup would lift it first; a plan is what it would do after that.
