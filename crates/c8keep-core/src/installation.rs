@@ -35,6 +35,10 @@ pub struct Installation {
     /// The databases that belong to it, as configured.
     #[serde(default)]
     pub databases: Vec<DatabaseTarget>,
+    /// Indices that are named like the applications' and are somebody else's, as configured: whole names, or beginnings
+    /// with `*` after them.
+    #[serde(default)]
+    pub foreign_indices: Vec<String>,
     /// What a backup of this installation leaves out, by name.
     pub not_covered: Vec<NotCovered>,
 }
@@ -123,6 +127,14 @@ impl Installation {
     /// The application's address, where there is one.
     pub fn app(&self, app: HistoryApp) -> Option<&AppAddress> {
         self.apps.iter().find(|a| a.app == app)
+    }
+
+    /// Whether an index that is named like an application's is somebody else's.
+    pub fn is_foreign(&self, index: &str) -> bool {
+        self.foreign_indices.iter().any(|foreign| match foreign.strip_suffix('*') {
+            Some(beginning) => index.starts_with(beginning),
+            None => index == foreign,
+        })
     }
 
     /// What the names of all its indices begin with, each once and sorted.

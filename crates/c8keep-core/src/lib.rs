@@ -23,6 +23,7 @@ pub mod manifest;
 pub mod plan;
 pub mod recipe;
 pub mod run;
+pub mod uncovered;
 pub mod verdict;
 pub mod witness;
 pub mod words;

@@ -19,6 +19,7 @@ use crate::facts::{
 use crate::installation::{Fingerprint, Installation, NotCovered, SearchProduct};
 use crate::plan::{Action, Kind, Step};
 use crate::run::{Run, RunId, StepState};
+use crate::uncovered::uncovered;
 use crate::witness::Witness;
 
 /// The manifest format that this version writes and reads.
@@ -65,6 +66,9 @@ pub struct Manifest {
     /// What the names of all indices of the installation begin with: a restore finds them in an empty place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub index_prefixes: Vec<String>,
+    /// Indices that are named like the applications' and are somebody else's, as configured; `*` at the end of some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_indices: Vec<String>,
     /// Indices of the applications that no snapshot of this backup holds.
     pub uncovered_indices: Vec<String>,
     /// What this backup leaves out, by name.
@@ -181,7 +185,8 @@ impl Manifest {
             store: facts.store.clone(),
             repository: facts.repository.clone(),
             index_prefixes: installation.index_prefixes(),
-            uncovered_indices: uncovered(facts, &parts),
+            foreign_indices: installation.foreign_indices.clone(),
+            uncovered_indices: left_out(facts, &parts),
             parts,
             witness: WitnessEvidence {
                 witness: facts.witness.clone()?,
@@ -269,11 +274,10 @@ pub fn parts(run: &Run) -> Vec<Part> {
         .collect()
 }
 
-/// Application indices of the census that are in no snapshot (camunda issue 47122: indices that no part took).
-fn uncovered(facts: &Facts, parts: &[Part]) -> Vec<String> {
-    let Some(census) = &facts.census else { return Vec::new() };
-    let covered = |name: &String| parts.iter().flat_map(|p| &p.snapshots).any(|s| s.indices.contains(name));
-    census.apps.iter().map(|i| &i.name).filter(|name| !covered(name)).cloned().collect()
+/// What a successful backup of every application still leaves out.
+pub fn left_out(facts: &Facts, parts: &[Part]) -> Vec<String> {
+    let before = facts.census.iter().flat_map(|census| &census.apps);
+    uncovered(before, parts.iter().flat_map(|part| &part.snapshots))
 }
 
 /// When the evidence was complete: the witness judged, and the last dump ended. `None` before the witness was judged.

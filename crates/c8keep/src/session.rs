@@ -402,6 +402,7 @@ async fn configured(settings: &Settings, access: Accesses, transport: &dyn Trans
         search: settings.search.address.clone(),
         search_product: settings.search.product,
         repository: settings.search.repository.clone(),
+        foreign_indices: settings.search.foreign_indices.clone(),
         records: match (&settings.records.enabled, &settings.records.prefix) {
             (false, _) => Some(RecordsChoice::Off),
             (true, Some(prefix)) => Some(RecordsChoice::Prefix(prefix.clone())),

@@ -87,6 +87,8 @@ pub struct Search {
     pub address: Option<String>,
     /// The snapshot repository.
     pub repository: Option<String>,
+    /// Indices that are named like the applications' and are somebody else's.
+    pub foreign_indices: Vec<String>,
     /// Which product it is, as the name of the variable says; the server itself decides.
     #[serde(skip)]
     pub product: Option<SearchProduct>,

@@ -57,6 +57,8 @@ pub struct Configured {
     pub search_product: Option<SearchProduct>,
     /// The snapshot repository.
     pub repository: Option<String>,
+    /// Indices that are named like the applications' and are somebody else's.
+    pub foreign_indices: Vec<String>,
     /// What to do with the exported records; discovered where it is not given.
     pub records: Option<RecordsChoice>,
     /// How each of them is spoken to.

@@ -105,6 +105,7 @@ pub(super) fn resolve(configured: &Configured, observed: &Observed) -> Resolved 
         repository: repository.map_or_else(String::new, |repository| repository.value),
         records,
         databases: Vec::new(),
+        foreign_indices: configured.foreign_indices.clone(),
         not_covered,
     };
     Resolved { installation, search, findings, brokers_expected, gaps }

@@ -42,6 +42,7 @@ fn opened(run: &RunId, installation: &str) -> Event {
         repository: "camunda".into(),
         records: Records::Prefix { prefix: "zeebe-record".into() },
         databases: Vec::new(),
+        foreign_indices: Vec::new(),
         not_covered: Vec::new(),
     };
     let plan = recipe::backup(&installation, &Request::new(BackupId::new(17).unwrap())).unwrap();

@@ -147,6 +147,13 @@ fn search(text: &mut String, m: &Manifest) {
         "```bash\ncurl -s \"$SEARCH/_cat/indices/{patterns}?h=index&expand_wildcards=all\" | sort > delete.txt    # read it, edit it\n\
          while read -r index; do curl -s -XDELETE \"$SEARCH/$index\"; done < delete.txt\n```\n"
     );
+    if !m.foreign_indices.is_empty() {
+        line!(
+            text,
+            "Somebody else's are, by the configuration of this backup: {}.\n",
+            m.foreign_indices.join(", ")
+        );
+    }
     line!(text, "Then restore every snapshot, one after the other, in this order:\n\n```bash");
     for snapshot in m.parts.iter().flat_map(|p| &p.snapshots) {
         if snapshot.indices.is_empty() {

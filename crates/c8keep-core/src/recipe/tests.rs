@@ -50,6 +50,7 @@ pub(crate) fn installation(
             Records::Excluded { reason: "no exporter writes records".into() }
         },
         databases: Vec::new(),
+        foreign_indices: Vec::new(),
         not_covered: Vec::new(),
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use c8keep_core::backup::{BackupId, HistoryApp, PartName};
-use c8keep_core::facts::{Fact, SnapshotEvidence};
+use c8keep_core::facts::{Fact, IndexCount, SnapshotEvidence};
 use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::installation::AppAddress;
 use c8keep_core::plan::StepName;
 use c8keep_core::run::{Answer, Mark, Run};
+use c8keep_core::uncovered::{is_archived_copy, uncovered};
 use c8keep_core::verdict::{self, HistoryStatus, Standing};
 
 use super::Performed;
@@ -96,33 +98,55 @@ pub(super) async fn look(
             for name in &names {
                 snapshots.push(evidence(world, app, id, repository, name).await?);
             }
-            match holds_nothing(world, run, app, &snapshots) {
-                Some(why) => Err(lost(world, app, id, why)),
-                None => Ok(Fact::History { app, snapshots }.into()),
-            }
+            covers_all(world, run, app, &mut snapshots).await?;
+            Ok(Fact::History { app, snapshots }.into())
         }
     }
 }
 
-/// Single parts without any index are normal; all of them together, while the application has indices, are a backup of
-/// nothing (seen on OpenSearch: SUCCESS in a repository whose folder has vanished and is made anew, empty).
-fn holds_nothing(
+/// Every index that was there before is in one of the parts, or is gone: then retention has removed it. Single parts without any
+/// index are normal, and an application never says what it has left out (seen on OpenSearch: SUCCESS in a repository whose
+/// folder has vanished and is made anew, empty).
+async fn covers_all(
     world: &World,
     run: &Run,
     app: HistoryApp,
-    snapshots: &[SnapshotEvidence],
-) -> Option<String> {
-    let census = run.facts().census.as_ref()?;
-    let prefixes = world.installation.app(app)?.index_prefixes();
-    let belongs = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    let expected = census.apps.iter().filter(|index| belongs(&index.name)).count();
-    let empty = snapshots.iter().all(|snapshot| snapshot.indices.is_empty());
-    (expected > 0 && empty).then(|| {
-        format!(
-            "its {} snapshots hold no index at all; {expected} were there before the run",
-            snapshots.len()
-        )
-    })
+    snapshots: &mut [SnapshotEvidence],
+) -> Result<(), Fault> {
+    let (Some(census), Some(address)) = (&run.facts().census, world.installation.app(app)) else {
+        return Ok(());
+    };
+    let prefixes = address.index_prefixes();
+    let is_its = |index: &&IndexCount| prefixes.iter().any(|prefix| index.name.starts_with(prefix));
+    let mut missing = uncovered(census.apps.iter().filter(is_its), snapshots.iter());
+    missing.retain(|name| app != HistoryApp::Webapps || !is_archived_copy(name));
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let still_there = world.search.indices(&missing).await?;
+    let still_there: Vec<&str> = still_there.iter().map(|index| index.name.as_str()).collect();
+    missing.retain(|name| !still_there.contains(&name.as_str()));
+    if let Some(last) = snapshots.last_mut() {
+        last.removed_meanwhile = missing;
+    }
+    if still_there.is_empty() { Ok(()) } else { Err(left_out(address, run.plan().backup(), &still_there)) }
+}
+
+/// How many are named; all of them would hide what to do.
+const NAMED_MAX: usize = 5;
+
+fn left_out(app: &AppAddress, id: BackupId, indices: &[&str]) -> Fault {
+    let named = indices.get(..NAMED_MAX).unwrap_or(indices).join(", ");
+    let more = match indices.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let answer = format!("it says COMPLETED, but none of its snapshots holds {named}{more}");
+    Fault::new(FaultKind::Incomplete, format!("waiting for backup {id} of {}", app.app), &app.address, answer).with_hint(format!(
+        "look into the log of {} and whether the repository's storage is what it was; if such an index is somebody else's, name \
+         it under `search.foreign_indices` in the configuration; then back up again under a new id",
+        app.app
+    ))
 }
 
 /// The application's word is checked against the search server's own: state, failures and shards of every part. Parts

@@ -247,7 +247,8 @@ pub(crate) async fn census(world: &World, records: Option<&str>) -> Performed {
         ));
     }
     let patterns = app_patterns(world);
-    let apps = if patterns.is_empty() { Vec::new() } else { world.search.indices(&patterns).await? };
+    let mut apps = if patterns.is_empty() { Vec::new() } else { world.search.indices(&patterns).await? };
+    apps.retain(|index| !world.installation.is_foreign(&index.name));
     Ok(Fact::Census(Census { at, records: records_found, apps }).into())
 }
 

@@ -96,6 +96,27 @@ async fn an_index_that_retention_removed_is_named() {
     assert_eq!(records.removed_meanwhile, ["zeebe-record_process_8.8.0"]);
 }
 
+/// An application says COMPLETED, and none of its parts holds one of its indices (camunda issue 47122): that is no backup, unless
+/// the index is gone meanwhile, or is somebody else's.
+#[tokio::test]
+async fn an_index_that_an_application_left_out() {
+    let left_out = "operate-incident-8.3.1_";
+    for (foreign, remains, whole) in
+        [(vec![], true, false), (vec![], false, true), (vec!["operate-inc*".to_owned()], true, true)]
+    {
+        let memory = Memory::default();
+        memory.outside().not_copied = Some((left_out, remains));
+        let mut world = world(&memory);
+        Arc::get_mut(&mut world).unwrap().installation.foreign_indices = foreign;
+        let driven = driven(&world, None).await;
+        assert_eq!(driven.end == End::Closed(Outcome::Complete), whole, "{:?}", driven.end);
+        if !whole {
+            assert!(why(&driven).contains("none of its snapshots holds operate-incident-8.3.1_"));
+            assert!(!memory.outside().paused);
+        }
+    }
+}
+
 /// The journal fails after every number of appends: nothing is sent without a durable intent, but the release of a pause
 /// that was intended is sent all the same.
 #[tokio::test]

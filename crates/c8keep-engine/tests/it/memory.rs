@@ -184,6 +184,7 @@ pub fn world(memory: &Memory) -> Arc<World> {
         repository: "camunda".into(),
         records: Records::Prefix { prefix: "zeebe-record".into() },
         databases: Vec::new(),
+        foreign_indices: Vec::new(),
         not_covered: Vec::new(),
     };
     let port = Arc::new(memory.clone());
@@ -330,7 +331,7 @@ impl SearchStore for Memory {
 
     async fn indices(&self, patterns: &[String]) -> Result<Vec<IndexCount>, Fault> {
         let outside = self.outside();
-        let is_copied = outside.snapshot.is_some();
+        let is_copied = outside.effects.iter().any(|effect| effect == "start-history");
         let other = outside.not_copied.filter(|(_, remains)| *remains || !is_copied).map(|(name, _)| name);
         let all = ["zeebe-record_job_8.8.0"].into_iter().chain(other);
         let wanted = |name: &&str| patterns.iter().any(|p| name.starts_with(p.trim_end_matches('*')));

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use c8keep_core::fault::{Fault, FaultKind};
+use c8keep_core::manifest;
 use c8keep_core::plan::{Kind, Step};
 use c8keep_core::run::{StepState, StopReason};
+use c8keep_core::words::counted;
 use c8keep_core::{BackupId, Outcome};
 use c8keep_engine::World;
 use c8keep_engine::drive::{Driven, End};
@@ -321,6 +323,15 @@ fn warn(driven: &Driven, is_default_vault: bool, printer: Printer) {
         printer.say(&format!(
             "warning: the backup is complete, but nothing proves that the pause held: {reason}; give every broker's \
              management address as `brokers` in the configuration"
+        ));
+    }
+    let parts = manifest::parts(&driven.run);
+    let left_out = manifest::left_out(driven.run.facts(), &parts);
+    if !left_out.is_empty() {
+        printer.say(&format!(
+            "warning: the applications have left out {}: archived copies are in no snapshot of 8.8 and 8.9 before camunda issue \
+             47122 was mended; `c8keep show` names them",
+            counted(left_out.len(), "index", "indices")
         ));
     }
     for (step, state) in driven.run.steps() {

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::access::{Aws, Basic, ClientAuthText, Entry, HeaderText, OAuth, Pair, Reference, TlsSettings};
 use super::databases::Database;
-use super::{App, Settings, Vault};
+use super::{App, Search, Settings, Vault};
 
 /// What is said beside the keys.
 #[derive(Debug, Clone, Default)]
@@ -75,9 +75,12 @@ fn search(page: &mut Page, settings: &Settings) {
     page.about(
         "Elasticsearch or OpenSearch, and the snapshot repository that all components are configured with.",
     );
-    page.section("search", search.address.is_some() || search.repository.is_some());
+    page.section("search", *search != Search::default());
     page.key("search.address", text(search.address.as_ref()), "http://elasticsearch:9200");
     page.key("search.repository", text(search.repository.as_ref()), "camunda");
+    let foreign: Vec<String> = search.foreign_indices.iter().map(|name| scalar(name)).collect();
+    let foreign = (!foreign.is_empty()).then(|| format!("[{}]", foreign.join(", ")));
+    page.key("search.foreign_indices", foreign, "[camunda-logs-*]");
     page.about("The exported records: the exporter's index prefix.");
     page.section("records", records.prefix.is_some() || !records.enabled);
     page.key("records.prefix", text(records.prefix.as_ref()), "zeebe-record");

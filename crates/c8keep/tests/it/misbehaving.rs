@@ -83,7 +83,7 @@ fn a_part_of_operate_that_is_partial() {
 #[test]
 fn parts_of_operate_that_hold_nothing() {
     let empty = |f: &mut c8keep_twin::Faults| _ = f.snapshots_empty.insert("operate_1000".into());
-    fails(empty, "1s", &["hold no index at all"]);
+    fails(empty, "1s", &["none of its snapshots holds"]);
 }
 
 /// Called complete without it.
