@@ -30,12 +30,12 @@ pub(super) fn far_ahead(answer: Response) -> Response {
     Response { body: told.to_string().into(), ..answer }
 }
 
-/// A list of snapshots in which every one is whole.
+/// A list of snapshots in which every one is whole; one of names only tells of no shards.
 pub(super) fn flattered(answer: Response) -> Response {
     let Ok(mut told) = serde_json::from_slice::<Value>(&answer.body) else { return answer };
     let snapshots = told.get_mut("snapshots").and_then(Value::as_array_mut);
     for snapshot in snapshots.into_iter().flatten() {
-        if snapshot["state"] == "PARTIAL" {
+        if snapshot["state"] == "PARTIAL" && snapshot.get("shards").is_some() {
             snapshot["state"] = "SUCCESS".into();
             snapshot["failures"] = json!([]);
             snapshot["shards"]["failed"] = 0.into();
@@ -66,7 +66,7 @@ fn answered(status: u16, body: &Value) -> Response {
     Response { status, content_type: Some("application/json".into()), body: body.to_string().into() }
 }
 
-/// A list of parts in which none is missing, and for each of them a snapshot.
+/// A list of parts in which none is missing, and for each of them a snapshot; of what none of them holds nothing exists any more.
 pub(super) fn with_every_part(request: &Request, answer: Response) -> Response {
     let name = request.url.split('?').next().and_then(|url| url.rsplit('/').next()).unwrap_or_default();
     if answer.status == 404 && request.url.contains("/_snapshot/") && PartName::parse(name).is_some() {
@@ -75,10 +75,15 @@ pub(super) fn with_every_part(request: &Request, answer: Response) -> Response {
             json!({"snapshot": name, "uuid": "none", "state": "SUCCESS", "indices": [], "shards": shards});
         return answered(200, &json!({ "snapshots": [snapshot] }));
     }
+    if names_indices(request) {
+        return answered(200, &json!([]));
+    }
     let Ok(mut told) = serde_json::from_slice::<Value>(&answer.body) else { return answer };
-    let Some(details) = told.get_mut("details").and_then(Value::as_array_mut) else { return answer };
+    let key =
+        if told.get("details").is_some() { ("details", "snapshotName") } else { ("snapshots", "snapshot") };
+    let Some(details) = told.get_mut(key.0).and_then(Value::as_array_mut) else { return answer };
     let known: BTreeSet<String> =
-        details.iter().filter_map(|part| Some(part["snapshotName"].as_str()?.to_owned())).collect();
+        details.iter().filter_map(|part| Some(part.get(key.1)?.as_str()?.to_owned())).collect();
     let Some((stem, of)) = known.first().and_then(|name| {
         let (stem, _) = name.rsplit_once("_part_")?;
         Some((stem.to_owned(), PartName::parse(name)?.of))
@@ -88,7 +93,10 @@ pub(super) fn with_every_part(request: &Request, answer: Response) -> Response {
     for part in 1..=of {
         let name = format!("{stem}_part_{part}_of_{of}");
         if !known.contains(&name) {
-            details.push(json!({"snapshotName": name, "state": "SUCCESS", "failures": []}));
+            details.push(match key.0 {
+                "details" => json!({"snapshotName": name, "state": "SUCCESS", "failures": []}),
+                _ => json!({ "snapshot": name }),
+            });
         }
     }
     Response { body: told.to_string().into(), ..answer }
@@ -105,10 +113,15 @@ pub(super) fn with_every_partition(answer: Response) -> Response {
     Response { body: told.to_string().into(), ..answer }
 }
 
+/// Whether it asks for indices by their whole names.
+fn names_indices(request: &Request) -> bool {
+    let path = request.url.split('?').next().unwrap_or_default();
+    path.contains("/_cat/indices/") && !path.contains('*') && !path.contains("%2A")
+}
+
 /// A snapshot in which something is, and of what is not in it nothing exists any more.
 pub(super) fn with_something(request: &Request, answer: Response) -> Response {
-    let path = request.url.split('?').next().unwrap_or_default();
-    if path.contains("/_cat/indices/") && !path.contains('*') && !path.contains("%2A") {
+    if names_indices(request) {
         return answered(200, &json!([]));
     }
     let Ok(mut told) = serde_json::from_slice::<Value>(&answer.body) else { return answer };
