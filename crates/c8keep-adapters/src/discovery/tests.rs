@@ -208,7 +208,8 @@ async fn exchanged_and_doubled_addresses_are_noticed() {
     let twice = Configured { tasklist: Some(OPERATE.into()), ..configured() };
     let fault = run(installation(), &twice).await.unwrap_err();
     assert!(fault.kind == FaultKind::Usage && fault.answer.contains("same address"), "{fault:?}");
-    let is_told = fault.answer.contains("is that of operate") && fault.hint.contains("TASKLIST_MANAGEMENT_API");
+    let is_told =
+        fault.answer.contains("is that of operate") && fault.hint.contains("TASKLIST_MANAGEMENT_API");
     assert!(is_told, "whose it is not: {fault:?}");
 }
 

@@ -487,7 +487,9 @@ fn one_address_for_optimize_and_operate_names_both() {
     for app_of in [HistoryApp::Operate, HistoryApp::Optimize] {
         observed.apps.insert(app_of, AppSeen { told: None, ..app("camunda") });
     }
-    let Err(fault) = resolved(&Configured::default(), &observed) else { panic!("one of them would be missing") };
+    let Err(fault) = resolved(&Configured::default(), &observed) else {
+        panic!("one of them would be missing")
+    };
     assert!(fault.answer.contains("the same address"), "{fault:?}");
     for variable in ["OPERATE_MANAGEMENT_API", "OPTIMIZE_MANAGEMENT_API"] {
         assert!(fault.hint.contains(variable), "{fault:?}");
