@@ -58,6 +58,15 @@ pub struct Held {
     pub since: Timestamp,
 }
 
+impl Held {
+    /// Whether both tell of the same pause. Two hosts may give the same id to two runs; the instant tells them apart.
+    pub fn is_same_pause(&self, other: &Held) -> bool {
+        self.run == other.run
+            && self.since == other.since
+            && self.fingerprint.is_same_installation(&other.fingerprint)
+    }
+}
+
 /// What whoever wants an installation does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bid {

@@ -1,5 +1,7 @@
 //! What is being protected: one Camunda installation, as discovery and configuration resolved it.
 
+mod fingerprint;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::backup::HistoryApp;
 use crate::capability::{CamundaVersion, Dialect};
 use crate::database::DatabaseTarget;
+
+pub use fingerprint::Fingerprint;
 
 /// One Camunda 8 Self-Managed deployment, with every address and name that a plan needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,11 +46,6 @@ pub struct Installation {
     /// What a backup of this installation leaves out, by name.
     pub not_covered: Vec<NotCovered>,
 }
-
-/// What tells one installation from another: the search cluster's UUID and the record prefix (before 8.9, which
-/// tells a cluster id, nothing in Camunda's own answers is unique).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Fingerprint(pub String);
 
 /// A broker's management address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,19 +165,6 @@ impl AppAddress {
             HistoryApp::Optimize => &["optimize-"],
         };
         names.iter().map(|name| (*name).to_owned()).collect()
-    }
-}
-
-impl Fingerprint {
-    /// The fingerprint before 8.9.
-    pub fn of_search(cluster_uuid: &str, record_prefix: &str) -> Fingerprint {
-        Fingerprint(format!("{cluster_uuid}/{record_prefix}"))
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

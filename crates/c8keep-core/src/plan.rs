@@ -154,6 +154,9 @@ pub struct Limits {
     pub stall: SignedDuration,
 }
 
+/// The shortest stall time that means anything: in a shorter one a server is looked at twice at most.
+pub const STALL_MIN: SignedDuration = SignedDuration::from_secs(1);
+
 /// Why parts are not a plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]

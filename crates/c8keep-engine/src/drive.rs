@@ -29,8 +29,13 @@ use crate::ports::Term;
 use crate::progress::Reporter;
 use crate::{World, disk};
 
-/// How often progress is journalled: often enough for stall times of minutes, seldom enough to cost nothing.
+/// How often progress is journalled at most: seldom enough to cost nothing. A short stall time needs it more often, because
+/// what is not journalled has not moved.
 const NOTE_EVERY: SignedDuration = SignedDuration::from_secs(2);
+
+fn note_every(stall: SignedDuration) -> SignedDuration {
+    NOTE_EVERY.min(stall / 4)
+}
 
 /// Drives one run to its end.
 pub struct Driver<'a> {
@@ -304,7 +309,9 @@ impl Driver<'_> {
             self.in_flight.asked.insert(step.clone(), at);
             self.reporter.waiting(&self.journalled, &step, mark);
             if let StepState::Pending { mark: former, moved_at, .. } = self.run.state(&step) {
-                let is_news = mark.shows_progress_since(former) && at.duration_since(*moved_at) >= NOTE_EVERY;
+                let every =
+                    self.run.plan().step(&step).map_or(NOTE_EVERY, |step| note_every(step.limits.stall));
+                let is_news = mark.shows_progress_since(former) && at.duration_since(*moved_at) >= every;
                 if is_news {
                     self.note(Event::Noted { step, mark: mark.clone(), at });
                 }

@@ -1,5 +1,6 @@
 //! Runs: beginning one, and finding what an earlier process left open.
 
+use c8keep_core::capability::CamundaVersion;
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::plan::{Action, Kind, Plan};
 use c8keep_core::run::{Event, Hold, Run, RunId, StopReason};
@@ -165,6 +166,9 @@ pub async fn why_not_finish(world: &World, run: &Run) -> Option<String> {
     if let Some((step, _)) = run.first_failure() {
         return Some(format!("{} has failed already", step.name));
     }
+    if let Some(why) = upgraded(world, run) {
+        return Some(why);
+    }
     let why = match run.hold() {
         Hold::Open { since } => pause_is_spent(world, run, since).await,
         _ if run.is_winding_down() => Some("it was already winding down".into()),
@@ -175,6 +179,14 @@ pub async fn why_not_finish(world: &World, run: &Run) -> Option<String> {
         None => higher_id(world, run).await,
         why => why,
     }
+}
+
+/// A restore needs the very version that took a backup, so that no backup may be of two.
+fn upgraded(world: &World, run: &Run) -> Option<String> {
+    let begun: &str = &run.facts().cluster.as_ref()?.version;
+    let now = &world.installation.version;
+    let is_other = begun.parse::<CamundaVersion>().is_ok_and(|begun| begun != *now);
+    is_other.then(|| format!("it was begun on Camunda {begun}, and {now} answers now"))
 }
 
 /// Whether it has had its last look at exporting before its own pause. That is old now, and nothing looks again.
@@ -234,7 +246,7 @@ fn has_asked(run: &Run) -> bool {
 /// Refuses to touch a run that belongs to another installation: `localhost:9600` may be another cluster today.
 pub fn check_fingerprint(world: &World, run: &Run) -> Result<(), Fault> {
     let (theirs, ours) = (run.plan().fingerprint(), &world.installation.fingerprint);
-    if theirs == ours {
+    if ours.is_same_installation(theirs) {
         return Ok(());
     }
     Err(Fault::precondition(

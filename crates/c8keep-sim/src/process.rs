@@ -150,7 +150,7 @@ const NAME: &str = "default";
 /// The pause that the claim before ours left, unless this host's own journal knows what became of it.
 async fn inherited(fence: &Fence, open: &[(Run, u64)]) -> Option<Held> {
     let held = fence.inherited()?;
-    if open.iter().any(|(run, _)| claim::held_by(run).as_ref() == Some(&held)) {
+    if open.iter().any(|(run, _)| claim::held_by(run).is_some_and(|own| own.is_same_pause(&held))) {
         return None;
     }
     match open_runs::load(fence, &held.run).await {

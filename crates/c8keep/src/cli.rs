@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use c8keep_core::BackupId;
+use c8keep_core::plan::STALL_MIN;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
@@ -91,7 +92,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub hold_budget: Option<SignedDuration>,
     /// How long a wait may see nothing move
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = stall)]
     pub stall: Option<SignedDuration>,
     /// How long one wait may take in all
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -221,6 +222,13 @@ fn duration(text: &str) -> Result<SignedDuration, String> {
     }
 }
 
+fn stall(text: &str) -> Result<SignedDuration, String> {
+    match duration(text)? {
+        time if time < STALL_MIN => Err(format!("{time:#} is too short to see anything move; 1s at least")),
+        time => Ok(time),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -258,5 +266,7 @@ mod tests {
         for bad in ["", "90", "-1s", "0s", "soon"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+        assert_eq!(stall("1s"), Ok(STALL_MIN));
+        assert!(stall("999ms").unwrap_err().contains("1s at least") && stall("soon").is_err());
     }
 }

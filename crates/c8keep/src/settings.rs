@@ -6,6 +6,7 @@ pub mod access;
 mod canaries;
 pub mod databases;
 mod file;
+mod home;
 mod place;
 mod vault;
 mod words;
@@ -19,6 +20,7 @@ use c8keep_adapters::transport::{ConnectTo, Endpoint};
 use c8keep_core::database::{DatabaseName, DatabaseTarget};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::SearchProduct;
+use c8keep_core::plan::STALL_MIN;
 use jiff::SignedDuration;
 use serde::Deserialize;
 
@@ -131,6 +133,7 @@ impl Settings {
             settings.name = Some(name.clone());
         }
         settings.check()?;
+        home::check(&settings, var)?;
         Ok(settings)
     }
 
@@ -162,7 +165,7 @@ impl Settings {
     pub fn journal(&self) -> PathBuf {
         self.journal
             .clone()
-            .unwrap_or_else(|| home("XDG_STATE_HOME", ".local/state").join("c8keep/journal.db"))
+            .unwrap_or_else(|| home::folder("XDG_STATE_HOME", ".local/state").join("c8keep/journal.db"))
     }
 
     /// The vault, with its secret fetched.
@@ -172,7 +175,7 @@ impl Settings {
                 Place::Folder(folder) => Place::Folder(absolute(folder)),
                 store @ Place::Store(_) => store,
             }),
-            None => Ok(Place::Folder(home("XDG_DATA_HOME", ".local/share").join("c8keep/vault"))),
+            None => Ok(Place::Folder(home::folder("XDG_DATA_HOME", ".local/share").join("c8keep/vault"))),
         }
     }
 
@@ -295,7 +298,10 @@ impl Limits {
                 format!("{time:#} is not a time that anything could take"),
                 "write it like 90s, 10m or 2h, above zero; leave it out for the default",
             )),
-            None => Ok(()),
+            None => self.stall.filter(|stall| *stall < STALL_MIN).map_or(Ok(()), |stall| {
+                let what = format!("{stall:#} is too short to see anything move");
+                Err(usage("limits.stall", what, "give 1s at least; leave it out for the default"))
+            }),
         }
     }
 }
@@ -351,13 +357,6 @@ pub fn parse(text: &str) -> Result<Settings, (String, String)> {
 
 fn secret_in_an_address(settings: &Settings) -> Option<&'static str> {
     settings.addresses().find(|(_, address)| address.contains('@')).map(|(key, _)| key)
-}
-
-fn home(variable: &str, below_home: &str) -> PathBuf {
-    match var(variable) {
-        Some(path) => absolute(path.into()),
-        None => absolute(PathBuf::from(var("HOME").unwrap_or_else(|| "/".into())).join(below_home)),
-    }
 }
 
 /// From the folder in which the program was started. It fails only where that folder is gone or the path is empty.
@@ -478,6 +477,7 @@ mod tests {
     fn times_are_positive_and_addresses_are_no_numbers() {
         for (text, key) in [
             ("limits: {stall: 0s}", "limits.stall"),
+            ("limits: {stall: 900ms}", "limits.stall"),
             ("limits: {hold_budget: -5m}", "limits.hold_budget"),
             ("management: 9600", "management"),
             ("brokers: [http://a:9600, 9601]", "brokers"),

@@ -57,6 +57,16 @@ pub(super) fn elsewhere(app: HistoryApp) -> String {
     )
 }
 
+/// One address for two applications, of which each has a port of its own.
+pub(super) fn one_of_both(app: HistoryApp, other: HistoryApp) -> String {
+    let given = |app| {
+        let (variable, key) = names_of(app);
+        format!("{variable} (`{key}`)")
+    };
+    let (one, two) = (given(app), given(other));
+    format!("each has a management port of its own, and one of the two is given wrong: {one} or {two}")
+}
+
 /// An answer that the right server would not give is another server's, whatever its status: search servers say 400 to a
 /// path that they do not know (seen on OpenSearch 3.8.0), Spring 404. What passes, or wants a login, is left as it is.
 pub(super) fn misplaced(fault: Fault, hint: impl Into<String>) -> Fault {

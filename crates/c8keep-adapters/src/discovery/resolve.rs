@@ -159,14 +159,12 @@ fn refuse_optimize(cluster: &ClusterSeen, search: &SearchAddress, apps: &[AppAdd
     }
 }
 
-/// From 8.9 on the cluster tells an id of its own; before that only the place of its data is unique.
+/// From 8.9 on the cluster tells an id of its own; before that only the place of its data is unique, which goes into it all the
+/// same: an upgrade must not make another installation of this one.
 /// Only what the servers tell goes into it: a setting that changes must not make another installation of this one.
 fn fingerprint(cluster: &ClusterSeen, cluster_uuid: &str) -> Fingerprint {
-    let told = cluster.members.as_ref().and_then(|members| members.cluster_id.clone());
-    match told.filter(|id| !id.trim().is_empty()) {
-        Some(id) => Fingerprint(id),
-        None => Fingerprint::of_search(cluster_uuid, &records::told_prefixes(cluster)),
-    }
+    let told = cluster.members.as_ref().and_then(|members| members.cluster_id.as_deref());
+    Fingerprint::told(told, cluster_uuid, &records::told_prefixes(cluster))
 }
 
 fn cluster_findings(cluster: &ClusterSeen, findings: &mut Vec<Finding>) {

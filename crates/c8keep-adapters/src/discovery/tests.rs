@@ -89,7 +89,7 @@ async fn three_addresses_are_enough() {
     assert_eq!((it.dialect, it.version.to_string().as_str()), (Dialect::SplitActuators, "8.6.0"));
     assert_eq!(it.records, Records::Prefix { prefix: "z3-record".into() });
     assert_eq!((it.repository.as_str(), it.search.address.as_str()), ("camunda", SEARCH));
-    assert_eq!(it.fingerprint.0, "uuid-1/z3-record");
+    assert_eq!(it.fingerprint.to_string(), "uuid-1/z3-record");
     assert_eq!(
         it.apps.iter().map(|a| a.app).collect::<Vec<_>>(),
         [HistoryApp::Operate, HistoryApp::Tasklist]
@@ -208,6 +208,9 @@ async fn exchanged_and_doubled_addresses_are_noticed() {
     let twice = Configured { tasklist: Some(OPERATE.into()), ..configured() };
     let fault = run(installation(), &twice).await.unwrap_err();
     assert!(fault.kind == FaultKind::Usage && fault.answer.contains("same address"), "{fault:?}");
+    let is_told =
+        fault.answer.contains("is that of operate") && fault.hint.contains("TASKLIST_MANAGEMENT_API");
+    assert!(is_told, "whose it is not: {fault:?}");
 }
 
 #[tokio::test]
@@ -314,6 +317,9 @@ async fn from_8_8_on_one_address_is_enough() {
         [(HistoryApp::Webapps, GATEWAY)]
     );
     assert!(matches!(&it.records, Records::Excluded { reason } if reason.contains("camundaexporter")));
-    assert_eq!((it.fingerprint.0.as_str(), it.search.product), ("uuid-1/-", SearchProduct::Elasticsearch));
+    assert_eq!(
+        (it.fingerprint.to_string(), it.search.product),
+        ("uuid-1/-".into(), SearchProduct::Elasticsearch)
+    );
     assert!(it.not_covered.iter().any(|n| n.what == "exported records"));
 }

@@ -217,7 +217,7 @@ impl SqliteJournal {
             sqlx::query("INSERT INTO run (run, installation, fingerprint, closed) VALUES (?, ?, ?, 0)")
                 .bind(&run.0)
                 .bind(plan.installation())
-                .bind(&plan.fingerprint().0)
+                .bind(plan.fingerprint().to_string())
                 .execute(&mut **work)
                 .await?;
         }
@@ -350,7 +350,7 @@ impl Journal for SqliteJournal {
         let rows = rows.map_err(|error| storage(READING, &self.path, &error))?;
         let row = |(run, fingerprint, closed)| RunRow {
             run: RunId(run),
-            fingerprint: Fingerprint(fingerprint),
+            fingerprint: Fingerprint::from(fingerprint),
             closed,
         };
         Ok(rows.into_iter().map(row).collect())

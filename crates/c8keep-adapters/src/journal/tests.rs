@@ -27,7 +27,7 @@ fn opened(run: &RunId, installation: &str) -> Event {
     let address = |address: &str| format!("http://{address}.example");
     let installation = Installation {
         name: installation.into(),
-        fingerprint: Fingerprint("uuid/zeebe-record".into()),
+        fingerprint: Fingerprint::told(None, "uuid", "zeebe-record"),
         version: "8.8.0".parse().unwrap(),
         dialect: Dialect::UnifiedActuators,
         management: address("camunda"),
@@ -132,7 +132,7 @@ async fn runs_are_listed_newest_first_for_one_installation() {
             journal.append(&run(name), 2, term, &[closed()]).await.unwrap();
         }
     }
-    let fingerprint = Fingerprint("uuid/zeebe-record".into());
+    let fingerprint = Fingerprint::told(None, "uuid", "zeebe-record");
     let row = |name, closed| RunRow { run: run(name), fingerprint: fingerprint.clone(), closed };
     let reader = place.read().await;
     assert_eq!(reader.runs("a", 10).await.unwrap(), [row("backup-10", false), row("backup-9", true)]);

@@ -130,7 +130,11 @@ fn the_last_number_is_found_by_few_questions() {
 
 #[test]
 fn a_claim_is_read_as_it_was_written() {
-    let held = Held { run: RunId("backup-1".into()), fingerprint: Fingerprint("f".into()), since: at(1) };
+    let held = Held {
+        run: RunId("backup-1".into()),
+        fingerprint: Fingerprint::told(Some("f"), "", ""),
+        since: at(1),
+    };
     let written = Claim { held: Some(held), ..claim(3, 2) };
     let text = serde_json::to_string(&written).unwrap();
     assert_eq!(serde_json::from_str::<Claim>(&text).unwrap(), written);

@@ -24,7 +24,7 @@ pub(crate) fn installation(
     };
     Installation {
         name: "default".into(),
-        fingerprint: Fingerprint::of_search("uuid", "zeebe-record"),
+        fingerprint: Fingerprint::told(None, "uuid", "zeebe-record"),
         version: match dialect {
             Dialect::SplitActuators => "8.6.0".parse().unwrap(),
             Dialect::UnifiedActuators => "8.8.0".parse().unwrap(),

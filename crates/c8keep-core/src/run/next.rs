@@ -62,7 +62,15 @@ pub struct Order {
 /// How long to wait between two looks at something that has been under way for `elapsed`: 5 % of it, so that the
 /// overshoot stays small for long waits and no server is asked more than about three times a second.
 pub fn poll_interval(elapsed: SignedDuration) -> SignedDuration {
-    (elapsed / 20).clamp(SignedDuration::from_millis(300), SignedDuration::from_secs(5))
+    (elapsed / 20).clamp(POLL_MIN, SignedDuration::from_secs(5))
+}
+
+const POLL_MIN: SignedDuration = SignedDuration::from_millis(300);
+
+/// The same for a wait that ends when nothing moves for `stall`: several looks fall into it, or it would end before anything
+/// could be seen to move.
+pub(super) fn look_again_after(elapsed: SignedDuration, stall: SignedDuration) -> SignedDuration {
+    poll_interval(elapsed).min((stall / 4).max(POLL_MIN))
 }
 
 /// Pause before attempt `attempt + 1`: doubling, capped.
@@ -197,7 +205,9 @@ impl Run {
             }
             StepState::Pending { attempt, since, .. } => {
                 let asked = in_flight.asked.get(&step.name);
-                let due = asked.map_or(now, |asked| *asked + poll_interval(self.alive(*since, now)));
+                let due = asked.map_or(now, |asked| {
+                    *asked + look_again_after(self.alive(*since, now), step.limits.stall)
+                });
                 (order(*attempt, true), due)
             }
             StepState::Waiting | StepState::Done { .. } | StepState::Failed { .. } => (order(1, false), now),

@@ -330,7 +330,7 @@ async fn a_pause_is_told_before_it_is_journalled() {
     assert_eq!(a.pause(&scene.hands).await.unwrap_err().kind, FaultKind::Storage);
     let told: Vec<Held> = a.way.claims().into_iter().filter_map(|claim| claim.held).collect();
     assert_eq!(told.len(), 1);
-    assert_eq!((&told[0].run, told[0].fingerprint.0.as_str()), (&run(), "f"));
+    assert_eq!((&told[0].run, told[0].fingerprint.to_string()), (&run(), "f".into()));
 }
 
 #[tokio::test]

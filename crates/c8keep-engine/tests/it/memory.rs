@@ -165,7 +165,7 @@ pub fn world(memory: &Memory) -> Arc<World> {
     let app = AppAddress { app: HistoryApp::Webapps, address, repository, index_prefix, required: true };
     let installation = Installation {
         name: "default".into(),
-        fingerprint: Fingerprint("f".into()),
+        fingerprint: Fingerprint::told(Some("f"), "", ""),
         version: "8.8.0".parse().unwrap(),
         dialect: Dialect::UnifiedActuators,
         management: "http://c".into(),

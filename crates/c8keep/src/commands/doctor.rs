@@ -236,7 +236,7 @@ fn last_backup(catalog: &Catalog, cluster: Option<&Fingerprint>, now: Timestamp)
     };
     let witness = manifest.witness.witness.verdict.name();
     let says = format!("{}, {}, witness {witness}", manifest.backup, ago(manifest.completed_at, now));
-    if cluster.is_some_and(|cluster| *cluster != manifest.fingerprint) {
+    if cluster.is_some_and(|cluster| !cluster.is_same_installation(&manifest.fingerprint)) {
         let todo = "one name is for one cluster: give this one a `name` and a journal of its own, or take its first backup";
         return Check::warning(
             "last backup",

@@ -41,7 +41,7 @@ pub(super) enum Known {
 }
 
 pub(super) async fn known(journal: &dyn Journal, open: &[(Run, u64)], held: &Held) -> Known {
-    if open.iter().any(|(run, _)| claim::held_by(run).as_ref() == Some(held)) {
+    if open.iter().any(|(run, _)| claim::held_by(run).is_some_and(|own| own.is_same_pause(held))) {
         return Known::Open;
     }
     match open_runs::load(journal, &held.run).await {

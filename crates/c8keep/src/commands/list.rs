@@ -22,7 +22,9 @@ use crate::show::time::{instant, span};
 #[derive(Serialize)]
 pub(super) struct Row {
     backup: u64,
-    state: String,
+    state: State,
+    /// What more is known of it.
+    detail: Option<&'static str>,
     at: Timestamp,
     took_ms: Option<i64>,
     paused_ms: Option<i64>,
@@ -33,6 +35,40 @@ pub(super) struct Row {
     /// Optional parts that are not.
     missing: Vec<String>,
     why: Option<String>,
+}
+
+/// What became of a backup, or becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Complete,
+    Partial,
+    Failed,
+    Stopped,
+    Running,
+    LeftOpen,
+    ManifestMissing,
+    Damaged,
+    Unreadable,
+    Unknown,
+}
+
+impl State {
+    /// For people.
+    fn words(self) -> &'static str {
+        match self {
+            State::Complete => "complete",
+            State::Partial => "partial",
+            State::Failed => "failed",
+            State::Stopped => "stopped",
+            State::Running => "running",
+            State::LeftOpen => "left open",
+            State::ManifestMissing => "manifest missing",
+            State::Damaged => "damaged",
+            State::Unreadable => "unreadable",
+            State::Unknown => "unknown",
+        }
+    }
 }
 
 pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
@@ -66,18 +102,20 @@ fn row(entry: &Entry, holder: Option<&str>) -> Row {
     let run = entry.run.as_ref();
     let millis = |d: SignedDuration| i64::try_from(d.as_millis()).ok();
     let window = window(entry);
-    let (state, why) = match (&entry.manifest, run.map(|r| (r, r.outcome()))) {
+    let (state, detail, why) = match (&entry.manifest, run.map(|r| (r, r.outcome()))) {
         _ if entry.fault.is_some() => unreadable(entry),
-        (Some(m), _) if m.missing().next().is_some() => ("partial".into(), None),
-        (Some(_), _) => ("complete".into(), None),
+        (Some(m), _) if m.missing().next().is_some() => (State::Partial, None, None),
+        (Some(_), _) => (State::Complete, None, None),
         (None, Some((_, Some(Outcome::Failed { step, fault })))) => {
-            ("failed".into(), Some(format!("{step}: {}", fault.answer)))
+            (State::Failed, None, Some(format!("{step}: {}", fault.answer)))
         }
-        (None, Some((_, Some(Outcome::Stopped { reason })))) => ("stopped".into(), Some(reason.to_string())),
+        (None, Some((_, Some(Outcome::Stopped { reason })))) => {
+            (State::Stopped, None, Some(reason.to_string()))
+        }
         (None, Some((run, None))) => open(run, holder),
         // Published, and the manifest is gone from the vault.
-        (None, Some((_, Some(_)))) => ("manifest missing".into(), None),
-        (None, None) => ("unknown".into(), None),
+        (None, Some((_, Some(_)))) => (State::ManifestMissing, None, None),
+        (None, None) => (State::Unknown, None, None),
     };
     let (started, ended) = match &entry.manifest {
         // Exporting may be resumed only after all of it is proven: that is part of it.
@@ -89,6 +127,7 @@ fn row(entry: &Entry, holder: Option<&str>) -> Row {
     Row {
         backup: entry.backup.get(),
         state,
+        detail,
         at: started.unwrap_or_default(),
         took_ms: started.zip(ended).and_then(|(from, to)| millis(to.duration_since(from))),
         paused_ms: window.and_then(|(from, to)| millis(to.duration_since(from))),
@@ -106,16 +145,17 @@ fn name(part: &Part) -> String {
 }
 
 /// A run that has not ended: somebody's work, or what a process that is gone has left.
-fn open(run: &Run, holder: Option<&str>) -> (String, Option<String>) {
+fn open(run: &Run, holder: Option<&str>) -> (State, Option<&'static str>, Option<String>) {
     let is_open = run.hold().is_open();
-    let paused = if is_open { ", exporting paused" } else { "" };
     if is_at_work(run, holder) {
-        return (format!("running{paused}"), Some(format!("by {}", run.by())));
+        let paused = is_open.then_some("exporting paused");
+        return (State::Running, paused, Some(format!("by {}", run.by())));
     }
     let others = holder.map_or_else(String::new, |other| format!("; {other} is at work"));
     // Whether it still is, only the brokers tell, and they are not asked here.
-    let (paused, ask) = if is_open { ("; had paused", "`status` tells whether it runs; ") } else { ("", "") };
-    (format!("left open{paused}"), Some(format!("{ask}process {} is gone{others}", run.by())))
+    let ask = if is_open { "`status` tells whether it runs; " } else { "" };
+    let why = format!("{ask}process {} is gone{others}", run.by());
+    (State::LeftOpen, is_open.then_some("had paused exporting"), Some(why))
 }
 
 /// From when until when exporting was paused, where both are known.
@@ -127,10 +167,10 @@ fn window(entry: &Entry) -> Option<(Timestamp, Timestamp)> {
     }
 }
 
-fn unreadable(entry: &Entry) -> (String, Option<String>) {
+fn unreadable(entry: &Entry) -> (State, Option<&'static str>, Option<String>) {
     let damaged = entry.fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::Damaged);
-    let state = if damaged { "damaged" } else { "unreadable" };
-    (state.into(), entry.fault.as_ref().map(|fault| format!("{}: {}", fault.target, fault.answer)))
+    let state = if damaged { State::Damaged } else { State::Unreadable };
+    (state, None, entry.fault.as_ref().map(|fault| format!("{}: {}", fault.target, fault.answer)))
 }
 
 /// From the manifest; of a run that failed, for it may have failed because of it, from the journal.
@@ -163,7 +203,8 @@ pub(super) fn text(rows: &[Row], installation: &str, others: &[String]) -> Strin
     for row in rows {
         table.add_row([
             row.backup.to_string(),
-            row.state.clone(),
+            row.detail
+                .map_or_else(|| row.state.words().into(), |more| format!("{}, {more}", row.state.words())),
             instant(row.at),
             time(row.took_ms),
             time(row.paused_ms),

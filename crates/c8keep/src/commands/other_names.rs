@@ -37,7 +37,9 @@ pub(super) async fn on(
         let holder = session::holder_of(settings, &installation).unwrap_or_default();
         let open = open_runs::open(journal, &installation).await.unwrap_or_default();
         let here = open.runs.into_iter().map(|(run, _)| run);
-        let here = here.filter(|run| cluster.is_none_or(|cluster| cluster == run.plan().fingerprint()));
+        let here = here.filter(|run| {
+            cluster.is_none_or(|cluster| cluster.is_same_installation(run.plan().fingerprint()))
+        });
         found.extend(here.map(|run| Namesake {
             installation: installation.clone(),
             run,

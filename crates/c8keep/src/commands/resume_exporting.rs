@@ -147,7 +147,10 @@ async fn release_claimed(
         }
     };
     let ours = &world.installation.fingerprint;
-    let known = left.runs.iter().any(|(run, _)| run.hold().is_open() && run.plan().fingerprint() == ours);
+    let known = left
+        .runs
+        .iter()
+        .any(|(run, _)| run.hold().is_open() && ours.is_same_installation(run.plan().fingerprint()));
     let (release_wait, force) = (args.release_wait, args.force);
     let how = How { on_open: Some(OnOpen::Release), term, release_wait, force, printer };
     match take_over_all(settings, &world, fence, left, &how).await.1 {
@@ -159,7 +162,7 @@ async fn release_claimed(
                 "nothing can be written down any more, resuming exporting all the same: {fault}"
             ));
             let resumed = by_the_brokers(Owner::Sure).await?;
-            if inherited.is_some_and(|held| held.fingerprint == *ours) {
+            if inherited.is_some_and(|held| ours.is_same_installation(&held.fingerprint)) {
                 fence.settle().await;
             }
             Ok(resumed)

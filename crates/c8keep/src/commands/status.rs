@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use c8keep_core::facts::Positions;
 use c8keep_core::fault::Fault;
 use c8keep_core::installation::Fingerprint;
 use c8keep_core::run::Hold;
-use c8keep_core::words::counted;
 use c8keep_core::{BackupId, Run};
 use c8keep_engine::World;
 use c8keep_engine::open_runs::{self, Open};
@@ -20,16 +20,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::catalog::{self, LOST};
+use super::catalog;
 use super::claims::{self, Told};
 use super::other_names::{self, Namesake};
-use super::take_over::{RESUMED_NEXT, is_at_work, what_to_do};
+use super::take_over::is_at_work;
 use crate::cli::Global;
 use crate::exit::{self, Stop};
 use crate::printer::Printer;
 use crate::session;
 use crate::settings::Settings;
-use crate::show::time::{ago, span};
 
 #[derive(Serialize)]
 struct Status {
@@ -66,10 +65,36 @@ enum Exporting {
         short: Option<String>,
         places: Vec<String>,
         leaders: Leaders,
+        hard: Hardness,
     },
     Unknown {
         fault: Fault,
     },
+}
+
+/// How exporting is paused. c8keep pauses softly only; a hard pause is somebody else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Hardness {
+    Soft,
+    Hard,
+    /// Some replicas the one way, some the other.
+    Mixed,
+    /// In a way that no known version tells.
+    Unknown,
+}
+
+impl Hardness {
+    fn of(phases: &[&str]) -> Hardness {
+        let all = |word| phases.iter().all(|phase| *phase == word);
+        let known = phases.iter().all(|phase| ["SOFT_PAUSED", "PAUSED"].contains(phase));
+        match known {
+            true if all("SOFT_PAUSED") => Hardness::Soft,
+            true if all("PAUSED") => Hardness::Hard,
+            true => Hardness::Mixed,
+            false => Hardness::Unknown,
+        }
+    }
 }
 
 /// How much of the cluster the answer speaks for: a broker tells of its own replicas only.
@@ -216,7 +241,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
             .iter()
             .map(|(run, _)| OpenRun {
                 answers: match cluster {
-                    Some(cluster) if cluster == run.plan().fingerprint() => Answers::Own,
+                    Some(cluster) if cluster.is_same_installation(run.plan().fingerprint()) => Answers::Own,
                     Some(_) => Answers::Another,
                     None if in_doubt && runs => Answers::Untold,
                     None => Answers::Unasked,
@@ -233,7 +258,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
         vault_to_come,
         faults,
     };
-    printer.result(&text(&status, now), &status);
+    printer.result(&text::text(&status, now), &status);
     Ok(code(&status, now))
 }
 
@@ -256,9 +281,11 @@ async fn exporting(settings: &Settings) -> Exporting {
             if positions.paused().is_empty() {
                 return Exporting::Runs { partitions: partitions(&positions), leaders };
             }
+            let paused = positions.paused();
+            let hard = Hardness::of(&paused.iter().map(|(_, _, phase)| phase.as_str()).collect::<Vec<_>>());
             let place = |(broker, partition, phase)| format!("{broker}, partition {partition}: {phase}");
-            let places = positions.paused().into_iter().map(place).collect();
-            Exporting::Paused { short: positions.wholly_paused(), places, leaders }
+            let places = paused.into_iter().map(place).collect();
+            Exporting::Paused { short: positions.wholly_paused(), places, leaders, hard }
         }
         Err(fault) => Exporting::Unknown { fault },
     }
@@ -302,7 +329,9 @@ pub(super) async fn has_been_resumed(world: &World, run: &Run) -> bool {
 fn is_resumed(run: &Run, running: Option<&Fingerprint>, now: Timestamp) -> bool {
     // A pause that was sent and never answered may still take effect.
     let may_land = run.pause_may_land_until().is_some_and(|until| now < until);
-    running == Some(run.plan().fingerprint()) && !may_land && run.hold().is_open()
+    running.is_some_and(|cluster| cluster.is_same_installation(run.plan().fingerprint()))
+        && !may_land
+        && run.hold().is_open()
 }
 
 fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now: Timestamp) -> OpenRun {
@@ -325,7 +354,8 @@ fn open_run(run: &Run, holder: Option<&str>, running: Option<&Fingerprint>, now:
 
 /// A claim tells of a pause before it is sent, and one that was sent and never answered may take effect for a while.
 fn is_over(held: &Held, running: Option<&Fingerprint>, now: Timestamp) -> bool {
-    running == Some(&held.fingerprint) && now.duration_since(held.since) >= WATCH_FOR
+    running.is_some_and(|cluster| cluster.is_same_installation(&held.fingerprint))
+        && now.duration_since(held.since) >= WATCH_FOR
 }
 
 fn elsewhere(other: &Namesake, running: Option<&Fingerprint>, now: Timestamp) -> Elsewhere {
@@ -364,137 +394,4 @@ fn code(status: &Status, now: Timestamp) -> u8 {
         codes.push(fault.kind.exit_code());
     }
     exit::first_of(codes)
-}
-
-/// What the answer does not speak for, if anything.
-fn but(leaders: &Leaders) -> String {
-    let all = leaders.of.is_none_or(|of| leaders.read >= of as usize);
-    if all && leaders.unread.is_empty() {
-        return String::new();
-    }
-    let of = leaders.of.map_or_else(|| "?".into(), |of| of.to_string());
-    let silent = if leaders.unread.is_empty() {
-        "give every broker's management address as `brokers`".into()
-    } else {
-        format!("not read: {}", leaders.unread.join("; "))
-    };
-    format!(" (the leaders of {} of {of} partitions were read; {silent})", leaders.read)
-}
-
-fn text(status: &Status, now: Timestamp) -> String {
-    let mut lines = vec![format!("installation  {}", status.installation)];
-    lines.push(match &status.exporting {
-        Exporting::Runs { partitions, leaders } => {
-            format!(
-                "exporting     runs on {}{}",
-                counted(*partitions, "partition", "partitions"),
-                but(leaders)
-            )
-        }
-        Exporting::Paused { short, places, leaders } => {
-            let places = short.clone().unwrap_or_else(|| places.join("; "));
-            format!("exporting     PAUSED on {places}{}", but(leaders))
-        }
-        Exporting::Unknown { fault } => {
-            format!("exporting     unknown: {}: {}; {}", fault.target, fault.answer, fault.hint)
-        }
-    });
-    lines.extend(unknown_pause(status, now).map(|next| format!("  next        {next}")));
-    for Unread { what, fault } in &status.faults {
-        lines.push(format!("{what:<13} cannot be read: {}: {}", fault.target, fault.answer));
-        if !fault.hint.is_empty() {
-            lines.push(format!("  next        {}", fault.hint));
-        }
-    }
-    if let Some(told) = &status.claim {
-        let [says, next] = told.lines(now);
-        let over =
-            "  next        exporting runs by now, as every replica says; the next `c8keep backup` settles it";
-        lines.extend([says, if status.claim_is_over { over.into() } else { next }]);
-    }
-    lines.extend(status.other_names.iter().flat_map(|other| other.lines.clone()));
-    lines.extend(status.open_runs.iter().flat_map(|run| run_lines(run, status.holder.as_deref(), now)));
-    lines.extend(last_backup(status, now));
-    lines.join("\n")
-}
-
-fn last_backup(status: &Status, now: Timestamp) -> Vec<String> {
-    let unread = || status.faults.iter().any(|unread| unread.what == "vault");
-    let last = match (&status.last_backup, status.not_in_vault) {
-        (Some(last), _) => {
-            format!("{}, {}, witness {}", last.backup, ago(last.completed_at, now), last.witness)
-        }
-        (None, Some(lost)) => format!("the journal knows backup {lost}, the vault does not have it"),
-        (None, None) if unread() => "unknown, as the vault cannot be read".into(),
-        (None, None) => status
-            .vault_to_come
-            .as_ref()
-            .map_or_else(|| "none".into(), |place| format!("none; {}", catalog::to_come(place))),
-    };
-    let mut lines = vec![format!("last backup   {last}")];
-    if let Some(lost) = status.not_in_vault {
-        if status.last_backup.is_some() {
-            lines.push(format!("not in vault  {lost}, which the journal knows"));
-        }
-        lines.push(format!("  next        {LOST}"));
-    }
-    lines
-}
-
-/// What to do about a pause of which nothing tells whose it is: a run that holds none explains none.
-fn unknown_pause(status: &Status, now: Timestamp) -> Option<&'static str> {
-    let mut runs = status.open_runs.iter().chain(status.other_names.iter().map(|other| &other.run));
-    let is_known = status.holder.is_some()
-        || status.claim.as_ref().is_some_and(|told| told.is_at_work(now) || told.left_paused(now).is_some())
-        || runs.any(|run| run.hold.is_open());
-    if is_known || !matches!(status.exporting, Exporting::Paused { .. }) {
-        return None;
-    }
-    Some(if status.faults.iter().any(|unread| unread.what == "journal") {
-        "cannot tell whether c8keep made the pause, as the journal cannot be read: see to that first, or find out who did \
-         (another backup may be running); `c8keep resume-exporting` shows what is paused"
-    } else {
-        "no run in this journal did it: find out who (another user, host or tool); if nobody needs it, \
-         `c8keep resume-exporting --yes`"
-    })
-}
-
-fn run_lines(run: &OpenRun, holder: Option<&str>, now: Timestamp) -> Vec<String> {
-    let alive = if run.alive { "at work" } else { "LEFT OPEN" };
-    let paused = match run.hold {
-        Hold::Open { since } | Hold::ReleasePending { since } => {
-            format!(", paused exporting {} ago", span(now.duration_since(since)))
-        }
-        Hold::NotTaken | Hold::Released { .. } => String::new(),
-    };
-    let resumed = if run.resumed_meanwhile { "; exporting runs by now, as somebody resumed it" } else { "" };
-    let at = ago(run.last_event_at, now);
-    let mut lines =
-        vec![format!("run           {} by {}: {alive}, last event {at}{paused}{resumed}", run.run, run.by)];
-    if run.resumed_meanwhile {
-        lines.push(format!("  next        {RESUMED_NEXT}"));
-    } else if run.alive && run.is_overdue {
-        let next = "paused for longer than its budget allows: its log tells why; if it hangs, end that process, then \
-                    `c8keep resume-exporting`";
-        lines.push(format!("  next        {next}"));
-    } else if !run.alive {
-        let next = match holder {
-            Some(holder) => {
-                format!("wait until {holder} has ended: if it does not take the run over, the next one does")
-            }
-            None if run.answers == Answers::Another => {
-                "another cluster answers here than the one that it is of: `c8keep resume-exporting` with \
-                 that one's addresses"
-                    .into()
-            }
-            None if run.answers == Answers::Untold && run.hold.is_open() => {
-                "exporting runs here, but which cluster this is cannot be told before its search server answers; then \
-                 the next `c8keep backup` ends the run"
-                    .into()
-            }
-            None => what_to_do(run.hold).into(),
-        };
-        lines.push(format!("  next        {next}"));
-    }
-    lines
 }

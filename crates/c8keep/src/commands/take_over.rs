@@ -56,7 +56,9 @@ pub(super) async fn take_over_all(
         return (None, Err(if left.has_hold() { stop.while_paused() } else { stop }));
     }
     let (here, elsewhere) = match left.inherited {
-        Some(held) if held.fingerprint == *ours || how.on_open == Some(OnOpen::Fail) => (Some(held), None),
+        Some(held) if ours.is_same_installation(&held.fingerprint) || how.on_open == Some(OnOpen::Fail) => {
+            (Some(held), None)
+        }
         other => (None, other),
     };
     if let Some(held) = here
@@ -65,7 +67,7 @@ pub(super) async fn take_over_all(
         return (None, Err(stop));
     }
     let mut runs = left.runs;
-    runs.sort_by_key(|(run, _)| run.plan().fingerprint() != ours);
+    runs.sort_by_key(|(run, _)| !ours.is_same_installation(run.plan().fingerprint()));
     let (finished, ended) = take_over_runs(world, runs, how).await;
     let Some(held) = elsewhere else { return (finished, ended) };
     if let Err(Stop { fault: Some(fault), .. }) = &ended {

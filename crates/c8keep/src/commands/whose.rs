@@ -142,7 +142,7 @@ impl Whose {
 
     /// Where nobody can tell which cluster answers, what is known of this name counts.
     fn is_here(&self, fingerprint: &Fingerprint) -> bool {
-        self.cluster.as_ref().is_none_or(|cluster| cluster == fingerprint)
+        self.cluster.as_ref().is_none_or(|cluster| cluster.is_same_installation(fingerprint))
     }
 }
 

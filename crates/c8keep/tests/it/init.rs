@@ -198,6 +198,7 @@ fn several_answers(token_url: &str) -> Vec<(&str, &str)> {
     answers.extend([
         ("who c8keep is to rest", "bearer:env:NOT_SET_AT_ALL"),
         ("who c8keep is to rest", "basic:backup:env:CLIENT_SECRET"),
+        ("brokers are reached", "ftp://broker-0"),
         ("brokers are reached", ""),
         ("name of the installation", ""),
         ("where manifests are kept", ""),

@@ -163,7 +163,9 @@ fn a_killed_run_is_reported_and_released() {
     kill(paused(&theatre, &["backup", "--id", "1000"]));
     assert!(theatre.is_paused());
     theatre.run(&["status"]).expect(20, &["backup-1000", "LEFT OPEN", "resume-exporting"]);
-    theatre.run(&["list"]).expect(0, &["left open; had paused", "`status` tells whether it runs"]);
+    theatre.run(&["list"]).expect(0, &["left open, had paused exporting", "`status` tells whether it runs"]);
+    let row = theatre.run(&["list", "-o", "json"]).json()[0].clone();
+    assert_eq!((&row["state"], &row["detail"]), (&"left-open".into(), &"had paused exporting".into()));
     let words = ["open: run backup-1000", "it paused exporting", "next `c8keep resume-exporting`"];
     let shown = theatre.run(&["show", "1000"]).expect(0, &words).expect(0, &["`c8keep status` tells"]);
     assert!(!shown.said().contains("EXPORTING PAUSED"), "nobody asked the brokers: {}", shown.said());
@@ -409,7 +411,7 @@ fn a_second_run_at_the_same_time() {
     let words = ["at work", "backup-999 by 0", "LEFT OPEN", &format!("wait until {}@", first.id())];
     theatre.run(&["status"]).expect(0, &words);
     theatre.run(&["show", "999"]).expect(0, &["was left open", &format!("wait until {}@", first.id())]);
-    theatre.run(&["list"]).expect(0, &["running, exporting paused", "left open; had paused"]);
+    theatre.run(&["list"]).expect(0, &["running, exporting paused", "left open, had paused exporting"]);
     assert!(theatre.is_paused(), "the first run's pause was lifted");
     signal(&first, "-TERM");
     finish(first).expect(130, &[]);

@@ -42,7 +42,7 @@ fn a_run_left_open_whose_pause_is_over() {
     let asked = typed(&theatre, &["backup"], &question).expect(1, &words);
     assert!(!asked.said().contains("has not confirmed"), "{}", asked.said());
     theatre.run(&["backup", "--on-open", "fail"]).expect(1, &["left alone, as --on-open fail asks"]);
-    theatre.run(&["list"]).expect(0, &["left open; had paused"]);
+    theatre.run(&["list"]).expect(0, &["left open, had paused exporting"]);
     // Paused again by somebody: nobody can tell that it is not this run's.
     theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/pause?soft=true");
     theatre.run(&["status"]).expect(20, &["PAUSED"]);

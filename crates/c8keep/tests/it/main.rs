@@ -26,6 +26,7 @@ mod reading;
 mod surface;
 mod terminal;
 mod theatre;
+mod upgraded;
 mod vaults;
 mod versions;
 mod without_claims;

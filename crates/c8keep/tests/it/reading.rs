@@ -120,14 +120,14 @@ fn a_refused_run_does_not_speak_for_its_id() {
     let plan = theatre.run(&["plan", "--id", "5"]).expect(10, &["5 must be above every id seen"]);
     assert_eq!(plan.stderr.matches("failed:").count(), 1, "{}", plan.stderr);
     fs::remove_file(manifest(&theatre, "1000")).unwrap();
-    assert_eq!(states(&theatre), [(1000, "manifest missing".into())]);
+    assert_eq!(states(&theatre), [(1000, "manifest-missing".into())]);
     let shown = theatre.run(&["show", "1000"]).expect(0, &["its manifest is not in the vault"]);
     assert!(!shown.said().contains("parts of a failed backup"), "{}", shown.said());
     // The last run of all is told, whatever became of it; an older one that began nothing is not.
     theatre.run(&["backup", "--id", "999"]).expect(10, &["check-id"]);
-    assert_eq!(states(&theatre), [(1000, "manifest missing".into()), (999, "failed".into())]);
+    assert_eq!(states(&theatre), [(1000, "manifest-missing".into()), (999, "failed".into())]);
     theatre.run(&["backup", "--id", "1001"]).expect(0, &["is complete"]);
-    assert_eq!(states(&theatre), [(1001, "complete".into()), (1000, "manifest missing".into())]);
+    assert_eq!(states(&theatre), [(1001, "complete".into()), (1000, "manifest-missing".into())]);
     theatre.run(&["show", "999"]).expect(0, &["not a backup: failed at step check-id"]);
 }
 

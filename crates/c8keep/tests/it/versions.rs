@@ -142,8 +142,9 @@ impl Wanted {
         assert_eq!(manifest["store"]["kind"], "S3", "{}", manifest["store"]);
         assert_eq!(manifest["witness"]["verdict"]["kind"], "proven");
         let fingerprint = manifest["fingerprint"].as_str().unwrap();
-        let by_cluster_id = !fingerprint.contains('/');
+        let by_cluster_id = fingerprint.contains(" (");
         assert_eq!(by_cluster_id, self.version >= "8.9", "a cluster id from 8.9 on: {fingerprint}");
+        assert!(fingerprint.contains("/zeebe-record"), "and always the place of the data: {fingerprint}");
     }
 
     fn is_in_the_guide(&self, theatre: &Theatre) {

@@ -131,7 +131,13 @@ fn mistaken(app: HistoryApp, seen: &AppSeen, observed: &Observed) -> Result<(), 
     let answer = match (same, answers) {
         // Whose address it really is, is not the mistaken one.
         (Some((other, _)), None) if speaks_as(app) && !speaks_as(*other) => return Ok(()),
-        (Some((other, _)), _) => format!("{app} and {other} have the same address"),
+        // Nothing tells which of the two is there.
+        (Some((other, _)), _) if !speaks_as(*other) => {
+            let answer = format!("{app} and {other} have the same address");
+            return Err(Fault::new(FaultKind::Usage, DOING, address, answer)
+                .with_hint(hints::one_of_both(app, *other)));
+        }
+        (Some((other, _)), _) => format!("{app} and {other} have the same address, which is that of {other}"),
         (None, Some(other)) => format!("{other} answers there, not {app}"),
         (None, None) => return Ok(()),
     };

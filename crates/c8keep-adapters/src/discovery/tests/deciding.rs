@@ -458,10 +458,15 @@ fn a_gateway_without_partitions_is_no_broker() {
 
 #[test]
 fn the_fingerprint_is_the_clusters_own_id_where_it_tells_one() {
-    assert_eq!(found(&observed()).fingerprint.0, "u1/zeebe-record");
+    let before = found(&observed()).fingerprint;
+    assert_eq!(before.to_string(), "u1/zeebe-record");
     let mut later = observed();
     later.cluster.members.as_mut().unwrap().cluster_id = Some("c-1".into());
-    assert_eq!(found(&later).fingerprint.0, "c-1");
+    let after = found(&later).fingerprint;
+    assert_eq!(after.to_string(), "c-1 (u1/zeebe-record)");
+    assert!(after.is_same_installation(&before), "an upgrade makes no other installation");
+    later.cluster.members.as_mut().unwrap().cluster_id = Some("c-2".into());
+    assert!(!found(&later).fingerprint.is_same_installation(&after));
 }
 
 #[test]
@@ -473,4 +478,20 @@ fn a_cluster_that_makes_its_own_ids_is_refused_before_the_pause() {
     continuous.cluster.version = "8.9.2".parse().unwrap();
     let fault = resolved(&Configured::default(), &continuous).unwrap_err();
     assert!(fault.kind == FaultKind::Precondition && fault.answer.contains("backup.continuous"), "{fault:?}");
+}
+
+/// One address for two applications, of which neither tells what it is: nobody knows which of the two is given wrong.
+#[test]
+fn one_address_for_optimize_and_operate_names_both() {
+    let mut observed = observed();
+    for app_of in [HistoryApp::Operate, HistoryApp::Optimize] {
+        observed.apps.insert(app_of, AppSeen { told: None, ..app("camunda") });
+    }
+    let Err(fault) = resolved(&Configured::default(), &observed) else {
+        panic!("one of them would be missing")
+    };
+    assert!(fault.answer.contains("the same address"), "{fault:?}");
+    for variable in ["OPERATE_MANAGEMENT_API", "OPTIMIZE_MANAGEMENT_API"] {
+        assert!(fault.hint.contains(variable), "{fault:?}");
+    }
 }

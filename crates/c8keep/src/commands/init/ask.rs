@@ -52,6 +52,9 @@ pub(super) async fn find_out(given: &mut Given, printer: Printer) -> Result<Surv
             Asked::LeftOut if questions::may_be_left_out(question) => {
                 asked.insert(question, TRIES_MAX + 1);
             }
+            Asked::Taken if questions::is_optional(question) => {
+                asked.insert(question, TRIES_MAX + 1);
+            }
             _ => {}
         }
     }

@@ -54,10 +54,8 @@ pub(super) fn next(
     settings: &Settings,
     asked: &BTreeMap<Question, u32>,
 ) -> Option<Question> {
-    open(surveyed, settings).into_iter().find(|question| {
-        let max = if is_optional(*question) { 1 } else { TRIES_MAX };
-        asked.get(question).copied().unwrap_or(0) < max
-    })
+    let may_be_asked = |question: &Question| asked.get(question).copied().unwrap_or(0) < TRIES_MAX;
+    open(surveyed, settings).into_iter().find(may_be_asked)
 }
 
 /// What is still open and was asked for too often to be asked again.
@@ -216,8 +214,8 @@ pub(super) fn default_of(question: Question) -> Option<&'static str> {
     }
 }
 
-/// A backup can be taken without an answer.
-fn is_optional(question: Question) -> bool {
+/// A backup can be taken without an answer: one that can be read is taken as it is, whether anything answers there or not.
+pub(super) fn is_optional(question: Question) -> bool {
     matches!(question, Question::Rest | Question::Brokers)
 }
 

@@ -2,7 +2,9 @@
 
 use jiff::SignedDuration;
 
+use super::text::text;
 use super::*;
+use crate::show::time::span;
 
 /// A pause under a claim that is renewed is somebody's work; under one that is not it is left over.
 #[test]
@@ -19,6 +21,7 @@ fn a_claim_that_is_renewed_is_somebody_at_work() {
                 short: None,
                 places: vec!["broker 0, partition 1: SOFT_PAUSED".into()],
                 leaders: Leaders { read: 1, of: Some(1), unread: Vec::new() },
+                hard: Hardness::Soft,
             },
             open_runs: Vec::new(),
             holder: None,
@@ -51,4 +54,14 @@ fn a_claim_that_is_renewed_is_somebody_at_work() {
     let said = text(&ended, now);
     assert!(said.contains("run backup-7 of a process that has ended (1@other) holds a pause"), "{said}");
     assert!(!said.contains("--yes"), "{said}");
+}
+
+/// A hard pause is none of ours, and says so also where all replicas are told in a few words.
+#[test]
+fn a_hard_pause_is_told_from_a_soft_one() {
+    let of = Hardness::of;
+    assert_eq!(of(&["SOFT_PAUSED", "SOFT_PAUSED"]), Hardness::Soft);
+    assert_eq!(of(&["PAUSED"]), Hardness::Hard);
+    assert_eq!(of(&["SOFT_PAUSED", "PAUSED"]), Hardness::Mixed);
+    assert_eq!(of(&["PAUSED", "RESTING"]), Hardness::Unknown);
 }
