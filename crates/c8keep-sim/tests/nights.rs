@@ -164,6 +164,16 @@ fn an_installation_that_was_not_told_is_not_guessed() {
     assert_eq!(report.violations, []);
 }
 
+/// Found by seed 1795457741006255: the endpoint that tells which cluster it is was not found once, and the run that was left open was
+/// another cluster's for ever.
+#[test]
+fn an_endpoint_that_is_listed_and_not_found_is_not_absent() {
+    let faults = [(5, What::Wire(weather::Wire::Absent)), (160, What::JournalFails)]
+        .map(|(at, what)| Fault { at, what });
+    let report = run(&Setting::at(3, 1_795_457_741_006_255), &faults, false);
+    assert_eq!(report.violations, []);
+}
+
 /// Found by seed 1795450133001175: a run that was left open had its id taken by another host in the same second.
 #[test]
 fn a_run_whose_id_another_host_has_used_is_not_finished() {
