@@ -68,6 +68,7 @@ impl Setting {
     }
 
     /// The same night in the other version of its order.
+    #[must_use]
     pub fn in_the_other_version(mut self) -> Setting {
         self.config.version = match self.config.version.as_str() {
             "8.8.0" => "8.9.0",
@@ -95,14 +96,17 @@ impl Setting {
     }
 }
 
-/// The versions that each order is played in; what else tells them apart is the twin's business. Each dice of its own, so that
-/// a night that is known by its seed stays in its version.
+/// The versions that each order is played in; what else tells them apart is the twin's business.
+///
+/// The oldest has dice of its own, so that what is known by its seed stays in the version that it was found in.
 fn version(unified: bool, seed: u64) -> &'static str {
     let newer = Dice::new(seed, "version").index(2);
-    match unified {
-        true => ["8.8.0", "8.9.0"][newer],
-        false if Dice::new(seed, "oldest").once_in(4) => OLDEST,
-        false => ["8.6.0", "8.7.2"][newer],
+    if unified {
+        ["8.8.0", "8.9.0"][newer]
+    } else if Dice::new(seed, "oldest").once_in(4) {
+        OLDEST
+    } else {
+        ["8.6.0", "8.7.2"][newer]
     }
 }
 
