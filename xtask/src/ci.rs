@@ -42,8 +42,9 @@ const STAGES: &[Stage] = &[
     quick("fmt", "cargo fmt --check"),
     quick("tidy", "cargo xtask tidy"),
     quick("test", tidy::TEST_COMMAND),
-    // What only a cargo feature builds is tested in the one crate that has it, and linted with everything else.
-    quick("aws", "cargo test -p c8keep-adapters --features aws --lib transport::access"),
+    // What only a cargo feature builds is tested in the one crate that has it, and by the program's canaries, and linted with
+    // everything else.
+    quick("aws", AWS_COMMAND),
     quick("clippy", "cargo clippy --workspace --all-targets --features c8keep-adapters/aws -- -D warnings"),
     Stage {
         name: "doc",
@@ -60,6 +61,8 @@ const STAGES: &[Stage] = &[
     slow("live", "cargo xtask live"),
 ];
 
+const AWS_COMMAND: &str = "cargo test -p c8keep-adapters -p c8keep --features c8keep/aws --lib --bins --test it -- \
+                           transport::access canaries";
 const SIM_COMMAND: &str =
     "cargo run --release -p c8keep-sim -- --orders --mutants --singles --pairs --seeds 5000 --from 1";
 

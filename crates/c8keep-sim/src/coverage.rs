@@ -1,12 +1,13 @@
 //! What happened in a night that a green run must have met somewhere, or it says nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use c8keep_core::fault::{Effect, Fault, FaultKind};
 use c8keep_core::plan::{Action, StepName};
 use c8keep_core::run::{Outcome, RunId, StopReason};
 use c8keep_core::witness::WitnessVerdict;
 use c8keep_engine::drive::{Driven, End};
+use c8keep_twin::{Answer, Config, Request};
 
 use crate::night::Night;
 use crate::weather::Trouble;
@@ -89,6 +90,16 @@ pub const SOMETIMES: &[(&str, u64)] = &[
     ("a partition that was left out was found out", 10),
     ("a part that was left out was found out", 9),
     ("a foreign hard pause was found", 7),
+    ("a complete backup of 8.5", 400),
+    ("a complete backup of 8.6", 600),
+    ("a complete backup of 8.7", 600),
+    ("a complete backup of 8.8", 800),
+    ("a complete backup of 8.9", 800),
+    ("8.5 told its topology at a path of its own", 400),
+    ("8.6 or before tripped over its running snapshot", 300),
+    ("8.7 or later was in progress between two parts", 800),
+    ("8.9 told the id of its cluster", 800),
+    ("8.9 told the id of a backup that it began", 800),
 ];
 
 /// From so many nights on a rate is no matter of chance.
@@ -125,8 +136,63 @@ pub(crate) fn of_trouble(trouble: Trouble) -> Option<&'static str> {
     })
 }
 
+/// What servers of one version say and others do not.
+pub(crate) fn of_answer(
+    seen: &mut BTreeSet<&'static str>,
+    config: &Config,
+    asked: &Request,
+    answer: &Answer,
+) {
+    let says = |words: &str| std::str::from_utf8(&answer.body).is_ok_and(|text| text.contains(words));
+    let once =
+        |words: &str| std::str::from_utf8(&answer.body).is_ok_and(|text| text.matches(words).count() == 1);
+    let (split, history) = ("/actuator/backups/", "/actuator/backupHistory/");
+    let path = asked.path.as_str();
+    if path.starts_with(split) && says("\"INCOMPLETE\"") {
+        seen.insert("a server says INCOMPLETE");
+    }
+    match config.dialect() {
+        (8, 5) if path == "/v1/topology" && answer.status == 200 => {
+            seen.insert("8.5 told its topology at a path of its own");
+        }
+        (8, ..=6) if path.starts_with(split) && answer.status == 400 && says("when searching") => {
+            seen.insert("8.6 or before tripped over its running snapshot");
+        }
+        // The whole is going on, and none of its parts.
+        (8, 7..)
+            if (path.starts_with(split) || path.starts_with(history))
+                && once("\"IN_PROGRESS\"")
+                && says("\"SUCCESS\"")
+                && answer.body.ends_with(b"\"state\":\"IN_PROGRESS\"}") =>
+        {
+            seen.insert("8.7 or later was in progress between two parts");
+        }
+        (8, 9) if path == "/actuator/cluster" && says("\"clusterId\"") => {
+            seen.insert("8.9 told the id of its cluster");
+        }
+        (8, 9) if path == "/actuator/backupRuntime" && answer.status == 202 && says("\"backupId\"") => {
+            seen.insert("8.9 told the id of a backup that it began");
+        }
+        _ => {}
+    }
+}
+
+/// In which version a backup came to a good end.
+fn of_version(config: &Config) -> &'static str {
+    match config.dialect() {
+        (8, 5) => "a complete backup of 8.5",
+        (8, 6) => "a complete backup of 8.6",
+        (8, 7) => "a complete backup of 8.7",
+        (8, 8) => "a complete backup of 8.8",
+        _ => "a complete backup of 8.9",
+    }
+}
+
 /// What a run that has ended has met.
 pub(crate) fn of_run(night: &mut Night, driven: &Driven) {
+    if driven.end == End::Closed(Outcome::Complete) {
+        night.sometimes(of_version(&night.setting.config));
+    }
     match &driven.end {
         End::LeftOpen => night.sometimes("a process that was asked to stop left something behind"),
         End::JournalLost { released: true, .. } if driven.run.hold().is_open() => {

@@ -45,7 +45,8 @@ fn on_one_host(topology: usize) -> Setting {
 }
 
 fn between_hosts(topology: usize) -> Setting {
-    Setting { taking: Taking::Release, between_hosts: true, ..Setting::at(topology, SEED) }
+    let setting = Setting::at(topology, SEED).in_the_other_version();
+    Setting { taking: Taking::Release, between_hosts: true, ..setting }
 }
 
 /// How many kinds of fault beside death are played at each event, in turn.

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::befall::MISSES_PAUSE;
+use crate::coverage;
 use crate::night::{Due, Exchange, Life, Night, host_of};
 use crate::weather::{Trouble, What, Wire};
 
@@ -159,9 +160,7 @@ impl Night {
             Some(Wire::UnknownWords) => answer.body = with_unknown_words(&answer.body),
             _ => {}
         }
-        if exchange.request.path.starts_with("/actuator/backups/") && says(&answer.body, "\"INCOMPLETE\"") {
-            self.seen.insert("a server says INCOMPLETE");
-        }
+        coverage::of_answer(&mut self.seen, &self.setting.config, &exchange.request, &answer);
         let response =
             Response { status: answer.status, content_type: answer.content_type, body: answer.body.into() };
         self.plan(ready + way, Due::Deliver(number, Ok(response)));
@@ -225,10 +224,6 @@ fn short(wire: Wire) -> Option<Answer> {
 fn failed_in_body() -> Answer {
     let body = json!({"body": {"message": "a member of partition 1 is missing"}, "status": 500, "contentType": null});
     Answer::json(200, "application/json", &body)
-}
-
-fn says(body: &[u8], word: &str) -> bool {
-    std::str::from_utf8(body).is_ok_and(|text| text.contains(word))
 }
 
 fn with_unknown_words(body: &[u8]) -> Vec<u8> {

@@ -115,7 +115,13 @@ fn stage(case: &Case) -> Option<On> {
         Stage::Loaded(Product::OpenSearch) => On::Loaded(Kind::Os),
         Stage::Fresh | Stage::NoSnapshotYet => On::Young,
         Stage::ThreeBrokers => On::Three,
-        Stage::Unified(_) | Stage::UnifiedNoSnapshotYet | Stage::Documented(_) | Stage::OwnBackups => {
+        Stage::Unified(_)
+        | Stage::UnifiedNoSnapshotYet
+        | Stage::Documented(_)
+        | Stage::DocumentedOnOpenSearch(_)
+        | Stage::DocumentedNoSnapshotYet(_)
+        | Stage::DocumentedThreeBrokers(_)
+        | Stage::OwnBackups => {
             return None;
         }
     })

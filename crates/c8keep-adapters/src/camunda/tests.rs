@@ -2,6 +2,7 @@
 //! none can be had (8.8, Optimize), with the examples of the documents.
 
 mod client;
+mod documents;
 mod told;
 
 use c8keep_core::backup::{BackupId, HistoryApp};

@@ -182,17 +182,19 @@ impl Asker<'_> {
         }
     }
 
-    /// From 8.9 on they tell which cluster this is: not to have read it is not to know that.
+    /// From 8.9 on they tell which cluster this is: not to have read it is not to know that, and what is listed is there, whatever
+    /// one answer says.
     async fn members(
         &self,
         management: &Endpoint,
-        version: &CamundaVersion,
+        Gateway { version, endpoints, .. }: &Gateway,
     ) -> Result<Option<Members>, Fault> {
         let got = self.get(management, "/actuator/cluster").await;
+        let is_listed = endpoints.iter().any(|endpoint| endpoint == "cluster");
         let read = got.and_then(|(call, response)| {
             let answer = Answer::of(&response);
             match topology::members(&answer) {
-                None if answer.is_no_word() => Err(call.unexpected(&answer)),
+                None if is_listed || answer.is_no_word() => Err(call.unexpected(&answer)),
                 members => Ok(members),
             }
         });
@@ -200,8 +202,9 @@ impl Asker<'_> {
     }
 
     async fn cluster(&self, management: Endpoint) -> Result<ClusterSeen, Fault> {
-        let Gateway { version, other_version, dialect, endpoints } = self.gateway(&management).await?;
-        let members = self.members(&management, &version).await?;
+        let gateway = self.gateway(&management).await?;
+        let members = self.members(&management, &gateway).await?;
+        let Gateway { version, other_version, dialect, endpoints } = gateway;
         let exporters = self.try_get(&management, "/actuator/exporters").await;
         let told = match broker_configuration(&**self.transport, &management, dialect).await? {
             None => self.told_for_sure(&management).await?,
@@ -279,7 +282,7 @@ impl Asker<'_> {
         }
         // There is no harmless question to `exporting`; what has `cluster` is a gateway, which has it, too.
         if self.try_get(management, "/actuator/cluster").await.is_some_and(|response| response.is_success()) {
-            endpoints.push("exporting".to_owned());
+            endpoints.extend(["exporting", "cluster"].map(str::to_owned));
         }
         endpoints
     }

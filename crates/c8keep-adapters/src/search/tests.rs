@@ -1,5 +1,6 @@
 //! Each trap of the two products as a test, fed with what real servers answered (`fixtures/`).
 
+mod documents;
 mod secured;
 mod told;
 

@@ -52,7 +52,13 @@ pub enum Stage {
     UnifiedNoSnapshotYet,
     /// That version under load with Optimize, one broker.
     Documented(&'static str),
-    /// 8.9 that takes backups by itself.
+    /// The same on OpenSearch.
+    DocumentedOnOpenSearch(&'static str),
+    /// The same before the first local snapshot of its partitions.
+    DocumentedNoSnapshotYet(&'static str),
+    /// The same with three brokers and replicas.
+    DocumentedThreeBrokers(&'static str),
+    /// 8.9 that takes backups by itself, all the time.
     OwnBackups,
 }
 
@@ -197,6 +203,11 @@ impl Case {
         self
     }
 
+    fn alone(mut self, places: &'static [&'static str]) -> Self {
+        self.rules.alone = places;
+        self
+    }
+
     /// What differs between the recorded answer and this one of the twin; nothing if they are alike.
     pub fn differences(&self, answer: &Answer) -> Vec<String> {
         self.differences_of(answer, Whose::Twin)
@@ -237,30 +248,41 @@ impl Stage {
     pub fn config(self) -> Config {
         let mut config = match self {
             Self::Unified(_) | Self::UnifiedNoSnapshotYet => Config::seed_8_8(),
-            Self::Documented(version) => Config::of(version),
+            Self::Documented(version)
+            | Self::DocumentedOnOpenSearch(version)
+            | Self::DocumentedNoSnapshotYet(version)
+            | Self::DocumentedThreeBrokers(version) => documented(version),
             Self::OwnBackups => Config::of("8.9.0"),
             _ => Config::demo_8_6(),
         };
         match self {
+            Self::Documented(_) => {}
             Self::Fresh => {
                 config.load = 0;
                 config.warm_up_ms = 0;
             }
-            Self::ThreeBrokers => {
+            Self::ThreeBrokers | Self::DocumentedThreeBrokers(_) => {
                 config.brokers = 3;
                 config.partitions = 3;
                 config.replication = 3;
             }
-            Self::NoSnapshotYet | Self::UnifiedNoSnapshotYet => config.rhythm.snapshot = u32::MAX,
-            Self::Loaded(product) | Self::Unified(product) => config.search = product,
-            Self::Documented(_) => {
-                (config.optimize, config.brokers, config.replication) = (true, 1, 1);
+            Self::NoSnapshotYet | Self::UnifiedNoSnapshotYet | Self::DocumentedNoSnapshotYet(_) => {
+                config.rhythm.snapshot = u32::MAX;
             }
-            Self::OwnBackups => config.own_backups.schedule = Some("PT1H".to_owned()),
+            Self::Loaded(product) | Self::Unified(product) => config.search = product,
+            Self::DocumentedOnOpenSearch(_) => config.search = Product::OpenSearch,
+            Self::OwnBackups => {
+                config.own_backups.continuous = true;
+                config.own_backups.schedule = Some("PT1H".to_owned());
+            }
         }
         config.repositories = Repositories::all("camunda");
         config
     }
+}
+
+fn documented(version: &str) -> Config {
+    Config { optimize: true, brokers: 1, replication: 1, ..Config::of(version) }
 }
 
 /// Plays a case against the twin and gives back the last answer.

@@ -37,6 +37,8 @@ pub struct Rules {
     pub partial: &'static [&'static str],
     /// Values that carry meaning elsewhere and are different by nature here.
     pub varies: &'static [&'static str],
+    /// Keys that one of the two may have alone, such as what an example of a document is too old to have.
+    pub alone: &'static [&'static str],
 }
 
 /// Who gave the answer that is compared.
@@ -118,8 +120,11 @@ fn key_diff(
 ) -> Vec<String> {
     let partial = rules.partial.iter().any(|prefix| place.starts_with(prefix));
     let (may_lack, may_add) = (partial && whose == Whose::Twin, partial && whose == Whose::Real);
-    let absent = wanted.keys().filter(|key| !may_lack && !given.contains_key(*key));
-    let extra = given.keys().filter(|key| !may_add && !wanted.contains_key(*key));
+    let alone = |key: &String| {
+        rules.alone.iter().any(|known| known.strip_prefix(place) == Some(format!("/{key}").as_str()))
+    };
+    let absent = wanted.keys().filter(|key| !may_lack && !alone(key) && !given.contains_key(*key));
+    let extra = given.keys().filter(|key| !may_add && !alone(key) && !wanted.contains_key(*key));
     absent
         .map(|key| format!("{place}/{key}: absent"))
         .chain(extra.map(|key| format!("{place}/{key}: not in the recorded answer")))
@@ -191,6 +196,16 @@ mod tests {
             shape_diff_by(&recorded, &json!({"indices": {"b": {}}}), &rules, Whose::Twin),
             ["/indices/*/n: absent"]
         );
+    }
+
+    #[test]
+    fn what_may_stand_alone_may_do_so_on_either_side_and_at_its_place_only() {
+        let rules = Rules { alone: &["/a/b"], ..Rules::default() };
+        let (with, without) = (json!({"a": {"b": 1}}), json!({"a": {}}));
+        let diff = |expected: &Value, actual: &Value| shape_diff_by(expected, actual, &rules, Whose::Twin);
+        assert_eq!((diff(&with, &without), diff(&without, &with)), (vec![], vec![]));
+        assert_eq!(diff(&json!({"b": 1}), &json!({})), ["/b: absent"]);
+        assert_eq!(diff(&without, &json!({"a": {"c": 1}})), ["/a/c: not in the recorded answer"]);
     }
 
     #[test]

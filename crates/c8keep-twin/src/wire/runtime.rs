@@ -1,7 +1,8 @@
 //! `/actuator/backups` (up to 8.7) and `/actuator/backupRuntime` (8.8): runtime backups.
 //!
-//! What 8.9 added is of the page "zeebe-backup-and-restore" of its documentation: the id in the answer to a request, ids of the
-//! cluster's own, `firstLogPosition` and `brokerId`, `DELETED`, lists by prefix, and what is tracked (`wire/tracked.rs`).
+//! What newer versions added is of the page "zeebe-backup-and-restore" of their documentation. 8.8: lists by prefix. 8.9: the id in
+//! the answer to a request, ids of the cluster's own, `firstLogPosition` and `brokerId`, `DELETED`, and what is tracked
+//! (`wire/tracked.rs`).
 
 use std::collections::BTreeMap;
 
@@ -27,14 +28,14 @@ const FROZEN: &str = "Request timed out in PT15S";
 const FROZEN_MS: u32 = 15_000;
 
 pub fn answer(world: &mut World, request: &Request, rest: &[&str]) -> Answer {
-    let since_8_9 = world.config.dialect() >= (8, 9);
+    let (since_8_8, since_8_9) = (world.config.unified(), world.config.dialect() >= (8, 9));
     match (request.method.as_str(), rest) {
         ("POST", []) => create(world, request),
         _ if world.config.store.is_none() => message(400, NO_STORE),
         ("GET", _) if world.faults.store_frozen => message(504, FROZEN).after(world, FROZEN_MS),
         ("GET", []) => list(world, ""),
         (_, ["state", rest @ ..]) if since_8_9 => tracked::answer(world, request, rest),
-        ("GET", [id]) if since_8_9 && id.ends_with('*') => match id.trim_end_matches('*') {
+        ("GET", [id]) if since_8_8 && id.ends_with('*') => match id.trim_end_matches('*') {
             digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => list(world, digits),
             _ => spring_error(world, 400, "Bad Request", &request.path),
         },

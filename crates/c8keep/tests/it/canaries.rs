@@ -428,8 +428,9 @@ fn canaries_of_every_other_way_are_found_nowhere() {
             (403, format!("<Error><Code>AccessDenied</Code><Message>{request}</Message></Error>"))
         });
         refuse_everything(document, &echo.url(), &VERBS);
-        // Of what cannot be used nobody is asked.
-        let unusable = document.contains("google-damaged") || document.contains("aws:");
+        // Of what cannot be used nobody is asked: a damaged key, and signatures in a build that makes none.
+        let unsigned = document.contains("aws:") && !cfg!(feature = "aws");
+        let unusable = document.contains("google-damaged") || unsigned;
         assert_eq!(asked.load(Ordering::SeqCst) == 0, unusable, "{document}");
         refuse_everything(document, "http://127.0.0.1:1", &VERBS[..4]);
     }
@@ -440,15 +441,44 @@ fn refuse_everything(document: &str, url: &str, verbs: &[&[&str]]) {
     let mut theatre = Theatre::new(Theatre::quick("8.6.0"));
     let canaries = Canaries::new(theatre.home(), url);
     give(&mut theatre, &canaries);
+    configure(&mut theatre, &canaries, document, url);
+    let ended = run_these(verbs, &theatre, &canaries);
+    assert!(matches!(ended[3].code, Some(2 | 10 | 12 | 13)), "{document}{}", ended[3].said());
+    assert!(!theatre.is_paused(), "{document}");
+}
+
+/// One of the documents, with a server in the place of those that it names.
+fn configure(theatre: &mut Theatre, canaries: &Canaries, document: &str, url: &str) {
     let text = document
         .replace("VAULT_URL", url)
         .replace("IDP_URL", url)
         .replace("SECRETS", canaries.folder.to_str().unwrap());
+    if text.contains("search: {address") {
+        theatre.unset("ELASTIC_ENDPOINT");
+    }
     canaries.write("c8keep.yaml", &text);
     theatre.set("C8KEEP_CONFIG", canaries.folder.join("c8keep.yaml").to_str().unwrap());
-    let ended = run_these(verbs, &theatre, &canaries);
-    assert!(matches!(ended[3].code, Some(2 | 10 | 12 | 13)), "{document}{}", ended[3].said());
-    assert!(!theatre.is_paused(), "{document}");
+}
+
+/// With a search server that wants the signatures: the keys are used, and found nowhere.
+#[cfg(feature = "aws")]
+#[test]
+fn canaries_sign_for_aws_and_are_found_nowhere() {
+    let mut theatre = Theatre::new(Theatre::quick("8.6.0"));
+    let canaries = Canaries::new(theatre.home(), "http://127.0.0.1:1");
+    give(&mut theatre, &canaries);
+    let session = format!("x-amz-security-token: {}", canaries.value("canary-aws-session"));
+    let credential = format!("Credential={}/", canaries.value("CANARY_AWS_ID"));
+    let carries = wants(&[session]);
+    let search = Guard::before(&theatre.url(Host::Search), move |request| match carries(request) {
+        None if !request.contains(&credential) => Some((403, format!("not signed: {request}"))),
+        refusal => refusal,
+    });
+    let document = DOCUMENTS.split("---\n").find(|document| document.contains("aws:")).unwrap();
+    configure(&mut theatre, &canaries, document, &search.url());
+    for ended in run_these(&VERBS, &theatre, &canaries) {
+        assert_eq!(ended.code, Some(0), "{}", ended.said());
+    }
 }
 
 #[test]

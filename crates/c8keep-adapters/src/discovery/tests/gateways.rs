@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use c8keep_core::fault::Fault;
 
 use super::*;
 use crate::transport::{Request, Response, Transport, TransportError};
@@ -32,14 +33,23 @@ fn old() -> Scene {
 
 /// One of 8.8, as far as it matters here.
 fn new() -> Scene {
-    let links = json!({"_links": {"self": {}, "backupRuntime": {}, "backupHistory": {}, "exporting": {}, "cluster": {}}});
+    of("8.8.2", json!({"backupRuntime": {}, "backupHistory": {}, "exporting": {}, "cluster": {}}))
+}
+
+/// One that answers nothing but its version and its links.
+fn of(version: &str, links: Value) -> Scene {
+    let links = json!({ "_links": links });
     Scene::default()
-        .on(&format!("GET {GATEWAY}/actuator/info"), 200, &json!({"build": {"version": "8.8.2"}}))
+        .on(&format!("GET {GATEWAY}/actuator/info"), 200, &json!({"build": {"version": version}}))
         .on(&format!("GET {GATEWAY}/actuator"), 200, &links)
         .fallback(&format!("GET {GATEWAY}/"), 404, &json!({"status": 404, "error": "Not Found"}))
 }
 
 async fn discovered(gateways: [Scene; 2]) -> Discovered {
+    looked_at(gateways).await.unwrap()
+}
+
+async fn looked_at(gateways: [Scene; 2]) -> Result<Discovered, Fault> {
     let transport = InTurn { gateways, rest: installation(), asked: AtomicUsize::new(0) };
     let configured = Configured {
         rest: Some("http://localhost:18111".into()),
@@ -48,7 +58,20 @@ async fn discovered(gateways: [Scene; 2]) -> Discovered {
         records: Some(crate::discovery::RecordsChoice::Off),
         ..configured()
     };
-    discover(Arc::new(transport), &configured).await.unwrap()
+    discover(Arc::new(transport), &configured).await
+}
+
+/// From 8.9 on the fingerprint is the cluster's own id. A single 404, as of a proxy in front of a gateway that starts, made another
+/// installation of it, for which a run that was left open was a stranger's for ever (the simulator's seed 1795457741006255).
+#[tokio::test]
+async fn what_is_listed_and_not_found_is_not_absent() {
+    let listed =
+        || of("8.9.0", json!({"backupRuntime": {}, "backupHistory": {}, "exporting": {}, "cluster": {}}));
+    let fault = looked_at([listed(), listed()]).await.err().unwrap();
+    assert!(fault.target.ends_with("/actuator/cluster"), "{fault:?}");
+    let unlisted = || of("8.9.0", json!({"backupRuntime": {}, "backupHistory": {}, "exporting": {}}));
+    let fault = looked_at([unlisted(), unlisted()]).await.err();
+    assert!(fault.as_ref().is_none_or(|fault| !fault.target.ends_with("/actuator/cluster")), "{fault:?}");
 }
 
 /// Version and endpoints are of one gateway, and that there are others is told.
