@@ -419,14 +419,10 @@ impl Journal for Fence {
         match claims.take(installation, by).await {
             Ok(()) => {}
             Err(fault) if fault.kind == FaultKind::Locked => return Err(fault),
+            // What that means depends on what it is claimed for: [`Fence::unclaimed`] says it.
             Err(fault) => {
-                {
-                    let mut kept = claims.kept();
-                    (kept.lease, kept.failed) = (None, Some(fault.clone()));
-                }
-                (claims.tell)(&format!(
-                    "{installation} cannot be claimed in the vault, so nothing can be paused: {fault}"
-                ));
+                let mut kept = claims.kept();
+                (kept.lease, kept.failed) = (None, Some(fault));
             }
         }
         Ok(term)

@@ -1,9 +1,11 @@
 //! The command line.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use c8keep_core::BackupId;
 use c8keep_core::plan::STALL_MIN;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
@@ -22,11 +24,64 @@ pub struct Cli {
     pub verb: Verb,
 }
 
+impl Cli {
+    /// A variable that is set to nothing asks for nothing.
+    #[must_use]
+    pub fn without_empty_variables(mut self) -> Cli {
+        let Global { config, installation, .. } = &mut self.global;
+        if env::is_empty(env::CONFIG) && config.as_ref().is_some_and(|path| is_blank(path.as_os_str())) {
+            *config = None;
+        }
+        if env::is_empty(env::INSTALLATION)
+            && installation.as_ref().is_some_and(|name| is_blank(name.as_ref()))
+        {
+            *installation = None;
+        }
+        self
+    }
+}
+
+fn is_blank(text: &OsStr) -> bool {
+    text.to_str().is_some_and(|text| text.trim().is_empty())
+}
+
+/// A path, even an empty one, as a variable may be.
+fn any_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// How results are wanted by a command line that cannot be meant.
+pub fn wanted_output(words: impl Iterator<Item = OsString>) -> Output {
+    let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    let mut wanted = Output::Text;
+    for (nth, word) in words.iter().enumerate() {
+        let next = || words.get(nth + 1).map(String::as_str);
+        let short = word.strip_prefix('-').map(|flags| flags.trim_start_matches('v'));
+        let value = match (word.strip_prefix("--output"), short.and_then(|flags| flags.strip_prefix('o'))) {
+            (Some(""), _) | (None, Some("")) => next(),
+            (Some(rest), _) => rest.strip_prefix('='),
+            (None, Some(rest)) => Some(rest.strip_prefix('=').unwrap_or(rest)),
+            (None, None) => None,
+        };
+        if let Some(output) = value.and_then(|value| Output::from_str(value, true).ok()) {
+            wanted = output;
+        }
+    }
+    wanted
+}
+
+/// What is wrong with a command line, without the usage below it.
+pub fn in_one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let what = text.split("\n\n").next().unwrap_or_default().trim();
+    what.strip_prefix("error: ").unwrap_or(what).to_owned()
+}
+
 /// Options of every verb.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Configuration file; without one, the environment is enough. `init` writes it
-    #[arg(long, short, global = true, env = env::CONFIG, hide_env_values = true, value_name = "FILE")]
+    #[arg(long, short, global = true, env = env::CONFIG, hide_env_values = true, value_name = "FILE", value_parser = any_path())]
     pub config: Option<PathBuf>,
     /// Name of the installation
     #[arg(long, global = true, env = env::INSTALLATION, hide_env_values = true, value_name = "NAME")]
@@ -65,7 +120,7 @@ pub enum Verb {
     /// Show whether exporting is paused, runs that are open, and the last backup
     Status,
     /// List backups and failed runs
-    List,
+    List(ListArgs),
     /// Show one backup with its evidence
     Show {
         /// An id, `latest`, or `latest~1` for the one before
@@ -81,6 +136,14 @@ pub enum Verb {
         /// Which shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ListArgs {
+    /// Also runs that were refused before they began anything; without it only the last run of all is listed whatever became
+    /// of it
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -238,6 +301,18 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_output_is_known_before_the_rest_is() {
+        let wanted = |line: &str| wanted_output(line.split(' ').map(OsString::from));
+        for line in ["-o json backup --bogus", "backup -ojson", "-o=json", "-vvo json", "--output json x"] {
+            assert_eq!(wanted(line), Output::Json, "{line}");
+        }
+        assert_eq!(wanted("list --output=yaml"), Output::Yaml);
+        for line in ["backup --bogus", "-o", "-o bogus", "--output-format json", "--operate json"] {
+            assert_eq!(wanted(line), Output::Text, "{line}");
+        }
     }
 
     /// Whatever somebody types, or a script has put together.

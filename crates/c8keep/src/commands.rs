@@ -41,7 +41,7 @@ pub async fn run(cli: Cli) -> u8 {
         Verb::Backup(args) => Box::pin(backup::run(global, args, printer)).await,
         Verb::Doctor => doctor::run(global, printer).await,
         Verb::Status => status::run(global, printer).await,
-        Verb::List => list::run(global, printer).await,
+        Verb::List(args) => list::run(global, *args, printer).await,
         Verb::Show { backup } => show::run(global, backup, printer).await,
         Verb::ResumeExporting(args) => Box::pin(resume_exporting::run(global, args, printer)).await,
         Verb::Demo(args) => demo::run(args, printer).await,
@@ -57,14 +57,34 @@ pub async fn run(cli: Cli) -> u8 {
     // Whoever reads a result may take his time; after a run nobody waits for a reader that has gone.
     Printer::flush(drives.then_some(exit::FLUSH));
     let Some(error) = Printer::lost() else { return code };
-    printer.problem(&format!("writing to standard output failed: {error}"), "");
+    let what = format!("writing to standard output failed: {error}");
+    // What was done is as true when nobody could be told; of a reading verb nothing else is left.
+    let Some(lost) = done_all_the_same(&cli.verb).filter(|_| drives || code == exit::DONE) else {
+        printer.problem(&what, "");
+        Printer::flush(Some(exit::FLUSH));
+        return if code == exit::DONE { exit::FAILED } else { code };
+    };
+    printer.say(&format!("WARNING: {what}: {lost}"));
     Printer::flush(Some(exit::FLUSH));
-    // What a backup has done is as true when nobody could be told; of a reading verb nothing else is left.
-    if drives || code != exit::DONE { code } else { exit::FAILED }
+    code
+}
+
+/// What is lost with the output of a verb that does something else as well, and where else it can be had.
+fn done_all_the_same(verb: &Verb) -> Option<&'static str> {
+    match verb {
+        Verb::Backup(args) if !args.dry_run => {
+            Some("the summary is lost, what was done is not; `c8keep list` and `c8keep show` tell it again")
+        }
+        Verb::ResumeExporting(_) => {
+            Some("its last line is lost, what was done is not; `c8keep status` tells how things stand")
+        }
+        Verb::Demo(_) => Some("some of the demo's story is lost; it came out as its exit code says"),
+        _ => None,
+    }
 }
 
 /// A command that ended early, for people and for programs.
-fn tell(stop: &Stop, printer: Printer) {
+pub fn tell(stop: &Stop, printer: Printer) {
     if let Some(fault) = &stop.fault {
         printer.fault(fault);
     }

@@ -1,5 +1,7 @@
 //! Every environment variable that c8keep reads, in one place.
 
+use c8keep_core::fault::{Fault, FaultKind};
+
 /// Configuration file.
 pub const CONFIG: &str = "C8KEEP_CONFIG";
 /// Name of the installation.
@@ -32,6 +34,43 @@ pub const RELEASE: &str = "CAMUNDA_RELEASE_NAME";
 pub fn of_postgres() -> c8keep_adapters::postgres::Environment {
     let found = c8keep_adapters::postgres::INHERITED.into_iter().map(|name| (name, std::env::var_os(name)));
     found.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Those that are text; a path to the configuration may be anything.
+const TEXT: [&str; 14] = [
+    INSTALLATION,
+    MANAGEMENT,
+    OPERATE,
+    TASKLIST,
+    OPTIMIZE,
+    ELASTIC,
+    ELASTIC_REPOSITORY,
+    OPENSEARCH,
+    OPENSEARCH_REPOSITORY,
+    BACKUP_ID,
+    RELEASE,
+    "HOME",
+    "XDG_STATE_HOME",
+    "XDG_DATA_HOME",
+];
+
+/// Refuses a variable that is no text: taken for one that is not set, it would be missed silently.
+pub fn check() -> Result<(), Fault> {
+    let is_text = |name: &&str| std::env::var_os(name).is_none_or(|value| value.to_str().is_some());
+    match TEXT.into_iter().find(|name| !is_text(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let target = format!("the variable {name}");
+            let fault =
+                Fault::new(FaultKind::Usage, "reading the environment", target, "its value is not UTF-8");
+            Err(fault.with_hint("set it to text in UTF-8, or unset it"))
+        }
+    }
+}
+
+/// Whether a variable is set to nothing, which counts as not set.
+pub fn is_empty(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| value.to_str().is_some_and(|text| text.trim().is_empty()))
 }
 
 /// A variable that is set and not empty.

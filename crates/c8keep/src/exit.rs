@@ -6,6 +6,9 @@ use c8keep_core::fault::{Fault, FaultKind};
 pub use c8keep_engine::exit::{DONE, FAILED, INTERRUPTED, MAY_BE_PAUSED, PARTIAL, of};
 use serde::Serialize;
 
+/// The command line or the configuration cannot be meant.
+pub const USAGE: u8 = 2;
+
 /// How long the end of the program waits for somebody to read what it has said.
 pub const FLUSH: Duration = Duration::from_secs(5);
 

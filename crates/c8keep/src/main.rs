@@ -16,15 +16,12 @@ mod signals;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are not errors; everything else is a usage fault, exit code 2, as for clap itself.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
+        Ok(cli) => cli.without_empty_variables(),
+        Err(error) => return ExitCode::from(refused(&error)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
@@ -39,4 +36,25 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// A command line that cannot be meant: exit code 2, as for clap itself. Help and version are not errors.
+fn refused(error: &clap::Error) -> u8 {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return exit::DONE;
+    }
+    let printer = printer::Printer::of(cli::wanted_output(std::env::args_os().skip(1)));
+    // It speaks of arguments also where a variable is meant.
+    let of_a_variable = env::check().err().filter(|_| error.kind() == ErrorKind::InvalidUtf8);
+    let stop = match of_a_variable {
+        Some(fault) => exit::Stop::from(fault),
+        None => {
+            let _ = error.print();
+            exit::Stop::told(exit::USAGE, cli::in_one_line(error))
+        }
+    };
+    commands::tell(&stop, printer);
+    printer::Printer::flush(Some(exit::FLUSH));
+    stop.code
 }

@@ -36,7 +36,12 @@ impl Printer {
 
     /// Before there are options.
     pub fn plain() -> Printer {
-        Printer { output: Output::Text, terminal: false, live: false }
+        Printer::of(Output::Text)
+    }
+
+    /// Where there are none that can be meant but, perhaps, this one.
+    pub fn of(output: Output) -> Printer {
+        Printer { output, terminal: false, live: false }
     }
 
     /// How results are written.

@@ -325,6 +325,13 @@ pub async fn vault_to_read(settings: &Settings) -> Result<Arc<dyn Vault>, Fault>
     vault_with(settings, |folder| if in_home { folder.with_parents() } else { folder.that_exists() }).await
 }
 
+/// Whether a folder that an operator has named, and that is not there yet, could be made by the first backup.
+pub async fn vault_to_come(settings: &Settings) -> Option<Result<String, Fault>> {
+    let Ok(Place::Folder(folder)) = settings.vault().await else { return None };
+    let place = folder.display().to_string();
+    Some(FolderVault::new(folder).could_be_made().await.map(|()| place))
+}
+
 async fn vault_with(
     settings: &Settings,
     of_folder: impl FnOnce(FolderVault) -> FolderVault,

@@ -124,6 +124,7 @@ pub const NAME_DEFAULT: &str = "default";
 impl Settings {
     /// Reads the file, if there is one, and puts the environment over it.
     pub fn load(global: &Global) -> Result<Settings, Fault> {
+        env::check()?;
         let mut settings = match &global.config {
             Some(path) => read(path)?.seen_from(path),
             None => Settings::default(),
@@ -320,9 +321,7 @@ impl Default for Records {
 
 fn read(path: &Path) -> Result<Settings, Fault> {
     let shown = path.display().to_string();
-    let text = file::text(path).map_err(|e| {
-        usage(&shown, e.to_string(), "give the configuration file with --config, or set the variables")
-    })?;
+    let text = file::text(path).map_err(|error| usage(&shown, error.to_string(), named_by(path)))?;
     let settings = parse(&text).map_err(|(why, hint)| usage(&shown, why, &hint))?;
     match secret_in_an_address(&settings) {
         Some(key) => Err(usage(
@@ -331,6 +330,15 @@ fn read(path: &Path) -> Result<Settings, Fault> {
             "the file holds no secrets: give this address through its environment variable instead",
         )),
         None => Ok(settings),
+    }
+}
+
+/// What to do about a file that cannot be read, by who has named it.
+fn named_by(path: &Path) -> &'static str {
+    if std::env::var_os(env::CONFIG).is_some_and(|named| named == path.as_os_str()) {
+        "the variable C8KEEP_CONFIG names it: correct or unset that; `c8keep init` writes such a file"
+    } else {
+        "--config (-c) names it: correct that; without one the variables are enough, and `c8keep init` writes such a file"
     }
 }
 

@@ -57,8 +57,8 @@ fn says_all(cluster: &Cluster, file: &Path) -> Result<()> {
     Ok(())
 }
 
-fn nothing_to_mend(checks: &Value) -> Result<()> {
-    let checks = checks.as_array().context("the doctor's checks are a list")?;
+fn nothing_to_mend(doctor: &Value) -> Result<()> {
+    let checks = doctor["checks"].as_array().context("the doctor's checks are a list")?;
     ensure!(checks.len() > 10, "the doctor looked at little: {checks:?}");
     for check in checks {
         let is_good = matches!(check["verdict"].as_str(), Some("ok" | "cannot-tell"));

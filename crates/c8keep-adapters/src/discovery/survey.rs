@@ -8,6 +8,7 @@ use c8keep_core::capability::{CamundaVersion, Dialect};
 use c8keep_core::fault::Fault;
 use c8keep_core::installation::{AppAddress, BrokerAddress, NotCovered, Records, SearchAddress};
 
+use super::observe::From;
 use super::resolve::{self, Pieces};
 use super::{Configured, Finding, observe};
 use crate::transport::Transport;
@@ -27,6 +28,8 @@ pub struct Survey {
     pub rest_wants_login: bool,
     /// The brokers that are reached or configured.
     pub brokers: Vec<BrokerAddress>,
+    /// Configured ones that cannot be read, each with the reason.
+    pub brokers_unread: Vec<(String, String)>,
     /// How many there are, where that is told.
     pub brokers_expected: Option<u32>,
     /// Each application of this dialect that a backup may have to do with.
@@ -69,6 +72,9 @@ pub async fn survey(transport: Arc<dyn Transport>, configured: &Configured) -> R
     let Pieces { brokers, brokers_expected, search, records, apps, repository, findings } =
         resolve::pieces(configured, &observed);
     let cluster = &observed.cluster;
+    let configured = observed.brokers.iter().filter(|seen| seen.from == From::Configured);
+    let unread =
+        configured.filter_map(|seen| Some((seen.endpoint.address().to_owned(), seen.unread.clone()?)));
     Ok(Survey {
         version: cluster.version.clone(),
         dialect: cluster.dialect,
@@ -76,6 +82,7 @@ pub async fn survey(transport: Arc<dyn Transport>, configured: &Configured) -> R
         rest: cluster.rest.as_ref().map(|rest| rest.address().to_owned()).map_err(Clone::clone),
         rest_wants_login: cluster.rest_wants_login,
         brokers,
+        brokers_unread: unread.collect(),
         brokers_expected,
         apps: apps?,
         search: search.map(|chosen| Sourced { value: chosen.address, source: chosen.source }),

@@ -84,7 +84,7 @@ impl SqliteJournal {
         lock::holder(path, installation)
     }
 
-    /// Where it lies, and whether it could be written to. Nothing is made or changed.
+    /// Where it lies, and whether it could be written to. Nothing is changed, and nothing that is made stays.
     pub fn look_at(path: &Path) -> Result<JournalPlace, Fault> {
         place::look(path)
     }

@@ -1,12 +1,14 @@
-//! Where the journal lies, how large it is, and whether it could be written to: looked at, not tried.
+//! Where the journal lies, how large it is, and whether it could be written to. One that is there is looked at and not tried;
+//! where there is none, a folder is made and removed again.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::{fs, process};
 
 use c8keep_core::fault::{Fault, FaultKind};
 use rustix::fs::{Access, access};
 
-use super::fault::OWNED;
+use super::fault::advice;
 
 const LOOKING: &str = "looking at the journal's place";
 
@@ -23,13 +25,15 @@ pub struct JournalPlace {
 pub(super) fn look(path: &Path) -> Result<JournalPlace, Fault> {
     let metadata = match path.metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            writable(nearest_folder(path), path)?;
+            let folder = nearest_folder(path);
+            writable(folder, path)?;
+            takes_a_folder(folder, path)?;
             return Ok(JournalPlace { path: path.to_owned(), bytes: None });
         }
-        metadata => metadata.map_err(|error| unusable(path, &error.to_string()))?,
+        metadata => metadata.map_err(|error| unusable(path, "", &error))?,
     };
     if !metadata.is_file() {
-        return Err(unusable(path, "it is no file"));
+        return Err(unusable(path, "it is no file", &ErrorKind::IsADirectory.into()));
     }
     // SQLite makes its side files in the folder, and so do we.
     writable(path, path)?;
@@ -51,19 +55,33 @@ fn nearest_folder(path: &Path) -> &Path {
 fn writable(what: &Path, journal: &Path) -> Result<(), Fault> {
     let wanted = if what == journal { Access::WRITE_OK } else { Access::WRITE_OK | Access::EXEC_OK };
     if what != journal && !what.is_dir() {
-        return Err(unusable(journal, &format!("{} is no folder", what.display())));
+        let why = format!("{} is no folder", what.display());
+        return Err(unusable(journal, &why, &ErrorKind::NotADirectory.into()));
     }
-    access(what, wanted).map_err(|error| unusable(journal, &format!("{}: {error}", what.display())))
+    access(what, wanted).map_err(|error| unusable_at(what, journal, &error.into()))
 }
 
-fn unusable(journal: &Path, why: &str) -> Fault {
-    Fault::new(FaultKind::Storage, LOOKING, journal.display().to_string(), why).with_hint(OWNED)
+/// Rights are not all: below /proc nobody makes anything, and a quota may be used up.
+fn takes_a_folder(folder: &Path, journal: &Path) -> Result<(), Fault> {
+    let tried = folder.join(format!(".c8keep-{}", process::id()));
+    // In a container every process has the same number: a leftover is one of ours.
+    let _ = fs::remove_dir(&tried);
+    let made = fs::create_dir(&tried).and_then(|()| fs::remove_dir(&tried));
+    made.map_err(|error| unusable_at(folder, journal, &error))
+}
+
+fn unusable_at(place: &Path, journal: &Path, error: &io::Error) -> Fault {
+    unusable(journal, &format!("{}: {error}", place.display()), error)
+}
+
+/// The error itself, unless there is more to say.
+fn unusable(journal: &Path, why: &str, error: &io::Error) -> Fault {
+    let why = if why.is_empty() { error.to_string() } else { why.to_owned() };
+    Fault::new(FaultKind::Storage, LOOKING, journal.display().to_string(), why).with_hint(advice(error))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -88,6 +106,8 @@ mod tests {
             (folder.path().to_owned(), "it is no file"),
             (file.join("journal.db"), "Not a directory"),
             (PathBuf::from("/proc/1/c8keep/journal.db"), "/proc/1"),
+            // Root has every right there, and yet nothing can be made.
+            (PathBuf::from("/proc/c8keep/journal.db"), "/proc: "),
         ] {
             let fault = look(&path).unwrap_err();
             assert!(fault.answer.contains(why) && !fault.hint.is_empty(), "{fault:?}");

@@ -9,7 +9,7 @@ use c8keep_core::fault::{Fault, FaultKind};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::fault::{OWNED, damaged, storage};
+use super::fault::{advice, damaged, storage};
 
 /// Raised with every change that an older program would misread.
 const FORMAT: i64 = 1;
@@ -32,7 +32,7 @@ const TABLES: [&str; 5] = [
 pub(super) async fn open(path: &Path) -> Result<SqliteConnection, Fault> {
     let failed = |error: &std::io::Error| {
         Fault::new(FaultKind::Storage, OPENING, path.display().to_string(), error.to_string())
-            .with_hint(OWNED)
+            .with_hint(advice(error))
     };
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(&error))?;
@@ -66,7 +66,7 @@ pub(super) async fn open_for_reading(path: &Path) -> Result<Option<SqliteConnect
                 path.display().to_string(),
                 error.to_string(),
             )
-            .with_hint(OWNED));
+            .with_hint(advice(&error)));
         }
     }
     let options = options(path).read_only(true).create_if_missing(false);

@@ -18,7 +18,9 @@ pub fn transport_fault(doing: &str, request: &Request, error: &TransportError) -
         Trouble::Credentials => fault(FaultKind::Unauthorised).with_hint(no_credentials(request)),
         Trouble::NoTls => fault(FaultKind::Unreachable).with_retry().with_hint(NO_TLS),
         Trouble::Tls(trouble) => fault(FaultKind::Unreachable).with_retry().with_hint(trouble.hint()),
-        Trouble::Line => fault(FaultKind::Unreachable).with_retry().with_hint(hint_for(&error.cause)),
+        Trouble::Line => {
+            fault(FaultKind::Unreachable).with_retry().with_hint(line_hint(request, &error.cause))
+        }
     };
     if request.method.changes() && error.may_have_arrived { fault.with_unknown_effect() } else { fault }
 }
@@ -105,6 +107,20 @@ const NO_TLS: &str = "the platform's root certificates could not be read: are ca
 
 fn no_credentials(request: &Request) -> String {
     format!("see that what {} needs is there (docs/access.md)", request.access.place_in_words())
+}
+
+/// An address that names no port is rarely meant so: none of these servers listens at that of the web.
+fn line_hint(request: &Request, cause: &str) -> String {
+    let hint = hint_for(cause);
+    let host = request.url.strip_prefix("http://").and_then(|rest| rest.split(['/', '?']).next());
+    let has_port = |host: &str| host.rsplit(']').next().is_some_and(|end| end.contains(':'));
+    match host {
+        Some(host) if !has_port(host) => format!(
+            "port 80 was tried, as for every http address without one, and Camunda's management port is 9600, Optimize's \
+             8092, a search server's 9200; {hint}"
+        ),
+        _ => hint.to_owned(),
+    }
 }
 
 fn hint_for(cause: &str) -> &'static str {

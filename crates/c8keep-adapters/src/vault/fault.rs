@@ -39,6 +39,24 @@ pub(super) fn no_folder(doing: &str, root: &Path, missing: &Path) -> Fault {
     Fault::precondition(doing, format!("the vault {}", root.display()), answer, hint)
 }
 
+/// A file that lies in the vault's way.
+pub(super) fn a_file(doing: &str, root: &Path, file: &Path) -> Fault {
+    let answer = if root == file {
+        "a file lies where the folder should be".to_owned()
+    } else {
+        format!("a file lies where a folder should be: {}", file.display())
+    };
+    let hint = "name a folder as `vault` in the configuration";
+    Fault::precondition(doing, format!("the vault {}", root.display()), answer, hint)
+}
+
+/// A folder that is not there and that nothing makes.
+pub(super) fn not_to_be_made(doing: &str, root: &Path, error: &std::io::Error) -> Fault {
+    let answer = format!("it does not exist and cannot be made: {error}");
+    let hint = "is the volume mounted, and may this user write there? make the folder, or correct `vault` in the configuration";
+    Fault::precondition(doing, format!("the vault {}", root.display()), answer, hint)
+}
+
 /// An object that does not match its checksum.
 pub(super) fn damaged(doing: &str, path: &Path, answer: impl Into<String>) -> Fault {
     damaged_at(doing, path.display().to_string(), answer)

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use c8keep_core::fault::{Fault, FaultKind};
 
-use super::fault::{damaged, no_folder, other_bytes, storage, writes_again};
+use super::fault::{a_file, damaged, no_folder, not_to_be_made, other_bytes, storage, writes_again};
 use super::folder::Missing;
 use super::path::DEPTH_MAX;
 use super::{CHECKSUM, OBJECT_BYTES_MAX, OBJECTS_MAX, checksum_line, differs, sha256_hex};
@@ -195,11 +195,32 @@ fn read_limited(doing: &str, path: &Path) -> Result<Option<Vec<u8>>, Fault> {
 /// Makes the root, as far as that is ours to do.
 pub(super) fn make_root(doing: &str, root: &Path, missing: Missing) -> Result<(), Fault> {
     may_be_missing(doing, root, missing)?;
-    make_folders(doing, root)
+    let made = folders().create(root);
+    made.map_err(|error| match error.kind() {
+        // Not found as below /proc, where not even root makes any.
+        ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            not_to_be_made(doing, root, &error)
+        }
+        _ => storage(doing, root, &error),
+    })
 }
 
-/// Refuses a root that is missing, or whose parent is, where nobody but an operator makes it.
+/// Whether a root that is not there yet could be made: one is made beside it and removed again.
+pub(super) fn could_be_made(root: &Path) -> Result<(), Fault> {
+    let doing = "looking for the vault";
+    may_be_missing(doing, root, Missing::Made)?;
+    let tried = root.with_file_name(temporary_name());
+    let made = fs::create_dir(&tried).and_then(|()| fs::remove_dir(&tried));
+    made.map_err(|error| not_to_be_made(doing, root, &error))
+}
+
+/// Refuses a root that is a file or lies below one, and one that is missing, or whose parent is, where nobody but an operator
+/// makes it.
 fn may_be_missing(doing: &str, root: &Path, missing: Missing) -> Result<(), Fault> {
+    let is_other = |path: &&Path| fs::metadata(path).is_ok_and(|found| !found.is_dir());
+    if let Some(file) = root.ancestors().find(is_other) {
+        return Err(a_file(doing, root, file));
+    }
     let wanted = match missing {
         Missing::MadeWithParents => return Ok(()),
         Missing::Made => root.parent().filter(|parent| !parent.as_os_str().is_empty()),
@@ -213,8 +234,15 @@ fn may_be_missing(doing: &str, root: &Path, missing: Missing) -> Result<(), Faul
     }
 }
 
+/// Nobody else needs to read them.
+fn folders() -> DirBuilder {
+    let mut folders = DirBuilder::new();
+    folders.recursive(true).mode(0o700);
+    folders
+}
+
 fn make_folders(doing: &str, folder: &Path) -> Result<(), Fault> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    let made = folders().create(folder);
     made.map_err(|error| storage(doing, folder, &error))
 }
 

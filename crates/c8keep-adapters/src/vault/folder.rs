@@ -63,6 +63,11 @@ impl FolderVault {
         FolderVault { missing: Missing::Told, ..self }
     }
 
+    /// Whether the folder, where it is not there yet, could be made; nothing is left of the attempt.
+    pub async fn could_be_made(&self) -> Result<(), Fault> {
+        self.blocking("looking for the vault", files::could_be_made).await
+    }
+
     /// The same with other limits.
     #[cfg(test)]
     pub(super) fn with_patience(self, patience: Patience) -> FolderVault {

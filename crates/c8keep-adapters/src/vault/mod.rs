@@ -64,7 +64,7 @@ fn differs(object: &[u8], line: &[u8]) -> Option<String> {
     let is = sha256_hex(object);
     let line = String::from_utf8_lossy(&line[..line.len().min(CHECKSUM_LINE_MAX)]);
     let told = line.split_whitespace().next().unwrap_or_default();
-    (told != is).then(|| format!("its SHA-256 is {is}, written down is {told:?}"))
+    (told != is).then(|| format!("its SHA-256 is {is:?}, written down is {told:?}"))
 }
 
 /// SHA-256 in lower-case hex, as `sha256sum` prints it.

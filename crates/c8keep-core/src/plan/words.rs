@@ -45,6 +45,23 @@ impl Action {
         }
     }
 
+    /// The same as something that can fail: what a probe looks for is described as it should be.
+    pub fn doing(&self) -> String {
+        match self {
+            Action::AwaitQuiet { .. } => {
+                "waiting until no application is taking a part of an earlier backup any more".into()
+            }
+            Action::CheckCluster
+            | Action::CheckExporting
+            | Action::CheckStore
+            | Action::CheckRepository { .. }
+            | Action::CheckVault
+            | Action::CheckDatabase { .. }
+            | Action::CheckId { .. } => format!("checking: {}", self.describe()),
+            _ => self.describe(),
+        }
+    }
+
     /// What to look at when it has used up its time: what was seen on real servers, or is known from their issues.
     pub fn advice(&self) -> String {
         match self {

@@ -287,7 +287,11 @@ impl Run {
 }
 
 fn limit_fault(kind: FaultKind, step: &Step, why: String) -> Fault {
-    Fault::new(kind, step.action.describe(), format!("step {}", step.name), why)
-        .with_hint(step.action.advice())
-        .with_unknown_effect()
+    // What is waited for before the pause is a prerequisite that does not hold.
+    let kind = if step.kind == Kind::Probe && step.action.is_wait() { FaultKind::Precondition } else { kind };
+    let fault = Fault::new(kind, step.action.doing(), format!("step {}", step.name), why)
+        .with_hint(step.action.advice());
+    // Who only looks changes nothing.
+    let only_looks = step.kind == Kind::Probe || step.action.is_wait();
+    if only_looks { fault } else { fault.with_unknown_effect() }
 }

@@ -409,6 +409,33 @@ fn a_wait_ends_when_nothing_moves() {
     assert!(expires(&run, later(70)));
 }
 
+/// What is waited for before the pause is a prerequisite: it says what failed, and who only waits has no effect.
+#[test]
+fn a_wait_before_the_pause_is_a_prerequisite() {
+    let pending = |step: &str, run: &mut Run| {
+        let (step, at) = (StepName::from(step), run.last_at());
+        run.apply(&Event::Intended { step: step.clone(), attempt: 1, at }).unwrap();
+        run.apply(&Event::Answered {
+            step,
+            attempt: 1,
+            answer: Answer::Pending { mark: Mark::new("part 3") },
+            at,
+        })
+        .unwrap();
+    };
+    for (name, kind, doing) in [
+        ("await-quiet", FaultKind::Precondition, "waiting until no application is taking"),
+        ("await-runtime", FaultKind::Stalled, "wait until every partition is complete"),
+    ] {
+        let mut run = open_before(&the_plan(), name);
+        pending(name, &mut run);
+        let later = run.last_at().checked_add(SignedDuration::from_mins(10)).unwrap();
+        let Next::Expire { fault, .. } = run.next(later, &InFlight::default()) else { panic!("{name}") };
+        assert_eq!((fault.kind, fault.effect), (kind, Effect::None), "{fault}");
+        assert!(fault.doing.starts_with(doing), "{fault}");
+    }
+}
+
 /// A run whose optional part fails is partial, and takes everything else.
 #[test]
 fn an_optional_part_may_fail() {

@@ -37,6 +37,7 @@ pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) ->
         return planned.map_err(|stop| interrupted(stop.code, "planning the backup", printer))?;
     }
     let settings = Settings::load(global)?;
+    refuse_retry_under_one_id(args)?;
     let journal = match session::journal_to_write(&settings, printer).await {
         Ok(journal) => journal,
         Err(fault) => return Err(without_journal(&settings, fault, printer).await),
@@ -44,6 +45,14 @@ pub(super) async fn run(global: &Global, args: &BackupArgs, printer: Printer) ->
     let ended = Box::pin(claimed(global, args, &settings, &journal, printer)).await;
     signals::or_out_of_time(journal.leave()).await;
     ended
+}
+
+/// An id is given to one backup, and whoever starts again needs another one.
+fn refuse_retry_under_one_id(args: &BackupArgs) -> Result<(), Fault> {
+    let Some(id) = args.plan.id().filter(|_| args.retry > 0) else { return Ok(()) };
+    let answer = format!("the id {id} is given, and an id is used once");
+    let hint = format!("leave out --retry, or --id and the variable {}", crate::env::BACKUP_ID);
+    Err(Fault::new(FaultKind::Usage, "reading the command line", "--retry", answer).with_hint(hint))
 }
 
 /// Nothing was begun. What the journal would say of a pause must then be asked of the brokers.
@@ -76,6 +85,7 @@ async fn claimed(
     let claimed = signals::or_stop(code, claim).await;
     let claimed = claimed.map_err(|_| interrupted(code, "claiming the installation", printer))?;
     let term = claimed.map_err(or_paused(known.has_hold()))?;
+    tell_unclaimed(settings, journal, printer);
     let inherits = journal.inherited().is_some();
     let open = open_runs::open(&**journal, settings.name()).await.map_err(or_paused(inherits))?;
     let Open { runs, unreadable } = open;
@@ -133,15 +143,23 @@ async fn claimed(
             "warning: the journal knows backup {lost}, the vault {place} does not have it: {LOST}"
         ));
     }
-    let mut tries_left = if args.plan.id().is_some() { 0 } else { args.retry };
+    let mut tries_left = args.retry;
     loop {
         let driven = one(&world, settings, args, term, printer).await?;
-        let code = tell(&world, settings, &driven, args, printer);
+        let code = tell(&world, settings, &driven, args, paused, printer);
         if tries_left == 0 || !is_worth_another_id(&driven) {
             return Ok(code);
         }
         tries_left -= 1;
         printer.say("starting again under a higher id");
+    }
+}
+
+/// Told at once, although it ends the backup only before its pause.
+fn tell_unclaimed(settings: &Settings, journal: &Fence, printer: Printer) {
+    if let Some(fault) = journal.unclaimed() {
+        let name = settings.name();
+        printer.say(&format!("{name} cannot be claimed in the vault, so nothing can be paused: {fault}"));
     }
 }
 
@@ -168,7 +186,7 @@ fn finished_instead(
     args: &BackupArgs,
     printer: Printer,
 ) -> u8 {
-    let code = tell(world, settings, driven, args, printer);
+    let code = tell(world, settings, driven, args, false, printer);
     let finished = driven.run.plan().backup();
     let Some(wanted) = args.plan.id().filter(|wanted| *wanted != finished) else { return code };
     let what =
@@ -277,41 +295,51 @@ fn is_worth_another_id(driven: &Driven) -> bool {
     }
 }
 
-/// Says how it ended, and returns the exit code.
-fn tell(world: &World, settings: &Settings, driven: &Driven, args: &BackupArgs, printer: Printer) -> u8 {
+/// Says how it ended, and returns the exit code. `earlier`: whether the pause of an earlier run has been lifted before.
+fn tell(
+    world: &World,
+    settings: &Settings,
+    driven: &Driven,
+    args: &BackupArgs,
+    earlier: bool,
+    printer: Printer,
+) -> u8 {
     let code = exit::of(driven, args.require_proof);
     let run = &driven.run;
     let manifest = run.facts().published.as_ref().map(|path| format!("{}/{path}", world.vault.place()));
     let limit = summary::ended_by_limit(run);
-    if printer.output() != Output::Text {
-        printer.line(&summary::result(driven, limit.as_ref(), manifest.clone(), code));
-    }
-    match (&driven.end, &manifest) {
+    let fault_and = |fault: Option<&Fault>, said: String| {
+        fault.into_iter().for_each(|fault| printer.fault(fault));
+        printer.say(&said);
+        said
+    };
+    let id = run.plan().backup();
+    let said = match (&driven.end, &manifest) {
         (End::Closed(Outcome::Complete | Outcome::Partial { .. }), Some(manifest)) => {
             let text = summary::complete(run, &world.installation, manifest);
             if printer.output() == Output::Text {
                 printer.result(&text, &());
             }
             warn(driven, settings.vault.is_none(), printer);
+            String::new()
         }
         (End::Closed(Outcome::Failed { step, fault }), _) => {
-            printer.fault(fault);
-            printer.say(&after_failure(driven, &format!("backup {} failed at {step}", run.plan().backup())));
+            fault_and(Some(fault), after_failure(driven, &format!("backup {id} failed at {step}"), earlier))
         }
         (End::Closed(Outcome::Stopped { reason }), _) => {
-            if let Some(fault) = &limit {
-                printer.fault(fault);
-            }
-            printer.say(&after_failure(driven, &format!("backup {}: {reason}", run.plan().backup())));
+            fault_and(limit.as_ref(), after_failure(driven, &format!("backup {id}: {reason}"), earlier))
         }
-        (End::LeftOpen, _) => drop(tell_left_open(driven, printer)),
-        (End::Superseded(fault), _) => printer.fault(fault),
-        (End::JournalLost { fault, released: true }, _) => {
+        (End::LeftOpen, _) => tell_left_open(driven, printer),
+        (End::Superseded(fault), _) => {
             printer.fault(fault);
-            printer.say(&summary::without_journal(run));
+            String::new()
         }
-        _ => drop(tell_unreleased(driven, printer)),
-    }
+        (End::JournalLost { fault, released: true }, _) => {
+            fault_and(Some(fault), summary::without_journal(run))
+        }
+        _ => tell_unreleased(driven, printer),
+    };
+    printer.line(&summary::result(driven, limit.as_ref(), manifest, &said, code));
     code
 }
 
@@ -345,9 +373,13 @@ fn warn(driven: &Driven, is_default_vault: bool, printer: Printer) {
 }
 
 /// Where exporting stands after a failure, and which id comes next.
-fn after_failure(driven: &Driven, what: &str) -> String {
+fn after_failure(driven: &Driven, what: &str, earlier: bool) -> String {
     let run = &driven.run;
     let exporting = match run.hold().length(run.last_at()) {
+        None if earlier => {
+            "it did not pause exporting; the pause that an earlier run had left was released before"
+                .to_owned()
+        }
         None => "exporting was not touched".to_owned(),
         Some(length) => format!("exporting runs again; it was paused for {}", span(length)),
     };

@@ -181,13 +181,16 @@ impl Catalog {
     pub(super) async fn before_the_first(mut self, settings: &Settings) -> Catalog {
         let knows_one = self.entries.iter().any(|entry| entry.run.as_ref().is_some_and(is_published));
         let is_missing = matches!(self.faults.as_slice(), [fault] if fault.kind == FaultKind::Precondition && fault.doing.contains("vault"));
-        if is_missing
-            && !knows_one
-            && let Ok(vault) = session::vault(settings).await
-            && vault.list(settings.name()).await.is_ok_and(|there| there.is_empty())
-        {
-            self.faults.clear();
-            self.vault_to_come = Some(vault.place());
+        if !is_missing || knows_one {
+            return self;
+        }
+        match session::vault_to_come(settings).await {
+            Some(Ok(place)) => {
+                self.faults.clear();
+                self.vault_to_come = Some(place);
+            }
+            Some(Err(fault)) => self.faults = vec![fault],
+            None => {}
         }
         self
     }
@@ -203,11 +206,11 @@ impl Catalog {
         published.all(|entry| entry.manifest.is_none() && entry.fault.is_none()).then_some(newest)
     }
 
-    /// What is listed: ids that were begun, and the last run whatever became of it.
-    pub(super) fn listed(&self) -> impl Iterator<Item = &Entry> {
+    /// What is listed: ids that were begun, and the last run whatever became of it; or all.
+    pub(super) fn listed(&self, all: bool) -> impl Iterator<Item = &Entry> {
         let opened = |entry: &Entry| entry.run.iter().chain(&entry.refused).map(Run::opened_at).max();
         let last = self.entries.iter().filter_map(opened).max();
-        self.entries.iter().filter(move |entry| !entry.was_never_begun() || opened(entry) == last)
+        self.entries.iter().filter(move |entry| all || !entry.was_never_begun() || opened(entry) == last)
     }
 
     /// The exit code of whoever has shown all of it.

@@ -1,5 +1,5 @@
-//! `doctor`: everything that a backup needs, one line each, with what to do. Writes nothing but one object that the check of
-//! the vault removes again.
+//! `doctor`: everything that a backup needs, one line each, with what to do. Writes nothing but what it removes again: an object
+//! in the vault, and a folder where the journal is still to be made.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use c8keep_engine::doctor::{
     Check, Known, Verdict, databases, examine, exporting_alone, one_cause_one_line, subject_of, vault_of,
 };
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use super::budget::{self, Compared};
 use super::catalog::{self, Catalog, LOST};
@@ -29,14 +30,36 @@ use crate::show::time::ago;
 /// Most installations are backed up daily; whoever wants it oftener watches that elsewhere.
 const LAST_BACKUP_MAX: SignedDuration = SignedDuration::from_hours(26);
 
+const LAST_BACKUP: &str = "last backup";
+
+/// What is written for programs.
+#[derive(Serialize)]
+struct Report<'a> {
+    /// Whether nothing that a backup needs is bad.
+    can_be_taken: bool,
+    /// Who keeps one from starting now.
+    at_work: Option<&'a str>,
+    checks: &'a [Check],
+    exit_code: u8,
+}
+
 pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
     let now = session::now();
     let Examined { checks, at_work, left_paused } = examined(&settings, now).await;
     let last = if left_paused { LEFT_PAUSED } else { "" };
-    printer.result(&format!("{}\n{last}", text(&checks, at_work.as_deref())), &checks);
+    let (at_work, checks) = (at_work.as_deref(), checks.as_slice());
     let faults = checks.iter().filter_map(|check| check.fault.as_ref());
-    Ok(exit::first_of(faults.map(|fault| fault.kind.exit_code())))
+    let exit_code = exit::first_of(faults.map(|fault| fault.kind.exit_code()));
+    let can_be_taken = !checks.iter().any(stops_a_backup);
+    let report = Report { can_be_taken, at_work, checks, exit_code };
+    printer.result(&format!("{}\n{last}", text(checks, at_work)), &report);
+    Ok(exit_code)
+}
+
+/// What was kept so far does not stand in the way of what comes next.
+fn stops_a_backup(check: &Check) -> bool {
+    check.verdict == Verdict::Bad && check.subject != LAST_BACKUP
 }
 
 struct Examined {
@@ -56,7 +79,9 @@ async fn examined(settings: &Settings, now: Timestamp) -> Examined {
     let of_vault = vault.as_ref().map(|vault| &**vault).map_err(Fault::clone);
     let looked = Box::pin(session::look(settings, Arc::clone(&journal)));
     let catalog = catalog::read_all(of_vault, Ok(&*journal), settings.name());
-    let (looked, catalog) = futures::join!(looked, catalog);
+    let (looked, mut catalog) = futures::join!(looked, catalog);
+    // Judged like the same faults where the journal and the vault are looked at by themselves.
+    catalog.faults = catalog.faults.into_iter().map(Fault::of_a_start).collect();
     // Which cluster answers, its search server tells.
     let known = looked.as_ref().ok().filter(|patient| !patient.lacks(Piece::Search));
     let world = known.map(|patient| &patient.world);
@@ -69,7 +94,7 @@ async fn examined(settings: &Settings, now: Timestamp) -> Examined {
     let left_paused = faults.any(|fault| whose.is_left_paused(fault));
     checks = checks.into_iter().map(|check| own_pause(check, &whose)).collect();
     if let Some(fault) = unread {
-        checks.push(Check::bad("journal", fault));
+        checks.push(Check::bad("journal", fault.of_a_start()));
     } else {
         checks.push(place_of_the_journal(session::journal_place(settings)));
         checks.extend(runs(&whose, in_the_way));
@@ -192,7 +217,7 @@ fn place_of_the_journal(place: Result<JournalPlace, Fault>) -> Check {
         Ok(JournalPlace { path, bytes: None }) => {
             Check::ok("journal", format!("{}: will be made by the first backup", path.display()))
         }
-        Err(fault) => Check::bad("journal", fault),
+        Err(fault) => Check::bad("journal", fault.of_a_start()),
     }
 }
 
@@ -220,34 +245,34 @@ fn last_backup(catalog: &Catalog, cluster: Option<&Fingerprint>, now: Timestamp)
     let todo = "take one with `c8keep backup`, and let something start it regularly";
     if let Some(lost) = catalog.lost() {
         let says = format!("the journal knows backup {lost}, the vault does not have it");
-        return Check::warning("last backup", says, LOST);
+        return Check::warning(LAST_BACKUP, says, LOST);
     }
     if let Some(unread) = catalog.faults.first() {
-        return Check::untold("last backup", unread);
+        return Check::untold(LAST_BACKUP, unread);
     }
     // Newest first: what is damaged before the first that can be read is newer than it.
     let unreadable =
         catalog.entries.iter().take_while(|entry| entry.manifest.is_none()).find_map(|e| e.fault.clone());
     if let Some(fault) = unreadable {
-        return Check::bad("last backup", fault);
+        return Check::bad(LAST_BACKUP, fault);
     }
     let Some(manifest) = catalog.entries.iter().find_map(|entry| entry.manifest.as_ref()) else {
-        return Check::warning("last backup", "there is none in the vault", todo);
+        return Check::warning(LAST_BACKUP, "there is none in the vault", todo);
     };
     let witness = manifest.witness.witness.verdict.name();
     let says = format!("{}, {}, witness {witness}", manifest.backup, ago(manifest.completed_at, now));
     if cluster.is_some_and(|cluster| !cluster.is_same_installation(&manifest.fingerprint)) {
         let todo = "one name is for one cluster: give this one a `name` and a journal of its own, or take its first backup";
         return Check::warning(
-            "last backup",
+            LAST_BACKUP,
             format!("{says}, of another cluster than the one that answers"),
             todo,
         );
     }
     if now.duration_since(manifest.completed_at) > LAST_BACKUP_MAX {
-        return Check::warning("last backup", says, todo);
+        return Check::warning(LAST_BACKUP, says, todo);
     }
-    Check::ok("last backup", says)
+    Check::ok(LAST_BACKUP, says)
 }
 
 fn hold_budget(catalog: &Catalog, next: SignedDuration) -> Option<Check> {
@@ -274,14 +299,23 @@ fn text(checks: &[Check], at_work: Option<&str>) -> String {
             lines.push(format!("      {:<13} → {}", "", check.todo));
         }
     }
-    let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
-    lines.push(match (count(Verdict::Bad), count(Verdict::Warning)) {
-        (0, _) if at_work.is_some() => {
-            format!("a backup can be taken, but not now: {}", at_work.unwrap_or_default())
-        }
-        (0, 0) => "a backup can be taken".into(),
-        (0, warnings) => format!("a backup can be taken; {warnings} to look into"),
-        (bad, _) => format!("a backup cannot be taken: {bad} to mend"),
-    });
+    lines.push(verdict(checks, at_work));
     lines.join("\n")
+}
+
+/// Whether a backup can be taken, and how much is left to do.
+fn verdict(checks: &[Check], at_work: Option<&str>) -> String {
+    let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+    let stopping = checks.iter().filter(|check| stops_a_backup(check)).count();
+    let (mend, look) = (count(Verdict::Bad) - stopping, count(Verdict::Warning));
+    let to_mend = if mend > 0 { format!("; {mend} to mend") } else { String::new() };
+    match at_work {
+        _ if stopping > 0 && mend > 0 => {
+            format!("a backup cannot be taken: {stopping} to mend, and {mend} more that does not stop it")
+        }
+        _ if stopping > 0 => format!("a backup cannot be taken: {stopping} to mend"),
+        Some(at_work) => format!("a backup can be taken, but not now: {at_work}{to_mend}"),
+        None if look > 0 => format!("a backup can be taken{to_mend}; {look} to look into"),
+        None => format!("a backup can be taken{to_mend}"),
+    }
 }

@@ -82,7 +82,7 @@ fn shorten(value: &mut Value) {
 /// Shown without a cursor that moves, in every form; only faults are short.
 fn told(catalog: &Catalog) -> Vec<String> {
     assert!(catalog.entries.iter().all(|entry| entry.backup.get() == ID), "{:?}", catalog.entries);
-    let rows = list::rows(catalog, None);
+    let rows = list::rows(catalog, true, None);
     is_plain(&harmless(&list::text(&rows, "default", &[])));
     is_plain(&printer::json(&rows, true));
     is_plain(&printer::yaml(&rows));

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::catalog::{self, Catalog, Entry};
 use super::take_over::is_at_work;
-use crate::cli::{Global, Output};
+use crate::cli::{Global, ListArgs, Output};
 use crate::exit::Stop;
 use crate::printer::Printer;
 use crate::session;
@@ -71,7 +71,7 @@ impl State {
     }
 }
 
-pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
+pub(super) async fn run(global: &Global, args: ListArgs, printer: Printer) -> Result<u8, Stop> {
     let settings = Settings::load(global)?;
     let journal = session::journal_to_read(&settings).await;
     let journal = journal.as_ref().map(|journal| &**journal).map_err(Fault::clone);
@@ -79,7 +79,7 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
     let catalog = catalog::read_all(Ok(&*vault), journal, settings.name()).await;
     let catalog = catalog.before_the_first(&settings).await;
     let holder = session::holder(&settings).unwrap_or_default();
-    let rows = rows(&catalog, holder.as_deref());
+    let rows = rows(&catalog, args.all, holder.as_deref());
     let others = if rows.is_empty() { session::other_installations(&settings).await } else { Vec::new() };
     // Where something could not be read, that nothing was found says nothing.
     if !rows.is_empty() || catalog.faults.is_empty() || printer.output() != Output::Text {
@@ -94,8 +94,8 @@ pub(super) async fn run(global: &Global, printer: Printer) -> Result<u8, Stop> {
 }
 
 /// What is shown of a catalog.
-pub(super) fn rows(catalog: &Catalog, holder: Option<&str>) -> Vec<Row> {
-    catalog.listed().map(|entry| row(entry, holder)).collect()
+pub(super) fn rows(catalog: &Catalog, all: bool, holder: Option<&str>) -> Vec<Row> {
+    catalog.listed(all).map(|entry| row(entry, holder)).collect()
 }
 
 fn row(entry: &Entry, holder: Option<&str>) -> Row {

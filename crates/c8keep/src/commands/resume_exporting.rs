@@ -1,11 +1,11 @@
 //! `resume-exporting`: lets exporting run again after an interrupted backup.
 
-use std::collections::BTreeMap;
+mod brokers;
+
 use std::sync::Arc;
 
 use c8keep_adapters::clock::SystemClock;
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_core::words::counted;
 use c8keep_engine::World;
 use c8keep_engine::fence::Fence;
 use c8keep_engine::open_runs::{self, Open};
@@ -13,6 +13,7 @@ use c8keep_engine::ports::{Clock, Journal, Term};
 use jiff::SignedDuration;
 use serde::Serialize;
 
+use self::brokers::{RESUMING, TRY_EVERY, aloud, look, or_still_paused, paused_lines, resume, trying};
 use super::take_over::{How, Left, interrupted, take_over_all};
 use super::{inherited, other_names};
 use crate::cli::{Global, OnOpen, Output, ResumeArgs};
@@ -66,20 +67,24 @@ pub(super) async fn run(global: &Global, args: &ResumeArgs, printer: Printer) ->
         signals::or_out_of_time(journal.leave()).await;
         unclaimed = journal.unclaimed();
     }
-    let Resumed { resumed, said } = ended?;
     let claim = unclaimed.as_ref();
+    let warn = || claim.into_iter().for_each(|fault| tell_unclaimed(fault, printer));
+    let Resumed { resumed, said } = ended.inspect_err(|_| warn())?;
     match printer.output() {
         Output::Text => printer.result(said, &()),
         _ => printer.line(&Ended { event: "result", resumed, said, claim, exit_code: exit::DONE }),
     }
-    if let Some(fault) = claim {
-        printer.say(&format!(
-            "WARNING: {said}, but the claim in the vault could not be read or settled: {fault}\n  next mend that, then \
-             run `c8keep resume-exporting` once more: until then other hosts may still tell of a pause, and watch a claim \
-             for a minute"
-        ));
-    }
+    warn();
     Ok(exit::DONE)
+}
+
+/// What matters of a claim for whoever pauses nothing.
+fn tell_unclaimed(fault: &Fault, printer: Printer) {
+    printer.say(&format!(
+        "WARNING: the claim in the vault could not be read or settled: {fault}\n  next mend that, then run \
+         `c8keep resume-exporting` once more: until then other hosts may still tell of a pause, and watch a claim for a \
+         minute"
+    ));
 }
 
 /// A journal that cannot be opened, claimed, read or folded must not keep exporting paused: on such a night the pause is
@@ -207,11 +212,7 @@ async fn beside_other_names(settings: &Settings, args: &ResumeArgs, printer: Pri
     Err(fault.with_hint(hint).into())
 }
 
-const RESUMING: &str = "resuming exporting";
 const RESUMED: Resumed = Resumed { resumed: true, said: "exporting runs" };
-/// How long nothing is said.
-const QUIET_MAX: SignedDuration = SignedDuration::from_secs(1);
-const TRY_EVERY: SignedDuration = SignedDuration::from_secs(2);
 
 type Claimed = (Arc<Fence>, Term, Open);
 
@@ -269,8 +270,8 @@ async fn identify(
         }
         if !std::mem::replace(&mut told, true) {
             printer.fault(&fault);
-            printer
-                .say("c8keep paused exporting; trying again until the cluster answers; Ctrl-C stops trying");
+            let trying = trying("until the cluster answers", args.release_wait);
+            printer.say(&format!("c8keep paused exporting; {trying}"));
         }
         or_still_paused(&fault, clock.sleep_until(clock.now() + TRY_EVERY)).await?;
     }
@@ -314,9 +315,8 @@ async fn by_the_brokers(
     let may_be_ours = owner != Owner::NotUs;
     let unseen = |fault| if may_be_ours { Stop::from(fault).while_paused() } else { Stop::from(fault) };
     let management = session::management_only(settings).await.map_err(unseen)?;
-    let looking = management.camunda.positions(&management.brokers, session::now());
-    let what = format!("{} to tell whether exporting is paused", management.address);
-    let positions = aloud(what, looking, printer).await;
+    let wait = args.release_wait.filter(|_| !sure && !args.yes);
+    let positions = look(&management, wait, printer).await?;
     let paused = match positions {
         Ok(positions) if positions.paused().is_empty() && !sure => {
             let said = "exporting is not paused on any broker that was reached; nothing to do";
@@ -333,7 +333,8 @@ async fn by_the_brokers(
                 "cannot tell whether exporting is paused: make the management address answer, then look again; {} ({})",
                 "`c8keep resume-exporting --yes` resumes without looking", fault.hint
             );
-            return Err(unseen(fault.with_hint(hint)));
+            let stop = unseen(fault.with_hint(hint));
+            return Err(if wait.is_some() { stop.while_paused() } else { stop });
         }
     };
     for line in paused_lines(paused.as_deref().unwrap_or_default()) {
@@ -342,23 +343,11 @@ async fn by_the_brokers(
     if !args.yes && !sure {
         return Err(Stop::from(not_known_to_be_ours(settings, &management, owner).await).while_paused());
     }
-    // Where nobody knows of a pause, nothing is owed to it: one try.
-    let nobody_knows = paused.is_none() && !may_be_ours;
+    // Where nobody knows of a pause, nothing is owed to it: one try, unless more was asked for.
+    let nobody_knows = paused.is_none() && !may_be_ours && args.release_wait.is_none();
     let patience = args.release_wait.or(nobody_knows.then_some(SignedDuration::ZERO));
     resume(&management, patience, nobody_knows, printer).await?;
     Ok(RESUMED)
-}
-
-/// One line a partition and state; its replicas are counted.
-fn paused_lines(paused: &[(String, u32, String)]) -> Vec<String> {
-    let mut replicas: BTreeMap<(u32, &str), usize> = BTreeMap::new();
-    for (_, partition, phase) in paused {
-        *replicas.entry((*partition, phase)).or_default() += 1;
-    }
-    let line = |((partition, phase), count)| {
-        format!("paused: partition {partition}: {phase} on {}", counted(count, "replica", "replicas"))
-    };
-    replicas.into_iter().map(line).collect()
 }
 
 async fn not_known_to_be_ours(settings: &Settings, management: &Management, owner: Owner) -> Fault {
@@ -389,72 +378,6 @@ async fn not_known_to_be_ours(settings: &Settings, management: &Management, owne
     Fault::precondition(RESUMING, &management.address, told, hint)
 }
 
-/// Resumes, again and again, until it is confirmed or the patience ends.
-async fn resume(
-    management: &Management,
-    patience: Option<SignedDuration>,
-    nobody_knows: bool,
-    printer: Printer,
-) -> Result<(), Stop> {
-    let clock = SystemClock::new();
-    let began = clock.now();
-    let mut told = false;
-    let no_answer = "it was sent, and no answer had come when c8keep was asked to stop";
-    let mut last = Fault::new(FaultKind::Unreachable, "resuming exporting", &management.address, no_answer);
-    loop {
-        let resuming =
-            aloud(format!("{} to resume exporting", management.address), resume_once(management), printer);
-        let fault = match or_still_paused(&last, resuming).await? {
-            Ok(()) => return Ok(()),
-            Err(fault) => fault,
-        };
-        if patience.is_some_and(|patience| clock.now().duration_since(began) >= patience) {
-            let stop = Stop::from(session::out_of_reach(fault));
-            return Err(if nobody_knows { stop } else { stop.while_paused() });
-        }
-        if !std::mem::replace(&mut told, true) {
-            printer.fault(&fault);
-            printer.say("trying again until it works; Ctrl-C stops trying");
-        }
-        or_still_paused(&fault, clock.sleep_until(clock.now() + TRY_EVERY)).await?;
-        last = fault;
-    }
-}
-
-/// Whoever stops trying is told what has kept exporting paused so far.
-async fn or_still_paused<T>(fault: &Fault, doing: impl Future<Output = T>) -> Result<T, Stop> {
-    let still_paused = |_| {
-        let first = if fault.hint.is_empty() { String::new() } else { format!("{}; then ", fault.hint) };
-        let hint = format!("exporting may still be PAUSED: {first}run `c8keep resume-exporting` again");
-        Stop::from(fault.clone().with_hint(hint)).while_paused()
-    };
-    signals::or_stop(exit::MAY_BE_PAUSED, doing).await.map_err(still_paused)
-}
-
-/// A cluster that hangs takes its time, and whoever looks on must know at once what is waited for.
-async fn aloud<T>(what: impl AsRef<str>, work: impl Future<Output = T>, printer: Printer) -> T {
-    let clock = SystemClock::new();
-    let mut work = std::pin::pin!(work);
-    tokio::select! {
-        done = &mut work => return done,
-        () = clock.sleep_until(clock.now() + QUIET_MAX) => {}
-    }
-    printer.say(&format!("waiting for {}", what.as_ref()));
-    work.await
-}
-
-/// Confirmed twice: by the answer, and by every broker that can be read.
-async fn resume_once(management: &Management) -> Result<(), Fault> {
-    management.camunda.resume_exporting().await?;
-    let Ok(positions) = management.camunda.positions(&management.brokers, session::now()).await else {
-        return Ok(());
-    };
-    let Some((broker, partition, phase)) = positions.paused().into_iter().next() else { return Ok(()) };
-    let target = format!("{broker}, partition {partition}");
-    let answer = format!("the call was accepted, but the partition still says {phase}");
-    Err(Fault::new(FaultKind::Refused, "resuming exporting", target, answer).with_retry())
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -480,22 +403,5 @@ mod tests {
             Ok(())
         };
         unless_superseded(lost, releasing).await.unwrap();
-    }
-
-    #[test]
-    fn replicas_are_counted() {
-        let paused = |broker: &str, partition, phase: &str| (broker.to_owned(), partition, phase.to_owned());
-        let lines = paused_lines(&[
-            paused("broker 0", 1, "SOFT_PAUSED"),
-            paused("broker 0", 2, "SOFT_PAUSED"),
-            paused("broker 1", 1, "SOFT_PAUSED"),
-            paused("broker 1", 2, "PAUSED"),
-        ]);
-        let expected = [
-            "paused: partition 1: SOFT_PAUSED on 2 replicas",
-            "paused: partition 2: PAUSED on 1 replica",
-            "paused: partition 2: SOFT_PAUSED on 1 replica",
-        ];
-        assert_eq!(lines, expected);
     }
 }

@@ -39,17 +39,21 @@ pub struct Result<'a> {
     pub manifest: Option<String>,
     /// What failed.
     pub fault: Option<&'a Fault>,
+    /// How it ended, as people are told.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub said: &'a str,
     /// The next id that can be used.
     pub next_id: u64,
     /// The exit code of the program.
     pub exit_code: u8,
 }
 
-/// The result of a driven run; `limit` is what [`ended_by_limit`] says of it.
+/// The result of a driven run; `limit` is what [`ended_by_limit`] says of it, `said` what people were told.
 pub fn result<'a>(
     driven: &'a Driven,
     limit: Option<&'a Fault>,
     manifest: Option<String>,
+    said: &'a str,
     exit_code: u8,
 ) -> Result<'a> {
     let run = &driven.run;
@@ -80,6 +84,7 @@ pub fn result<'a>(
             || matches!(driven.end, End::JournalLost { released: true, .. }),
         manifest,
         fault,
+        said,
         next_id: next_id(run),
         exit_code,
     }

@@ -1,6 +1,8 @@
 //! Wrong input and refusing servers: each a message with the endpoint, the answer and the next step, the right exit code, and
 //! exporting in the state in which it was found.
 
+use std::os::unix::ffi::OsStrExt;
+
 use c8keep_twin::{Config, Host};
 
 use crate::theatre::{Ended, Theatre};
@@ -246,4 +248,48 @@ fn an_unknown_backup() {
     theatre.run(&["show", "17"]).expect(2, &["no such backup", "c8keep list"]);
     theatre.run(&["show", "latest~x"]).expect(2, &["latest"]);
     theatre.run(&["list"]).expect(0, &["no backups yet"]);
+}
+
+/// A variable that is no text is named; one that is set to nothing is not set.
+#[test]
+fn variables_that_cannot_be_meant() {
+    let mut theatre = Theatre::new(Theatre::quick("8.6.0"));
+    let no_text = std::ffi::OsStr::from_bytes(b"\xff\xfe");
+    for name in
+        ["BACKUP_ID", "C8KEEP_INSTALLATION", "ELASTIC_ENDPOINT", "CAMUNDA_RELEASE_NAME", "XDG_DATA_HOME"]
+    {
+        for verb in ["backup", "plan", "init"] {
+            let ended = crate::theatre::ended(theatre.command(&[verb]).env(name, no_text).output().unwrap());
+            ended.expect(2, &[&format!("the variable {name}"), "not UTF-8", "unset it"]);
+        }
+    }
+    for name in ["C8KEEP_CONFIG", "C8KEEP_INSTALLATION"] {
+        for empty in ["", " "] {
+            theatre.set(name, empty);
+            theatre.run(&["plan"]).expect(0, &["check-repository"]);
+        }
+    }
+    theatre.run(&["plan", "-c", "/nope"]).expect(2, &["/nope", "--config (-c) names it"]);
+    theatre.set("C8KEEP_CONFIG", "/nope");
+    theatre.run(&["plan"]).expect(2, &["/nope", "the variable C8KEEP_CONFIG names it"]);
+}
+
+/// The port of the web is rarely the one that is meant.
+#[test]
+fn an_address_without_a_port() {
+    let mut theatre = Theatre::new(Theatre::quick("8.6.0"));
+    // Nothing listens at port 80 of this address of the machine itself.
+    theatre.set("ORCHESTRATION_CLUSTER_MANAGEMENT_API", "http://127.7.6.5");
+    theatre.run(&["plan"]).expect(13, &["port 80 was tried", "management port is 9600"]);
+}
+
+#[test]
+fn a_credential_for_nobody() {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    for (option, text) in
+        [("--credential", "foo"), ("--credential", "nobody=bearer:env:X"), ("--ca-file", "/ca.pem")]
+    {
+        let words = ["it is SERVER=", "management, brokers, rest, operate, tasklist, optimize, search"];
+        theatre.run(&["init", "--stdout", option, text]).expect(2, &words);
+    }
 }

@@ -68,16 +68,21 @@ fn it_says_what_is_wrong_and_what_to_do() {
     assert!(theatre.is_paused(), "it lets everything as it is");
 }
 
-/// Found out by day: without a journal no backup begins. A file where its folder should be fails for every user.
+/// Found out by day: without a journal no backup begins, with the same exit code. Each fails for every user, root included.
 #[test]
 fn a_journal_that_could_not_be_written_is_told() {
     let mut theatre = theatre();
     let state = theatre.home().join("state");
     std::fs::write(&state, "").unwrap();
-    theatre.set("XDG_STATE_HOME", state.to_str().unwrap());
-    theatre
-        .run(&["doctor"])
-        .expect(1, &["BAD   journal", "Not a directory", "needs to own the journal", "1 to mend"]);
+    let file = state.to_str().unwrap().to_owned();
+    for (place, words) in [
+        (file.as_str(), ["Not a directory", "a file lies where a folder should be"]),
+        ("/proc/c8keep-state", ["/proc", "journal"]),
+    ] {
+        theatre.set("XDG_STATE_HOME", place);
+        theatre.run(&["doctor"]).expect(10, &["BAD   journal", "1 to mend"]).expect(10, &words);
+        theatre.run(&["backup"]).expect(10, &["opening the journal"]);
+    }
 }
 
 /// What a broker has written so far says how long its disk lasts; without that, fixed room does.
@@ -368,9 +373,11 @@ fn a_wrong_answer_does_not_hide_the_others() {
     let mut config: Config = Theatre::quick("8.6.0");
     config.store = None;
     let theatre = Theatre::new(config);
-    let checks = theatre.run(&["doctor", "-o", "json"]).json();
+    let doctor = theatre.run(&["doctor", "-o", "json"]).json();
+    assert_eq!((&doctor["can_be_taken"], &doctor["exit_code"]), (&false.into(), &10.into()), "{doctor}");
     let verdict = |subject: &str| {
-        let check = checks.as_array().unwrap().iter().find(|check| check["subject"] == subject).unwrap();
+        let check =
+            doctor["checks"].as_array().unwrap().iter().find(|check| check["subject"] == subject).unwrap();
         check["verdict"].as_str().unwrap().to_owned()
     };
     assert_eq!(verdict("backup store"), "bad");

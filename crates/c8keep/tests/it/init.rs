@@ -181,6 +181,34 @@ fn an_application_that_does_not_answer_is_marked() {
     theatre.run(&with_file).expect(0, &["ok   check-repository"]);
 }
 
+/// Whatever was given and leads nowhere, or elsewhere: marked, and not as good as nothing.
+#[test]
+fn what_was_given_and_is_of_no_use_is_marked() {
+    let mut theatre = Theatre::new(Theatre::quick("8.8.0"));
+    for (arguments, code, key) in [
+        (["--brokers", "http://127.0.0.1:1"], 13, "brokers:"),
+        (["--rest", "http://127.0.0.1:1"], 13, "rest: http://127.0.0.1:1"),
+        (["--operate", "banana"], 2, "  address: http://banana"),
+    ] {
+        let ended = init(&theatre, &[&arguments[..], &["--stdout"]].concat()).expect(code, &[]);
+        let marked: Vec<&str> = ended.stdout.lines().filter(|line| line.contains("LOOK HERE: ")).collect();
+        assert!(marked.len() == 1 && marked[0].starts_with(key), "{}", ended.said());
+        assert!(ended.stderr.contains(arguments[1]) && ended.stderr.contains("next "), "{}", ended.stderr);
+    }
+    // A page of somebody else is as far from the server as silence, as it is for every other verb.
+    let page = |_: &str| Some((200, "<html><body>hello</body></html>".to_owned()));
+    for (variable, host) in [("ELASTIC_ENDPOINT", Host::Search), ("OPTIMIZE_MANAGEMENT_API", Host::Optimize)]
+    {
+        let right = theatre.url(host);
+        let guard = crate::guard::Guard::before(&right, page);
+        theatre.set(variable, &guard.url());
+        for verb in [&["init", "--stdout"][..], &["plan"], &["doctor"]] {
+            theatre.run(verb).expect(13, &[&guard.url()]);
+        }
+        theatre.set(variable, &right);
+    }
+}
+
 /// Wrong ones first, as somebody gives them who tries.
 fn several_answers(token_url: &str) -> Vec<(&str, &str)> {
     let oauth = |secret: &'static str| {

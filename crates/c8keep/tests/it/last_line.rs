@@ -87,3 +87,26 @@ fn what_was_left_alone() {
     last(&ended, 20, &["left alone, as --on-open fail asks"]);
     theatre.run(&["resume-exporting"]).expect(0, &[]);
 }
+
+/// Refused before there is anything to do: also then the last line says why, and help is no result.
+#[test]
+fn a_command_line_that_cannot_be_meant() {
+    let mut theatre = Theatre::new(Theatre::quick("8.6.0"));
+    last(&theatre.run(&["-o", "json", "backup", "--bogus"]), 2, &["--bogus"]);
+    last(&theatre.run(&["-ojson", "backup", "--retry", "3", "--id", "99"]), 2, &["--retry", "99"]);
+    theatre.set("BACKUP_ID", "xyz");
+    last(&theatre.run(&["-o", "json", "backup"]), 2, &["xyz", "BACKUP_ID"]);
+    let text = theatre.run(&["backup"]).expect(2, &["xyz"]);
+    assert_eq!(text.stdout, "");
+    assert!(!theatre.run(&["-o", "json", "--version"]).expect(0, &[]).stdout.contains("result"));
+    assert!(theatre.asked_in_all().is_empty(), "{:?}", theatre.asked_in_all());
+}
+
+/// Nothing has failed: what people are told is what programs are told.
+#[test]
+fn a_signal_in_the_window() {
+    let theatre = Theatre::new(slow());
+    let child = paused(&theatre, &["backup", "--id", "1000", "-o", "json"]);
+    signal(&child, "-TERM");
+    last(&finish(child), 130, &["\"fault\":null,\"said\":\"backup 1000: ", "exporting runs again"]);
+}

@@ -181,3 +181,21 @@ fn whoever_takes_over_is_told() {
     let ended = theatre.run(&["resume-exporting"]).expect(0, &["; resuming exporting"]);
     assert_eq!(ended.said().matches("run backup-2000 taken over by").count(), 1, "{}", ended.said());
 }
+
+/// The next backup lifts that pause and then ends before one of its own: the last line says both.
+#[test]
+fn a_pause_that_was_lifted_for_nothing() {
+    let theatre = Theatre::new(slow());
+    killed_in_window(&theatre);
+    // It can be read and not written to, for every user.
+    let vault = theatre.home().join(".local/share/c8keep/vault/default");
+    std::fs::create_dir_all(&vault).unwrap();
+    std::fs::write(vault.join("doctor"), "").unwrap();
+    let words = [
+        "failed at check-vault; it did not pause exporting; the pause that an earlier run had left was released",
+    ];
+    let ended = theatre.run(&["backup"]).expect(10, &words);
+    assert!(!theatre.is_paused() && !ended.said().contains("not touched"), "{}", ended.said());
+    let again = theatre.run(&["backup"]).expect(10, &["failed at check-vault; exporting was not touched"]);
+    assert!(!again.said().contains("earlier run"), "{}", again.said());
+}

@@ -57,6 +57,27 @@ fn output_that_cannot_be_written_is_told() {
     }
 }
 
+/// What was done is as true when nobody could be told, and is not called failed.
+#[test]
+fn output_that_is_lost_after_something_was_done() {
+    let theatre = Theatre::new(Theatre::quick("8.6.0"));
+    for (verb, words) in
+        [(&["backup", "--id", "1000"][..], "`c8keep list`"), (&["resume-exporting"], "`c8keep status`")]
+    {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = theatre.command(verb).stdout(full).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        let last = said.lines().last().unwrap();
+        assert!(
+            last.starts_with("WARNING: writing to standard output failed: ") && last.contains(words),
+            "{said}"
+        );
+        assert!(!said.lines().any(|line| line.starts_with("failed:")), "{said}");
+    }
+    theatre.run(&["list"]).expect(0, &["1000", "complete"]);
+}
+
 /// Its servers live in its own process: what it started must end with it, and nothing stays on the disk.
 #[test]
 fn a_demo_that_is_stopped_leaves_nothing() {

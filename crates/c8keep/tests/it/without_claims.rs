@@ -64,7 +64,8 @@ fn an_unread_claim_is_told_at_the_end() {
     kill(paused(&theatre, &["-c", &shared, "backup", "--id", "1000"]));
     let away = out_of_reach(&mut theatre);
     let ended = theatre.run(&["-c", &away, "resume-exporting", "-o", "json"]);
-    let ended = ended.expect(0, &["exporting runs, but the claim in the vault could not be read or settled"]);
+    let ended = ended.expect(0, &["WARNING: the claim in the vault could not be read or settled"]);
+    assert_eq!(ended.stderr.matches("could not be read").count(), 1, "{}", ended.stderr);
     let last = last(&ended);
     assert_eq!((&last["resumed"], &last["exit_code"]), (&true.into(), &0.into()));
     assert!(last["claim"]["target"].as_str().unwrap().contains("s3://backups"), "{last}");
@@ -74,6 +75,21 @@ fn an_unread_claim_is_told_at_the_end() {
     let claims = theatre.home().join("shared/default/claims");
     let settled = fs::read_to_string(claims.join("2.1.json")).unwrap();
     assert!(settled.contains("\"held\":null"), "{settled}");
+}
+
+/// Nothing is paused, and nobody wants to pause: what cannot be read is told once, with what it means here.
+#[test]
+fn nothing_paused_beside_claims_that_cannot_be_read() {
+    let mut theatre = Theatre::new(slow());
+    let away = out_of_reach(&mut theatre);
+    let words = ["nothing to do", "WARNING: the claim in the vault could not be read or settled"];
+    let ended = theatre.run(&["-c", &away, "resume-exporting"]).expect(0, &words);
+    assert!(!ended.said().contains("nothing can be paused"), "{}", ended.said());
+    assert_eq!(ended.said().matches("s3://backups").count(), 1, "{}", ended.said());
+    // Whoever wants to pause learns it at once.
+    theatre
+        .run(&["-c", &away, "backup"])
+        .expect(13, &["cannot be claimed in the vault, so nothing can be paused"]);
 }
 
 /// The journal knows nothing, and whether a claim of ours does cannot be read: nobody may say that it is not ours.
@@ -99,7 +115,7 @@ fn a_claim_that_could_not_be_settled_is_told() {
     let mut theatre = Theatre::new(slow());
     let shared = left_by_another_host(&mut theatre);
     no_renewals(&theatre, 2);
-    let words = ["exporting runs, but the claim in the vault could not be read or settled", "2.1.json"];
+    let words = ["exporting runs", "the claim in the vault could not be read or settled", "2.1.json"];
     theatre.run(&["-c", &shared, "resume-exporting"]).expect(0, &words);
     assert!(!theatre.is_paused());
 }

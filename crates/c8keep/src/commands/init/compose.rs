@@ -1,11 +1,13 @@
 //! The settings that are written: what was given, with what was found beside it. Pure.
 
 use c8keep_adapters::discovery::{AppPiece, Sourced, Survey};
-use c8keep_core::HistoryApp;
-use c8keep_core::fault::Fault;
+use c8keep_adapters::transport::Endpoint;
+use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::Records;
+use c8keep_core::{Dialect, HistoryApp};
 
 use super::given::Given;
+use crate::session;
 use crate::settings::write::Notes;
 use crate::settings::{App, Settings};
 
@@ -25,10 +27,12 @@ pub(super) fn compose(given: &Given, survey: &Survey) -> Composed {
     };
     let mut composed = Composed { settings: without_logins(settings), notes, missing: Vec::new() };
     composed.found("management", |s| &mut s.management, &survey.management, "found");
-    if let Ok(rest) = &survey.rest {
-        composed.found("rest", |s| &mut s.rest, rest, "found at the management address");
+    match &survey.rest {
+        Ok(rest) => composed.found("rest", |s| &mut s.rest, rest, "found at the management address"),
+        Err(why) => composed.no_topology(settings, survey, why),
     }
     composed.brokers(survey);
+    composed.not_used(settings, survey);
     for (app, piece) in &survey.apps {
         composed.app(*app, piece);
     }
@@ -78,10 +82,41 @@ impl Composed {
     }
 
     fn missing(&mut self, key: &'static str, fault: &Fault) {
+        let fault = session::out_of_reach(fault.clone());
         self.notes.missing.insert(key, fault.answer.clone());
         // One thing that is out of reach may be missed by several.
-        if !self.missing.contains(fault) {
-            self.missing.push(fault.clone());
+        if !self.missing.contains(&fault) {
+            self.missing.push(fault);
+        }
+    }
+
+    /// Where the address was given, it leads elsewhere or nowhere; that it was not found is no fault.
+    fn no_topology(&mut self, given: &Settings, survey: &Survey, why: &str) {
+        let Some(address) = given.rest.as_ref().and_then(|address| Endpoint::parse(address).ok()) else {
+            return;
+        };
+        let kind = if survey.rest_wants_login { FaultKind::Unauthorised } else { FaultKind::Unreachable };
+        let fault = Fault::new(kind, "asking for the topology", address.address(), why)
+            .with_hint("correct `rest` (--rest), or leave it out: then it is looked for");
+        self.missing("rest", &fault);
+    }
+
+    /// From 8.8 on there is neither Operate nor Tasklist beside the cluster.
+    fn not_used(&mut self, given: &Settings, survey: &Survey) {
+        if survey.dialect == Dialect::SplitActuators {
+            return;
+        }
+        for (key, app, option) in [
+            ("operate.address", &given.operate, "operate"),
+            ("tasklist.address", &given.tasklist, "tasklist"),
+        ] {
+            let Some(address) = app.address.as_ref().and_then(|address| Endpoint::parse(address).ok()) else {
+                continue;
+            };
+            let why = format!("Camunda {} has none of its own, so this address is not used", survey.version);
+            let fault = Fault::new(FaultKind::Usage, format!("placing {option}"), address.address(), why)
+                .with_hint(format!("leave it out: --{option}, or {}_MANAGEMENT_API", option.to_uppercase()));
+            self.missing(key, &fault);
         }
     }
 
@@ -98,6 +133,11 @@ impl Composed {
             let of = survey.brokers_expected.map_or_else(|| "?".into(), |n| n.to_string());
             let what = format!("{} of {of} were reached from here", reached.len());
             self.notes.sources.insert("brokers", what);
+        }
+        for (address, why) in &survey.brokers_unread {
+            let fault = Fault::new(FaultKind::Unreachable, "asking a broker", address, why)
+                .with_hint("correct `brokers` (--brokers), or leave them out: then they are looked for");
+            self.missing("brokers", &fault);
         }
     }
 

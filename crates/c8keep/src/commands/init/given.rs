@@ -29,6 +29,7 @@ const OFF: &str = "off";
 impl Given {
     /// The environment, with the options over it.
     pub(super) fn of(global: &Global, args: &InitArgs) -> Result<Given, Fault> {
+        env::check()?;
         let (settings, sources) = (Settings::of_environment(), BTreeMap::new());
         let mut given = Given { settings, sources, database: None };
         given.remember_variables();
@@ -59,16 +60,16 @@ impl Given {
         }
         for text in &args.credential {
             let refused = |why| refused("--credential", why);
-            let (server, way) = text.split_once('=').ok_or_else(|| refused(CREDENTIAL.into()))?;
-            let server = SERVERS.into_iter().find(|known| *known == server);
-            let question = Question::Credential(server.ok_or_else(|| refused(CREDENTIAL.into()))?);
+            let known = |server: &str| SERVERS.into_iter().find(|known| *known == server);
+            let named = text.split_once('=').and_then(|(server, way)| Some((known(server)?, way)));
+            let (server, way) = named.ok_or_else(|| refused(no_server("WAY:SECRET")))?;
+            let question = Question::Credential(server);
             given.put(question, way, "--credential").map_err(refused)?;
         }
         for text in &args.ca_file {
             let known = |name: &str| SERVERS.into_iter().find(|known| *known == name);
             let trusted = text.split_once('=').and_then(|(server, file)| Some((known(server)?, file)));
-            let (server, file) =
-                trusted.ok_or_else(|| refused("--ca-file", format!("{text:?} is not SERVER=FILE")))?;
+            let (server, file) = trusted.ok_or_else(|| refused("--ca-file", no_server("FILE")))?;
             given
                 .put(Question::Issuers(server), file, "--ca-file")
                 .map_err(|why| refused("--ca-file", why))?;
@@ -204,6 +205,11 @@ impl Given {
 /// Every server that may want to know who we are, as in `access`.
 pub(super) const SERVERS: [&str; 7] =
     ["management", "brokers", "rest", "operate", "tasklist", "optimize", "search"];
+
+/// What is said where no server, or none that is known, is named; the text itself may hold a secret.
+fn no_server(what: &str) -> String {
+    format!("it is SERVER={what}, and SERVER is one of {}", SERVERS.join(", "))
+}
 
 /// What is said of a credential that cannot be meant; the text itself may hold a secret.
 const CREDENTIAL: &str = "a credential is basic:USER:SECRET, bearer:SECRET, api-key:SECRET or header:NAME:SECRET, and SECRET says where \

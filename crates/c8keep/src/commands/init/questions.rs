@@ -340,6 +340,7 @@ mod tests {
             rest: Err("refused".into()),
             rest_wants_login: false,
             brokers: Vec::new(),
+            brokers_unread: Vec::new(),
             brokers_expected: Some(3),
             apps: vec![(HistoryApp::Optimize, AppPiece::Missing(told("optimize")))],
             search: Err(fault(FaultKind::Unauthorised, "search")),

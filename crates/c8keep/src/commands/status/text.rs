@@ -27,13 +27,11 @@ fn but(leaders: &Leaders) -> String {
 pub(super) fn text(status: &Status, now: Timestamp) -> String {
     let mut lines = vec![format!("installation  {}", status.installation)];
     lines.push(match &status.exporting {
-        Exporting::Runs { partitions, leaders } => {
-            format!(
-                "exporting     runs on {}{}",
-                counted(*partitions, "partition", "partitions"),
-                but(leaders)
-            )
-        }
+        Exporting::Runs { partitions, leaders } => match but(leaders) {
+            // A broker knows its replicas of all partitions, and speaks for those that it leads.
+            but if !but.is_empty() => format!("exporting     runs as far as was read{but}"),
+            _ => format!("exporting     runs on {}", counted(*partitions, "partition", "partitions")),
+        },
         Exporting::Paused { short, places, leaders, hard } => {
             let places = short.clone().unwrap_or_else(|| places.join("; "));
             format!("exporting     PAUSED{} on {places}{}", hardness(*hard), but(leaders))
