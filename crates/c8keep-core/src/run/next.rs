@@ -69,7 +69,7 @@ const POLL_MIN: SignedDuration = SignedDuration::from_millis(300);
 
 /// The same for a wait that ends when nothing moves for `stall`: several looks fall into it, or it would end before anything
 /// could be seen to move.
-pub(super) fn look_again_after(elapsed: SignedDuration, stall: SignedDuration) -> SignedDuration {
+fn look_again_after(elapsed: SignedDuration, stall: SignedDuration) -> SignedDuration {
     poll_interval(elapsed).min((stall / 4).max(POLL_MIN))
 }
 
@@ -294,4 +294,22 @@ fn limit_fault(kind: FaultKind, step: &Step, why: String) -> Fault {
     // Who only looks changes nothing.
     let only_looks = step.kind == Kind::Probe || step.action.is_wait();
     if only_looks { fault } else { fault.with_unknown_effect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What moves all the time must be seen to: also in the shortest stall time, and after hours.
+    #[test]
+    fn several_looks_fall_into_a_stall_time() {
+        for seconds in [1, 2, 10, 600] {
+            let stall = SignedDuration::from_secs(seconds);
+            for elapsed in [0, 10, 100, 100_000].map(SignedDuration::from_secs) {
+                assert!(look_again_after(elapsed, stall) * 3 <= stall, "{elapsed} {stall}");
+            }
+        }
+        let (hours, default) = (SignedDuration::from_hours(3), SignedDuration::from_mins(10));
+        assert_eq!(look_again_after(hours, default), poll_interval(hours), "no more than usual");
+    }
 }

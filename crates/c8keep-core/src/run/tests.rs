@@ -496,16 +496,3 @@ fn open_until(plan: &Plan, wait: &str) -> (Run, Vec<Event>) {
     let journal = stage.journal[..=end].to_vec();
     (Run::replay(journal.clone()).unwrap(), journal)
 }
-
-/// What moves all the time must be seen to: also in the shortest stall time, and after hours.
-#[test]
-fn several_looks_fall_into_a_stall_time() {
-    for seconds in [1, 2, 10, 600] {
-        let stall = SignedDuration::from_secs(seconds);
-        for elapsed in [0, 10, 100, 100_000].map(SignedDuration::from_secs) {
-            assert!(next::look_again_after(elapsed, stall) * 3 <= stall, "{elapsed} {stall}");
-        }
-    }
-    let (hours, default) = (SignedDuration::from_hours(3), SignedDuration::from_mins(10));
-    assert_eq!(next::look_again_after(hours, default), poll_interval(hours), "no more than usual");
-}
