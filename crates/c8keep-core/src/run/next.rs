@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Hold, Outcome, Run, StepState, StopReason};
 use crate::fault::{Fault, FaultKind};
-use crate::plan::{Kind, Step, StepName};
+use crate::plan::{Action, Kind, Step, StepName};
 
 /// What the process at hand is doing; the only thing about a run that its journal does not hold.
 #[derive(Debug, Clone, Default)]
@@ -288,12 +288,11 @@ impl Run {
 
 fn limit_fault(kind: FaultKind, step: &Step, why: String) -> Fault {
     // What is waited for before the pause is a prerequisite that does not hold.
-    let kind = if step.kind == Kind::Probe && step.action.is_wait() { FaultKind::Precondition } else { kind };
+    let kind = if matches!(step.action, Action::AwaitQuiet { .. }) { FaultKind::Precondition } else { kind };
     let fault = Fault::new(kind, step.action.doing(), format!("step {}", step.name), why)
         .with_hint(step.action.advice());
-    // Who only looks changes nothing.
-    let only_looks = step.kind == Kind::Probe || step.action.is_wait();
-    if only_looks { fault } else { fault.with_unknown_effect() }
+    // Who only looks, or waits, changes nothing.
+    if step.kind == Kind::Probe { fault } else { fault.with_unknown_effect() }
 }
 
 #[cfg(test)]

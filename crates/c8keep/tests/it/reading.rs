@@ -244,9 +244,7 @@ fn a_damaged_manifest_hides_nothing_else() {
     theatre.run(&["show"]).expect(0, &["backup 1000", "1001 is newer"]);
     theatre.run(&["status"]).expect(14, &["exporting     runs", "1001", "last backup   1000"]);
     // It needs to be mended, and the next backup does not need it.
-    theatre
-        .run(&["doctor"])
-        .expect(14, &["BAD   last backup", "1001", "a backup can be taken; 1 to mend"]);
+    theatre.run(&["doctor"]).expect(14, &["BAD   last backup", "1001", "a backup can be taken; 1 to mend"]);
     let doctor = theatre.run(&["doctor", "-o", "json"]).json();
     assert_eq!((&doctor["can_be_taken"], &doctor["exit_code"]), (&true.into(), &14.into()), "{doctor}");
     let status = theatre.run(&["status", "-o", "json"]).json();

@@ -105,12 +105,35 @@ async fn a_place_that_cannot_be_written_to_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, b"in the way").unwrap();
-    let vault = FolderVault::new(file.join("vault"));
-    for fault in [vault.create(MANIFEST, b"x").await.unwrap_err(), vault.check("default").await.unwrap_err()]
+    for (place, words) in
+        [("file", "where the folder should be"), ("file/vault", "where a folder should be: ")]
     {
-        assert_eq!((fault.kind, fault.effect), (FaultKind::Storage, Effect::None), "{fault:?}");
-        assert!(fault.is_retryable() && fault.target.contains("file/vault"), "{fault:?}");
+        let vault = FolderVault::new(folder.path().join(place));
+        let reader = vault.clone().that_exists();
+        for fault in [
+            vault.create(MANIFEST, b"x").await.unwrap_err(),
+            vault.check("default").await.unwrap_err(),
+            vault.could_be_made().await.unwrap_err(),
+            reader.list("default").await.unwrap_err(),
+        ] {
+            assert_eq!((fault.kind, fault.effect), (FaultKind::Precondition, Effect::None), "{fault:?}");
+            assert!(fault.answer.contains(words) && fault.target.ends_with(place), "{fault:?}");
+            assert_eq!(fault.is_retryable(), fault.doing.starts_with("writing"), "{fault:?}");
+        }
     }
+}
+
+/// As below /proc, where not even root makes one. Where one can be made, nothing is left of the attempt.
+#[tokio::test]
+async fn a_place_that_cannot_be_made_is_told() {
+    let vault = FolderVault::new("/proc/c8keep-vault");
+    for fault in [vault.check("default").await.unwrap_err(), vault.could_be_made().await.unwrap_err()] {
+        assert_eq!(fault.kind, FaultKind::Precondition, "{fault:?}");
+        assert!(fault.answer.starts_with("it does not exist and cannot be made: "), "{fault:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    FolderVault::new(folder.path().join("vault")).could_be_made().await.unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 /// A volume that is not mounted, or a path that is mistyped: nothing is made there, and nothing is found there, either.
