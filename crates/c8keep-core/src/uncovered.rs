@@ -13,6 +13,21 @@ pub fn uncovered<'a>(
     before.map(|index| &index.name).filter(|name| !copied.contains(name)).cloned().collect()
 }
 
+/// The same of one application, whose indices have names that begin so. One that has copied only indices of other names calls its
+/// own otherwise: those of the usual names are another installation's.
+pub fn left_out_by(
+    prefixes: &[String],
+    before: &[IndexCount],
+    snapshots: &[SnapshotEvidence],
+) -> Vec<String> {
+    let is_its = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let mut copied = snapshots.iter().flat_map(|snapshot| &snapshot.indices).peekable();
+    if copied.peek().is_some() && !copied.any(|name| is_its(name)) {
+        return Vec::new();
+    }
+    uncovered(before.iter().filter(|index| is_its(&index.name)), snapshots.iter())
+}
+
 /// Whether it is an archived copy, of one day: `operate-list-view-8.3.0_2026-11-23`. Applications of 8.8 and 8.9 leave some of
 /// these out of every backup (camunda issue 47122: those of usage metrics and of operations), which no backup of c8keep can
 /// mend; an index without a date is never left out.

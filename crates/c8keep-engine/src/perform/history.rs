@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use c8keep_core::backup::{BackupId, HistoryApp, PartName};
-use c8keep_core::facts::{Fact, IndexCount, SnapshotEvidence};
+use c8keep_core::facts::{Fact, SnapshotEvidence};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::installation::AppAddress;
 use c8keep_core::plan::StepName;
 use c8keep_core::run::{Answer, Mark, Run};
-use c8keep_core::uncovered::{is_archived_copy, uncovered};
+use c8keep_core::uncovered::{is_archived_copy, left_out_by};
 use c8keep_core::verdict::{self, HistoryStatus, Standing};
 
 use super::Performed;
@@ -116,9 +116,7 @@ async fn covers_all(
     let (Some(census), Some(address)) = (&run.facts().census, world.installation.app(app)) else {
         return Ok(());
     };
-    let prefixes = address.index_prefixes();
-    let is_its = |index: &&IndexCount| prefixes.iter().any(|prefix| index.name.starts_with(prefix));
-    let mut missing = uncovered(census.apps.iter().filter(is_its), snapshots.iter());
+    let mut missing = left_out_by(&address.index_prefixes(), &census.apps, snapshots);
     missing.retain(|name| app != HistoryApp::Webapps || !is_archived_copy(name));
     if missing.is_empty() {
         return Ok(());

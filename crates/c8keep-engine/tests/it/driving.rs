@@ -97,15 +97,19 @@ async fn an_index_that_retention_removed_is_named() {
 }
 
 /// An application says COMPLETED, and none of its parts holds one of its indices (camunda issue 47122): that is no backup, unless
-/// the index is gone meanwhile, or is somebody else's.
+/// the index is gone meanwhile, or is somebody else's: by the configuration, or because the application's have other names.
 #[tokio::test]
 async fn an_index_that_an_application_left_out() {
     let left_out = "operate-incident-8.3.1_";
-    for (foreign, remains, whole) in
-        [(vec![], true, false), (vec![], false, true), (vec!["operate-inc*".to_owned()], true, true)]
-    {
+    for (foreign, remains, app_index, whole) in [
+        (vec![], true, None, false),
+        (vec![], false, None, true),
+        (vec!["operate-inc*".to_owned()], true, None, true),
+        (vec![], true, Some("other-operate-process-8.3.0_"), true),
+    ] {
         let memory = Memory::default();
         memory.outside().not_copied = Some((left_out, remains));
+        memory.outside().app_index = app_index;
         let mut world = world(&memory);
         Arc::get_mut(&mut world).unwrap().installation.foreign_indices = foreign;
         let driven = driven(&world, None).await;

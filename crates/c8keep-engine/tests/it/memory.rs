@@ -49,6 +49,8 @@ pub struct Outside {
     pub deleted_later: Option<&'static str>,
     /// What is in no snapshot, and whether it still exists when that is noticed.
     pub not_copied: Option<(&'static str, bool)>,
+    /// What the applications copy, where they call it otherwise.
+    pub app_index: Option<&'static str>,
     /// The runtime backup goes on for ever.
     pub runtime_never_ends: bool,
     /// Resuming fails this often.

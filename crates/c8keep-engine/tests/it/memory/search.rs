@@ -41,13 +41,15 @@ impl SearchStore for Memory {
 
     async fn snapshot(&self, repository: &str, name: &str) -> Result<Option<SnapshotView>, Fault> {
         let run = self.outside().snapshot.as_ref().filter(|s| s.snapshot == name).map(|s| s.run.clone());
+        let of_app = self.outside().app_index.unwrap_or("operate-process-8.3.0_");
+        let index = if name.starts_with("camunda_webapps") { of_app } else { "zeebe-record_job_8.8.0" };
         let evidence = SnapshotEvidence {
             name: name.into(),
             repository: repository.into(),
             uuid: "u".into(),
             version: "8.16.6".into(),
             state: "SUCCESS".into(),
-            indices: vec!["zeebe-record_job_8.8.0".into()],
+            indices: vec![index.into()],
             shards_total: 1,
             shards_failed: 0,
             shards_successful: 1,

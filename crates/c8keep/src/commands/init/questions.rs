@@ -366,8 +366,8 @@ mod tests {
         }
         let app = App(HistoryApp::Optimize);
         assert_eq!(order, [Credential("search"), app, Repository, Prefix, Rest, Brokers]);
-        assert_eq!(given_up(&surveyed, &settings, &asked), [Credential("search"), app, Repository, Prefix]);
-        assert_eq!((asked[&app], asked[&Rest]), (TRIES_MAX, 1));
+        assert_eq!(given_up(&surveyed, &settings, &asked), order);
+        assert!(order.iter().all(|question| asked[question] == TRIES_MAX));
         assert!(why(app, &surveyed).is_some() && why(Rest, &surveyed).is_none());
     }
 
