@@ -412,24 +412,24 @@ fn a_wait_ends_when_nothing_moves() {
 /// What is waited for before the pause is a prerequisite: it says what failed, and who only waits has no effect.
 #[test]
 fn a_wait_before_the_pause_is_a_prerequisite() {
-    let pending = |step: &str, run: &mut Run| {
-        let (step, at) = (StepName::from(step), run.last_at());
-        run.apply(&Event::Intended { step: step.clone(), attempt: 1, at }).unwrap();
-        run.apply(&Event::Answered {
-            step,
-            attempt: 1,
-            answer: Answer::Pending { mark: Mark::new("part 3") },
-            at,
-        })
-        .unwrap();
-    };
     for (name, kind, doing) in [
         ("await-quiet", FaultKind::Precondition, "waiting until no application is taking"),
         ("await-runtime", FaultKind::Stalled, "wait until every partition is complete"),
     ] {
+        let (_, stage) = enact(&the_plan(), &Mischief::default());
         let mut run = open_before(&the_plan(), name);
-        pending(name, &mut run);
-        let later = run.last_at().checked_add(SignedDuration::from_mins(10)).unwrap();
+        // What is under way beside it is answered.
+        for event in stage.journal {
+            let Event::Answered { step, .. } = &event else { continue };
+            if run.state(step).since().is_some() && !run.state(step).is_settled() {
+                run.apply(&event).unwrap();
+            }
+        }
+        let (step, at) = (StepName::from(name), run.last_at());
+        let answer = Answer::Pending { mark: Mark::new("part 3") };
+        run.apply(&Event::Intended { step: step.clone(), attempt: 1, at }).unwrap();
+        run.apply(&Event::Answered { step, attempt: 1, answer, at }).unwrap();
+        let later = at.checked_add(SignedDuration::from_mins(10)).unwrap();
         let Next::Expire { fault, .. } = run.next(later, &InFlight::default()) else { panic!("{name}") };
         assert_eq!((fault.kind, fault.effect), (kind, Effect::None), "{fault}");
         assert!(fault.doing.starts_with(doing), "{fault}");
