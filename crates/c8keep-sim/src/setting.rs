@@ -70,13 +70,13 @@ impl Setting {
     /// The same night in the other version of its order.
     #[must_use]
     pub fn in_the_other_version(mut self) -> Setting {
-        self.config.version = match self.config.version.as_str() {
+        let other = match self.config.version.as_str() {
             "8.8.0" => "8.9.0",
             "8.9.0" => "8.8.0",
             "8.7.2" => "8.6.0",
             _ => "8.7.2",
-        }
-        .to_owned();
+        };
+        other.clone_into(&mut self.config.version);
         self
     }
 

@@ -33,11 +33,11 @@ fn old() -> Scene {
 
 /// One of 8.8, as far as it matters here.
 fn new() -> Scene {
-    of("8.8.2", json!({"backupRuntime": {}, "backupHistory": {}, "exporting": {}, "cluster": {}}))
+    of("8.8.2", &json!({"backupRuntime": {}, "backupHistory": {}, "exporting": {}, "cluster": {}}))
 }
 
 /// One that answers nothing but its version and its links.
-fn of(version: &str, links: Value) -> Scene {
+fn of(version: &str, links: &Value) -> Scene {
     let links = json!({ "_links": links });
     Scene::default()
         .on(&format!("GET {GATEWAY}/actuator/info"), 200, &json!({"build": {"version": version}}))
@@ -66,10 +66,10 @@ async fn looked_at(gateways: [Scene; 2]) -> Result<Discovered, Fault> {
 #[tokio::test]
 async fn what_is_listed_and_not_found_is_not_absent() {
     let listed =
-        || of("8.9.0", json!({"backupRuntime": {}, "backupHistory": {}, "exporting": {}, "cluster": {}}));
+        || of("8.9.0", &json!({"backupRuntime": {}, "backupHistory": {}, "exporting": {}, "cluster": {}}));
     let fault = looked_at([listed(), listed()]).await.err().unwrap();
     assert!(fault.target.ends_with("/actuator/cluster"), "{fault:?}");
-    let unlisted = || of("8.9.0", json!({"backupRuntime": {}, "backupHistory": {}, "exporting": {}}));
+    let unlisted = || of("8.9.0", &json!({"backupRuntime": {}, "backupHistory": {}, "exporting": {}}));
     let fault = looked_at([unlisted(), unlisted()]).await.err();
     assert!(fault.as_ref().is_none_or(|fault| !fault.target.ends_with("/actuator/cluster")), "{fault:?}");
 }
