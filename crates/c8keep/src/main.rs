@@ -47,12 +47,11 @@ fn refused(error: &clap::Error) -> u8 {
     let printer = printer::Printer::of(cli::wanted_output(std::env::args_os().skip(1)));
     // It speaks of arguments also where a variable is meant.
     let of_a_variable = env::check().err().filter(|_| error.kind() == ErrorKind::InvalidUtf8);
-    let stop = match of_a_variable {
-        Some(fault) => exit::Stop::from(fault),
-        None => {
-            let _ = error.print();
-            exit::Stop::told(exit::USAGE, cli::in_one_line(error))
-        }
+    let stop = if let Some(fault) = of_a_variable {
+        exit::Stop::from(fault)
+    } else {
+        let _ = error.print();
+        exit::Stop::told(exit::USAGE, cli::in_one_line(error))
     };
     commands::tell(&stop, printer);
     printer::Printer::flush(Some(exit::FLUSH));

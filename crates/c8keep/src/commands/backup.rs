@@ -309,7 +309,9 @@ fn tell(
     let manifest = run.facts().published.as_ref().map(|path| format!("{}/{path}", world.vault.place()));
     let limit = summary::ended_by_limit(run);
     let fault_and = |fault: Option<&Fault>, said: String| {
-        fault.into_iter().for_each(|fault| printer.fault(fault));
+        if let Some(fault) = fault {
+            printer.fault(fault);
+        }
         printer.say(&said);
         said
     };
