@@ -5,7 +5,7 @@
 
 mod night;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Only this instant of each kind, as a failure names it.
     #[arg(long, value_name = "N")]
     at: Option<usize>,
+    /// With another host that takes over, as a failure says it.
+    #[arg(long, requires = "at")]
+    elsewhere: bool,
     /// Tell also what was going on at the instants.
     #[arg(long)]
     table: bool,
@@ -37,31 +40,67 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let program = args.program.clone().map_or_else(crate::bench::build, Ok)?;
-    let mut all = Vec::new();
-    for (name, config) in installations() {
-        for kind in Instant::ALL {
-            let night = |at: usize| Night { program: &program, config: &config, kind, at };
-            let told = match args.at {
-                Some(at) => vec![night(at).pass()?],
-                None => all_instants(night)?,
-            };
-            let killed = told.into_iter().filter_map(Told::killed).collect::<Vec<_>>();
-            ensure!(!killed.is_empty(), "{name}, {kind}: nothing was killed");
-            say(format_args!(
-                "{name}, {kind}: {} kills, {} of them with exporting paused, {} killed again at the next start",
-                killed.len(),
-                killed.iter().filter(|killed| killed.paused).count(),
-                killed.iter().filter(|killed| killed.again).count()
-            ));
-            all.extend(killed);
+    let installations = installations();
+    let all = std::thread::scope(|scope| {
+        let (mut all, mut others) = (Vec::new(), Vec::new());
+        for (name, config) in &installations {
+            for kind in Instant::ALL {
+                let night = |at: usize, elsewhere| Night { program: &program, config, kind, at, elsewhere };
+                let told = match args.at {
+                    Some(at) => vec![night(at, args.elsewhere).pass()?],
+                    None => all_instants(|at| night(at, false))?,
+                };
+                let killed = told.into_iter().filter_map(Told::killed).collect::<Vec<_>>();
+                ensure!(!killed.is_empty(), "{name}, {kind}: nothing was killed");
+                say(format_args!(
+                    "{name}, {kind}: {} kills, {} of them with exporting paused, {} killed again at the next start",
+                    killed.len(),
+                    killed.iter().filter(|killed| killed.paused).count(),
+                    killed.iter().filter(|killed| killed.again).count()
+                ));
+                // They wait for a minute each, beside whatever comes next.
+                let points = if args.at.is_some() { BTreeSet::new() } else { elsewhere_at(kind, &killed) };
+                let nights = points.into_iter().map(move |at| night(at, true));
+                others.extend(nights.map(|night| scope.spawn(move || passed(&night))));
+                all.extend(killed);
+            }
         }
-    }
+        let told = others
+            .into_iter()
+            .map(|other| other.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a night broke"))));
+        let told = told.collect::<anyhow::Result<Vec<_>>>()?;
+        let taken = told.into_iter().filter_map(Told::killed).collect::<Vec<_>>();
+        let paused = taken.iter().filter(|killed| killed.paused).count();
+        ensure!(args.at.is_some() || paused > 0, "no pause was taken over by another host");
+        say(format_args!(
+            "{} kills were taken over by another host with the same vault, {paused} of them with exporting paused",
+            taken.len()
+        ));
+        all.extend(taken);
+        Ok(all)
+    })?;
     if args.table {
         tell(&all);
     }
     let again = all.iter().filter(|killed| killed.again).count();
     say(format_args!("{} kills: 0 left paused, 0 wrongly complete", all.len() + again));
     Ok(ExitCode::SUCCESS)
+}
+
+fn passed(night: &Night<'_>) -> anyhow::Result<Told> {
+    night.pass().with_context(|| night.to_string())
+}
+
+/// At which instants another host takes over: in the window's beginning, middle and end, as it was seen on one host. In a vault
+/// that hosts have in common there are claims before everything else: the second file tells of the pause that is to come.
+fn elsewhere_at(kind: Instant, killed: &[Killed]) -> BTreeSet<usize> {
+    if kind == Instant::Kept {
+        return BTreeSet::from([2, 3]);
+    }
+    let paused: BTreeSet<usize> =
+        killed.iter().filter(|killed| killed.paused).map(|killed| killed.at).collect();
+    let middle = paused.iter().nth(paused.len() / 2);
+    [paused.first(), middle, paused.last()].into_iter().flatten().copied().collect()
 }
 
 /// Both orders: up to 8.7 the applications come before the pause.
@@ -88,8 +127,7 @@ fn all_instants<'a>(night: impl Fn(usize) -> Night<'a> + Sync) -> anyhow::Result
         while !broken.load(Ordering::Relaxed) {
             let at = next.fetch_add(1, Ordering::Relaxed);
             ensure!(at < INSTANTS_MAX, "a backup without end: {at} instants");
-            let night = night(at);
-            let one = night.pass().with_context(|| night.to_string());
+            let one = passed(&night(at));
             broken.fetch_or(one.is_err(), Ordering::Relaxed);
             let one = one?;
             let is_over = one == Told::Over;

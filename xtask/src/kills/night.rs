@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,6 +46,8 @@ pub(super) struct Night<'a> {
     pub(super) kind: Instant,
     /// The how-manieth instant of its kind.
     pub(super) at: usize,
+    /// Another host, with a journal of its own and the same vault, takes over.
+    pub(super) elsewhere: bool,
 }
 
 /// How it went.
@@ -59,6 +61,8 @@ pub(super) enum Told {
 /// A kill, after which everything was as promised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Killed {
+    /// At which instant of its kind.
+    pub(super) at: usize,
     /// What was going on.
     pub(super) during: String,
     /// Whether exporting was paused then.
@@ -66,6 +70,15 @@ pub(super) struct Killed {
     /// Whether the next start was killed as well.
     pub(super) again: bool,
 }
+
+/// On which host a command runs: each has a journal of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum On {
+    First,
+    Other,
+}
+
+const BACKUP: [&str; 3] = ["backup", "-o", "json"];
 
 /// Every so many nights the next start is killed, too, at one of its first instants: there it releases, or takes over.
 const AGAIN_EVERY: usize = 4;
@@ -84,21 +97,18 @@ struct Victim {
 impl Night<'_> {
     pub(super) fn pass(&self) -> anyhow::Result<Told> {
         let victim = Arc::new(Mutex::new(Victim::default()));
-        let home = Home::new()?;
+        let home = Home::new(self.elsewhere)?;
         let stage = Stage::open_watched(self.config, self.watcher(&victim))?;
-        let command = |arguments: &[&str]| -> anyhow::Result<Command> {
-            let mut command = Command::new(self.program);
-            command.args(arguments).env_clear().envs(stage.environment(crate::bench::REPOSITORY)?);
-            command.env("HOME", &home.0).stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped());
-            Ok(command)
-        };
-        let ended = self.killed(command(&["backup", "-o", "json"])?, &home.vault(), &victim, self.at)?;
+        let command = |on: On, arguments: &[&str]| self.command(&stage, &home, on, arguments);
+        let first = |arguments: &[&str]| command(On::First, arguments);
+        let ended = self.killed(first(&BACKUP)?, &home.vault(), &victim, self.at)?;
         let Some(during) = lock(&victim).killed_during.take() else {
             ensure!(ended.status.success(), "the backup failed by itself: {}", said(&ended));
             return Ok(Told::Over);
         };
         let paused = !stage.exports();
-        let status = finished(command(&["status", "-o", "json"])?)?;
+        // The other host takes the claim for alive for a minute.
+        let status = finished(first(&["status", "-o", "json"])?)?;
         // A pause that is still on its way is seen by the next look.
         ensure!(
             !paused || status.status.code() == Some(20),
@@ -106,17 +116,30 @@ impl Night<'_> {
             said(&status)
         );
         let mut again = false;
-        if self.at.is_multiple_of(AGAIN_EVERY) {
+        if self.elsewhere {
+            self.next_morning(|arguments| command(On::Other, arguments))?;
+            ensure!(stage.exports(), "exporting was left paused by the other host");
+            all_restore(&finished(command(On::Other, &["list", "-o", "json"])?)?, &stage)?;
+        } else if self.at.is_multiple_of(AGAIN_EVERY) {
             let at = 1 + self.at / AGAIN_EVERY % AGAIN_WITHIN;
-            let ended = self.killed(command(&["backup", "-o", "json"])?, &home.vault(), &victim, at)?;
+            let ended = self.killed(first(&BACKUP)?, &home.vault(), &victim, at)?;
             again = lock(&victim).killed_during.take().is_some();
             ensure!(again || ended.status.success(), "the next start ended with {}", said(&ended));
         }
-        self.next_morning(command)?;
+        // Who was killed comes back with its run open, though another host may have dealt with its window.
+        self.next_morning(first)?;
         ensure!(stage.exports(), "exporting was left paused");
-        all_restore(&finished(command(&["list", "-o", "json"])?)?, &stage)?;
+        all_restore(&finished(first(&["list", "-o", "json"])?)?, &stage)?;
         stage.end()?;
-        Ok(Told::Killed(Killed { during, paused, again }))
+        Ok(Told::Killed(Killed { at: self.at, during, paused, again }))
+    }
+
+    fn command(&self, stage: &Stage, home: &Home, on: On, arguments: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Command::new(self.program);
+        command.args(arguments).env_clear().envs(stage.environment(crate::bench::REPOSITORY)?);
+        command.envs(home.variables(on));
+        command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped());
+        Ok(command)
     }
 
     /// What an operator or a CronJob does next, one after the other.
@@ -316,30 +339,49 @@ impl fmt::Display for Instant {
 
 impl fmt::Display for Night<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}, number {}", self.config.version, self.kind, self.at)
+        let elsewhere = if self.elsewhere { ", taken over by another host" } else { "" };
+        write!(f, "{}, {}, number {}{elsewhere}", self.config.version, self.kind, self.at)
     }
 }
 
-/// A folder of its own for journal and vault.
-struct Home(std::path::PathBuf);
+/// A folder of its own for journals and vault.
+struct Home {
+    folder: PathBuf,
+    /// The configuration that names the vault which two hosts have in common, if they do.
+    shared: Option<PathBuf>,
+}
 
 impl Home {
-    fn new() -> anyhow::Result<Home> {
+    fn new(is_shared: bool) -> anyhow::Result<Home> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let home = crate::scratch().join(format!("c8keep-kills-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&home).context("making a home")?;
-        Ok(Home(home))
+        let folder = crate::scratch().join(format!("c8keep-kills-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(folder.join("other")).context("making a home")?;
+        let mut home = Home { folder, shared: None };
+        if is_shared {
+            let file = home.folder.join("shared.yaml");
+            std::fs::write(&file, format!("vault: {}\n", home.folder.join("vault").display()))
+                .context("writing a configuration")?;
+            home.shared = Some(file);
+        }
+        Ok(home)
     }
 
-    /// Where c8keep keeps backups if nobody says anything else.
-    fn vault(&self) -> std::path::PathBuf {
-        self.0.join(".local/share/c8keep/vault")
+    fn variables(&self, on: On) -> impl Iterator<Item = (&'static str, PathBuf)> {
+        let home = if on == On::First { self.folder.clone() } else { self.folder.join("other") };
+        let shared = self.shared.clone().map(|file| ("C8KEEP_CONFIG", file));
+        [("HOME", home)].into_iter().chain(shared)
+    }
+
+    /// Where c8keep keeps backups: together, or where it does if nobody says anything else.
+    fn vault(&self) -> PathBuf {
+        let place = if self.shared.is_some() { "vault" } else { ".local/share/c8keep/vault" };
+        self.folder.join(place)
     }
 }
 
 impl Drop for Home {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
