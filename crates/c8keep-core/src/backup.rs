@@ -156,6 +156,11 @@ impl HistoryApp {
             HistoryApp::Optimize => "camunda_optimize",
         }
     }
+
+    /// The pattern that the names of one backup's snapshots match.
+    pub fn snapshots_of(self, id: BackupId) -> String {
+        format!("{}_{id}_*", self.snapshot_prefix())
+    }
 }
 
 impl fmt::Display for HistoryApp {

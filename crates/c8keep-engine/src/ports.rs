@@ -1,6 +1,8 @@
 //! The ports: what the engine asks of the outside world, in the domain's words. One per outside system, object-safe,
 //! all failing with a [`Fault`] whose `retry` and `effect` the engine obeys.
 
+mod restoring;
+
 use async_trait::async_trait;
 use c8keep_core::backup::{BackupId, HistoryApp};
 use c8keep_core::database::{DatabaseDump, DatabaseName, DatabaseServer, DumpMode};
@@ -11,6 +13,8 @@ use c8keep_core::run::{Event, RunId};
 use c8keep_core::verdict::{HistoryStatus, RuntimeStatus};
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
+
+pub use restoring::{Recovery, RestoreRequest, Restoring};
 
 /// The orchestration cluster and its applications, over their management ports.
 #[async_trait]

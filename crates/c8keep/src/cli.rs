@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use c8keep_core::BackupId;
@@ -29,20 +29,16 @@ impl Cli {
     #[must_use]
     pub fn without_empty_variables(mut self) -> Cli {
         let Global { config, installation, .. } = &mut self.global;
-        if env::is_empty(env::CONFIG) && config.as_ref().is_some_and(|path| is_blank(path.as_os_str())) {
+        if env::is_empty(env::CONFIG) && config.as_ref().is_some_and(|path| env::is_blank(path.as_os_str())) {
             *config = None;
         }
         if env::is_empty(env::INSTALLATION)
-            && installation.as_ref().is_some_and(|name| is_blank(name.as_ref()))
+            && installation.as_ref().is_some_and(|name| env::is_blank(name.as_ref()))
         {
             *installation = None;
         }
         self
     }
-}
-
-fn is_blank(text: &OsStr) -> bool {
-    text.to_str().is_some_and(|text| text.trim().is_empty())
 }
 
 /// A path, even an empty one, as a variable may be.
@@ -287,7 +283,9 @@ fn duration(text: &str) -> Result<SignedDuration, String> {
 
 fn stall(text: &str) -> Result<SignedDuration, String> {
     match duration(text)? {
-        time if time < STALL_MIN => Err(format!("{time:#} is too short to see anything move; 1s at least")),
+        time if time < STALL_MIN => {
+            Err(format!("{time:#} is too short to see anything move; {STALL_MIN:#} at least"))
+        }
         time => Ok(time),
     }
 }

@@ -1,5 +1,7 @@
 //! Every environment variable that c8keep reads, in one place.
 
+use std::ffi::OsStr;
+
 use c8keep_core::fault::{Fault, FaultKind};
 
 /// Configuration file.
@@ -70,7 +72,12 @@ pub fn check() -> Result<(), Fault> {
 
 /// Whether a variable is set to nothing, which counts as not set.
 pub fn is_empty(name: &str) -> bool {
-    std::env::var_os(name).is_some_and(|value| value.to_str().is_some_and(|text| text.trim().is_empty()))
+    std::env::var_os(name).is_some_and(|value| is_blank(&value))
+}
+
+/// Whether it is text, and nothing but blanks.
+pub fn is_blank(text: &OsStr) -> bool {
+    text.to_str().is_some_and(|text| text.trim().is_empty())
 }
 
 /// A variable that is set and not empty.

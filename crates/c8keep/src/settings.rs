@@ -301,7 +301,8 @@ impl Limits {
             )),
             None => self.stall.filter(|stall| *stall < STALL_MIN).map_or(Ok(()), |stall| {
                 let what = format!("{stall:#} is too short to see anything move");
-                Err(usage("limits.stall", what, "give 1s at least; leave it out for the default"))
+                let hint = format!("give {STALL_MIN:#} at least; leave it out for the default");
+                Err(usage("limits.stall", what, &hint))
             }),
         }
     }

@@ -96,11 +96,13 @@ impl Cluster {
 
     /// Everything of Camunda's is gone afterwards: processes, broker data, indices. Snapshots and store remain.
     pub async fn destroy(&mut self) -> Result<()> {
-        self.stop_camunda().await?;
-        for broker in &self.brokers {
-            broker.wipe()?;
-        }
+        self.stop_and_wipe().await?;
         self.search.destroy_camunda().await
+    }
+
+    async fn stop_and_wipe(&mut self) -> Result<()> {
+        self.stop_camunda().await?;
+        self.brokers.iter().try_for_each(Broker::wipe)
     }
 
     /// Puts a backup back with the servers' own means: the snapshots in the order given, then `bin/restore` for each
@@ -109,6 +111,10 @@ impl Cluster {
         for name in snapshots {
             self.search.restore(name).await?;
         }
+        self.restore_brokers(id).await
+    }
+
+    async fn restore_brokers(&self, id: u64) -> Result<()> {
         for broker in &self.brokers {
             broker.restore(id).await?;
         }
@@ -134,14 +140,9 @@ impl Cluster {
     /// The same, with the indices where they are: what becomes of them is the guide's business.
     pub async fn lose_and_restore_by(&mut self, id: u64, guide: &Path, snapshots: usize) -> Result<()> {
         let begin = Instant::now();
-        self.stop_camunda().await?;
-        for broker in &self.brokers {
-            broker.wipe()?;
-        }
+        self.stop_and_wipe().await?;
         guide::restore_indices(guide, &self.search.url(), snapshots).await?;
-        for broker in &self.brokers {
-            broker.restore(id).await?;
-        }
+        self.restore_brokers(id).await?;
         let restored = begin.elapsed();
         self.start().await?;
         say(format_args!(

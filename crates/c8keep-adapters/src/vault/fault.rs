@@ -36,7 +36,7 @@ pub(super) fn no_folder(doing: &str, root: &Path, missing: &Path) -> Fault {
         format!("no such folder: {}", missing.display())
     };
     let hint = "is the volume mounted? make the folder, or correct `vault` in the configuration";
-    Fault::precondition(doing, format!("the vault {}", root.display()), answer, hint)
+    unusable(doing, root, answer, hint)
 }
 
 /// A file that lies in the vault's way.
@@ -47,13 +47,17 @@ pub(super) fn a_file(doing: &str, root: &Path, file: &Path) -> Fault {
         format!("a file lies where a folder should be: {}", file.display())
     };
     let hint = "name a folder as `vault` in the configuration";
-    Fault::precondition(doing, format!("the vault {}", root.display()), answer, hint)
+    unusable(doing, root, answer, hint)
 }
 
 /// A folder that is not there and that nothing makes.
 pub(super) fn not_to_be_made(doing: &str, root: &Path, error: &std::io::Error) -> Fault {
     let answer = format!("it does not exist and cannot be made: {error}");
     let hint = "is the volume mounted, and may this user write there? make the folder, or correct `vault` in the configuration";
+    unusable(doing, root, answer, hint)
+}
+
+fn unusable(doing: &str, root: &Path, answer: String, hint: &str) -> Fault {
     Fault::precondition(doing, format!("the vault {}", root.display()), answer, hint)
 }
 

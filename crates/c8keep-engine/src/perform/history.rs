@@ -11,7 +11,7 @@ use c8keep_core::run::{Answer, Mark, Run};
 use c8keep_core::uncovered::{is_archived_copy, left_out_by};
 use c8keep_core::verdict::{self, HistoryStatus, Standing};
 
-use super::Performed;
+use super::{Performed, records};
 use crate::World;
 
 pub(super) async fn start(world: &World, app: HistoryApp, id: BackupId, again: bool) -> Performed {
@@ -39,7 +39,7 @@ pub(super) async fn quiet(world: &World, repository: &str) -> Performed {
     let mut mark =
         Mark { moved: part.clone(), says: format!("{part} of an earlier backup is still being taken") };
     if let Ok(Some(progress)) = world.search.snapshot_progress(repository, &part).await {
-        super::records::add_counters(&mut mark, progress);
+        records::add_counters(&mut mark, progress);
     }
     Ok(Answer::Pending { mark })
 }
@@ -70,9 +70,12 @@ async fn not_beside_another(world: &World, app: HistoryApp, id: BackupId) -> Res
 /// Operate of 8.6 on OpenSearch shows none; the search server does (seen on 8.6.0).
 async fn adopt(world: &World, app: HistoryApp, id: BackupId) -> Result<Option<Answer>, Fault> {
     let status = world.camunda.history(app, id).await?;
-    let pattern = format!("{}_{id}_*", app.snapshot_prefix());
     let is_there = !status.parts.is_empty()
-        || !world.search.snapshot_names(&world.installation.repository, &pattern).await?.is_empty();
+        || !world
+            .search
+            .snapshot_names(&world.installation.repository, &app.snapshots_of(id))
+            .await?
+            .is_empty();
     Ok(is_there.then(|| Fact::Scheduled { app, snapshots: Vec::new() }.into()))
 }
 
@@ -121,19 +124,20 @@ async fn covers_all(
     if missing.is_empty() {
         return Ok(());
     }
-    let still_there = world.search.indices(&missing).await?;
-    let still_there: Vec<&str> = still_there.iter().map(|index| index.name.as_str()).collect();
-    missing.retain(|name| !still_there.contains(&name.as_str()));
+    let still_there = records::still_there(world, &missing).await?;
+    if !still_there.is_empty() {
+        return Err(left_out(address, run.plan().backup(), &still_there));
+    }
     if let Some(last) = snapshots.last_mut() {
         last.removed_meanwhile = missing;
     }
-    if still_there.is_empty() { Ok(()) } else { Err(left_out(address, run.plan().backup(), &still_there)) }
+    Ok(())
 }
 
 /// How many are named; all of them would hide what to do.
 const NAMED_MAX: usize = 5;
 
-fn left_out(app: &AppAddress, id: BackupId, indices: &[&str]) -> Fault {
+fn left_out(app: &AppAddress, id: BackupId, indices: &[String]) -> Fault {
     let named = indices.get(..NAMED_MAX).unwrap_or(indices).join(", ");
     let more = match indices.len().saturating_sub(NAMED_MAX) {
         0 => String::new(),
@@ -191,14 +195,14 @@ impl Progress<'_> {
         if let Some(name) = running
             && let Ok(Some(progress)) = self.world.search.snapshot_progress(self.repository, &name).await
         {
-            super::records::add_counters(&mut mark, progress);
+            records::add_counters(&mut mark, progress);
         }
         mark
     }
 
     /// The newest part that the search server lists; the number of parts there is progress too.
     async fn newest_listed(&self, told: &str, mark: &mut Mark) -> Option<String> {
-        let pattern = format!("{}_{}_*", self.app.snapshot_prefix(), self.id);
+        let pattern = self.app.snapshots_of(self.id);
         let names = self.world.search.snapshot_names(self.repository, &pattern).await.ok()?;
         let newest = names.iter().filter_map(|name| PartName::parse(name)).max_by_key(|part| part.part)?;
         mark.moved = format!("{} listed", names.len());

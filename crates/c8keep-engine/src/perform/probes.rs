@@ -6,7 +6,7 @@ use c8keep_core::backup::{BackupId, HistoryApp, PartName, RECORDS_SNAPSHOT_PREFI
 use c8keep_core::disk::{Disk, tightest};
 use c8keep_core::facts::{BrokerReading, Census, Cluster, Fact, Positions, Repository};
 use c8keep_core::fault::{Fault, FaultKind};
-use c8keep_core::installation::{AppAddress, Records};
+use c8keep_core::installation::AppAddress;
 use c8keep_core::plan::{Action, Plan, StepName};
 use c8keep_core::run::Answer;
 
@@ -192,10 +192,8 @@ pub(super) async fn usable_repository(world: &World, name: &str) -> Performed {
 
 /// What the login at the search server lacks for a backup, where that is told.
 pub(crate) async fn rights(world: &World) -> Result<Option<Vec<String>>, Fault> {
-    let mut patterns = app_patterns(world);
-    if let Records::Prefix { prefix } = &world.installation.records {
-        patterns.push(format!("{prefix}*"));
-    }
+    let prefixes = world.installation.index_prefixes();
+    let patterns: Vec<String> = prefixes.iter().map(|prefix| format!("{prefix}*")).collect();
     world.search.lacks(&patterns).await
 }
 

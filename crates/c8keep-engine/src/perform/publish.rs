@@ -1,5 +1,7 @@
 //! Judging the evidence and publishing the manifest.
 
+use std::slice;
+
 use c8keep_core::facts::{Fact, Positions};
 use c8keep_core::fault::{Fault, FaultKind};
 use c8keep_core::manifest::{self, Manifest, Release};
@@ -58,11 +60,9 @@ pub(super) async fn publish(world: &World, run: &Run) -> Performed {
 /// repository's folder may have vanished and been made anew, empty, by the next snapshot (seen on OpenSearch, with SUCCESS).
 async fn still_there(world: &World, run: &Run) -> Result<(), Fault> {
     let facts = run.facts();
-    let of_apps = facts.history.iter().map(|(app, snapshots)| {
-        (format!("{}_{}_*", app.snapshot_prefix(), run.plan().backup()), snapshots.as_slice())
-    });
-    let records = facts.records.as_slice();
-    let of_records = records.first().map(|snapshot| (format!("{}*", snapshot.name), records));
+    let id = run.plan().backup();
+    let of_apps = facts.history.iter().map(|(app, snapshots)| (app.snapshots_of(id), snapshots.as_slice()));
+    let of_records = facts.records.iter().map(|one| (format!("{}*", one.name), slice::from_ref(one)));
     for (pattern, snapshots) in of_apps.chain(of_records) {
         let Some(first) = snapshots.first() else { continue };
         let listed = world.search.snapshot_names(&first.repository, &pattern).await?;

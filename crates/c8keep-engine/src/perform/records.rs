@@ -119,14 +119,18 @@ async fn judge(world: &World, run: &Run, mut evidence: SnapshotEvidence) -> Resu
     if missing.is_empty() {
         return Ok(evidence);
     }
-    let still_there = world.search.indices(&missing).await?;
+    let still_there = still_there(world, &missing).await?;
     if !still_there.is_empty() {
-        let names: Vec<&str> = still_there.iter().map(|i| i.name.as_str()).collect();
-        let why = format!("{} is not in it, although the index exists", names.join(", "));
+        let why = format!("{} is not in it, although the index exists", still_there.join(", "));
         return Err(lost(world, &evidence.name, why));
     }
     evidence.removed_meanwhile = missing;
     Ok(evidence)
+}
+
+/// Of the indices that a snapshot lacks, those that it lacks without a reason: they exist.
+pub(super) async fn still_there(world: &World, missing: &[String]) -> Result<Vec<String>, Fault> {
+    Ok(world.search.indices(missing).await?.into_iter().map(|index| index.name).collect())
 }
 
 fn lost(world: &World, snapshot: &str, why: String) -> Fault {

@@ -88,11 +88,14 @@ impl Hardness {
     fn of(phases: &[&str]) -> Hardness {
         let all = |word| phases.iter().all(|phase| *phase == word);
         let known = phases.iter().all(|phase| ["SOFT_PAUSED", "PAUSED"].contains(phase));
-        match known {
-            true if all("SOFT_PAUSED") => Hardness::Soft,
-            true if all("PAUSED") => Hardness::Hard,
-            true => Hardness::Mixed,
-            false => Hardness::Unknown,
+        if all("SOFT_PAUSED") {
+            Hardness::Soft
+        } else if all("PAUSED") {
+            Hardness::Hard
+        } else if known {
+            Hardness::Mixed
+        } else {
+            Hardness::Unknown
         }
     }
 }

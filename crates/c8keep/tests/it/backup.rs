@@ -124,9 +124,7 @@ fn snapshots_that_were_deleted_meanwhile() {
     config.durations.records = 4_000;
     let theatre = Theatre::new(config);
     let child = theatre.start(&["backup", "--id", "1748937221"]);
-    theatre.until("the records snapshot is accepted", |t| {
-        t.by_hand(Host::Search, "GET", "/_snapshot/camunda/camunda_zeebe_records_backup_1748937221") == 200
-    });
+    theatre.until_records_are_taken(1_748_937_221);
     let part = "/_snapshot/camunda/camunda_tasklist_1748937221_8.6.0_part_1_of_6";
     assert_eq!(theatre.by_hand(Host::Search, "DELETE", part), 200);
     let ended = crate::theatre::ended(child.wait_with_output().unwrap());
@@ -143,9 +141,7 @@ fn a_lifted_pause_is_noticed() {
     config.load = 100;
     let theatre = Theatre::new(config);
     let child = theatre.start(&["backup", "--id", "1748937221"]);
-    theatre.until("the records snapshot is accepted", |t| {
-        t.by_hand(Host::Search, "GET", "/_snapshot/camunda/camunda_zeebe_records_backup_1748937221") == 200
-    });
+    theatre.until_records_are_taken(1_748_937_221);
     theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/resume");
     let ended = crate::theatre::ended(child.wait_with_output().unwrap());
     ended.expect(1, &["the pause did not hold", "exporting runs again"]);

@@ -328,9 +328,7 @@ fn a_violated_witness_is_listed() {
     config.load = 100;
     let theatre = Theatre::new(config);
     let child = theatre.start(&["backup", "--id", "1000"]);
-    theatre.until("the records snapshot is accepted", |t| {
-        t.by_hand(Host::Search, "GET", "/_snapshot/camunda/camunda_zeebe_records_backup_1000") == 200
-    });
+    theatre.until_records_are_taken(1000);
     theatre.by_hand(Host::Gateway, "POST", "/actuator/exporting/resume");
     crate::theatre::ended(child.wait_with_output().unwrap()).expect(1, &[]);
     theatre.run(&["list"]).expect(0, &["failed", "violated"]);

@@ -174,6 +174,12 @@ impl Theatre {
         }
     }
 
+    /// Waits until the search server has taken the snapshot of the records: exporting is paused by then.
+    pub fn until_records_are_taken(&self, id: u64) {
+        let snapshot = format!("/_snapshot/camunda/camunda_zeebe_records_backup_{id}");
+        self.until("the records snapshot is accepted", |t| t.by_hand(Host::Search, "GET", &snapshot) == 200);
+    }
+
     pub fn journal(&self) -> PathBuf {
         self.home.join(".local/state/c8keep/journal.db")
     }
